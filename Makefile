@@ -1,0 +1,32 @@
+# `make demo` and `make test` need Python 3.11 or newer with pip; all else follows.
+PYTHON ?= python3
+BIN := .venv/bin
+DEMO := runs/demo
+
+.PHONY: demo test lint clean
+
+demo: .venv/installed
+	$(BIN)/python train.py --config configs/quickstart.py:vanilla,short \
+	  --workdir $(DEMO)/vanilla
+	$(BIN)/python train.py --config configs/quickstart.py:rtil,short \
+	  --workdir $(DEMO)/rtil
+	$(BIN)/python invert.py --config configs/invert/ilo.py:short \
+	  --config.priors.vanilla=$(DEMO)/vanilla --config.priors.rtil=$(DEMO)/rtil \
+	  --workdir $(DEMO)/recovered
+	@echo "samples   $(DEMO)/vanilla/samples and $(DEMO)/rtil/samples"
+
+test: .venv/installed lint
+	$(BIN)/python -m pytest -n 2
+
+lint: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+clean:
+	rm -rf .venv runs
+
+.venv/installed: setup.cfg pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable ".[test]"
+	touch $@

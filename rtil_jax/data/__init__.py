@@ -1,0 +1,19 @@
+"""Images in, batches out: folders, zips, TFDS datasets and drawn avatars.
+
+Whatever the source, images are decoded, cropped and resized once, kept in a TensorFlow
+Datasets cache, and read back by index. TensorFlow itself is never needed.
+"""
+
+from rtil_jax.data.batches import batch_indices, training_batch
+from rtil_jax.data.cache import ImageSet
+from rtil_jax.data.loading import load_images
+from rtil_jax.data.pixels import to_float, to_uint8
+
+__all__ = [
+    "ImageSet",
+    "batch_indices",
+    "load_images",
+    "to_float",
+    "to_uint8",
+    "training_batch",
+]

@@ -1,0 +1,69 @@
+"""Training batches as pure functions of (seed, step).
+
+The data's state is the step's number: a resumed run continues the same sequence, and
+any process of a group can find its rows without asking the others.
+"""
+
+import functools
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from rtil_jax.data.cache import ImageSet
+from rtil_jax.data.pixels import to_float
+
+# NumPy pads a seed sequence with zeros, so only a third word other than zero keeps the
+# flips of step n independent of the permutation of epoch n.
+_FLIPS = 1
+
+
+def batch_indices(
+    seed: int, step: int, batch_size: int, num_images: int
+) -> Int[np.ndarray, " batch"]:
+    """Which images step `step` reads: endless epochs, each in an order of its own.
+
+    Steps are laid end to end over the epochs, so a batch may straddle two epochs or,
+    where it is larger than the data, contain several.
+    """
+    positions = step * batch_size + np.arange(batch_size)
+    epochs, offsets = np.divmod(positions, num_images)
+    indices = np.empty(batch_size, np.int64)
+    for epoch in np.unique(epochs):
+        inside = epochs == epoch
+        indices[inside] = _permutation(seed, int(epoch), num_images)[offsets[inside]]
+    return indices
+
+
+@functools.lru_cache(maxsize=4)
+def _permutation(seed: int, epoch: int, num_images: int) -> Int[np.ndarray, " images"]:
+    return np.random.default_rng([seed, epoch]).permutation(num_images)
+
+
+def training_batch(
+    images: ImageSet,
+    *,
+    seed: int,
+    step: int,
+    batch_size: int,
+    flip: bool = True,
+    rows: slice | None = None,
+) -> Float[np.ndarray, "rows height width channels"]:
+    """The float32 images in [-1, 1] of one step.
+
+    Args:
+        images: what to draw from.
+        seed: of the order and the flips.
+        step: counted from 0.
+        batch_size: of the global batch.
+        flip: mirror every other image or so, at random.
+        rows: the rows of the global batch to read, None for all of them. A row's
+            content does not depend on which others are read.
+    """
+    rows = slice(None) if rows is None else rows
+    batch = images[batch_indices(seed, step, batch_size, len(images))[rows]]
+    if flip:
+        # Drawn for the whole batch, so that a row's flip is the same in any `rows`.
+        draws = np.random.default_rng([seed, step, _FLIPS]).random(batch_size)
+        mirrored = (draws < 0.5)[rows]
+        batch[mirrored] = batch[mirrored, :, ::-1]
+    return to_float(batch)

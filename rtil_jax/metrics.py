@@ -1,0 +1,98 @@
+"""Image quality, one value per image, and confidence intervals over images.
+
+Images are float `(batch, height, width, channels)`, grey or RGB, with values in
+[0, 1]; a caller whose images lie in [-1, 1] maps and clips them first. The values are
+those of scikit-image's functions of the same name, averaged over channels.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import scipy.stats
+from jaxtyping import Array, Float
+
+from rtil_jax.errors import UserError
+
+Images = Float[Array | np.ndarray, "batch height width channels"]
+
+# scikit-image's Gaussian of sigma 1.5, truncated at 3.5 sigma, and its 7x7 box.
+_GAUSSIAN = np.exp(-0.5 * (np.arange(-5, 6) / 1.5) ** 2)
+_TAPS = {"gaussian": _GAUSSIAN / _GAUSSIAN.sum(), "uniform": np.full(7, 1 / 7)}
+
+
+def psnr(x: Images, y: Images, data_range: float = 1.0) -> Float[Array, " batch"]:
+    """Peak signal-to-noise ratio in dB; infinite for identical images."""
+    mse = jnp.mean(jnp.square(jnp.asarray(x) - y), axis=(1, 2, 3))
+    return 10 * jnp.log10(data_range**2 / mse)
+
+
+def ssim(
+    x: Images,
+    y: Images,
+    *,
+    window: Literal["gaussian", "uniform"] = "gaussian",
+    data_range: float = 1.0,
+) -> Float[Array, " batch"]:
+    """Structural similarity (Wang et al. 2004), the mean over pixels and channels.
+
+    Args:
+        x: images in [0, 1].
+        y: images of the same shape.
+        window: `gaussian` is the paper's: 11x11 taps, sigma 1.5, population
+            covariance. `uniform` is scikit-image's default: 7x7, sample covariance.
+        data_range: of the pixel values. Published values computed with the defaults of
+            old scikit-image releases on floats in [0, 1] have `data_range=2`.
+
+    Raises:
+        UserError: if the images are smaller than the window.
+    """
+    taps = _TAPS[window]
+    if min(x.shape[1:3]) < taps.size:
+        raise UserError(
+            f"ssim: found images of {x.shape[1]}x{x.shape[2]} pixels, expected at "
+            f"least {taps.size}x{taps.size} for the {window} window"
+        )
+    moments = jnp.stack([x, y, x * x, y * y, x * y])
+    mean_x, mean_y, xx, yy, xy = _window_means(moments, taps)
+    samples = taps.size**2
+    unbiased = samples / (samples - 1) if window == "uniform" else 1.0
+    variance_x = unbiased * (xx - mean_x**2)
+    variance_y = unbiased * (yy - mean_y**2)
+    covariance = unbiased * (xy - mean_x * mean_y)
+    c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
+    luminance = (2 * mean_x * mean_y + c1) / (mean_x**2 + mean_y**2 + c1)
+    structure = (2 * covariance + c2) / (variance_x + variance_y + c2)
+    return jnp.mean(luminance * structure, axis=(1, 2, 3))
+
+
+def _window_means(
+    x: Float[Array, "moments batch height width channels"], taps: np.ndarray
+) -> Float[Array, "moments batch height2 width2 channels"]:
+    """Means under every window that lies wholly inside the image."""
+    for axis in (2, 3):
+        size = x.shape[axis] - taps.size + 1
+        x = sum(
+            tap * jax.lax.slice_in_dim(x, k, k + size, axis=axis)
+            for k, tap in enumerate(taps.tolist())
+        )
+    return x
+
+
+def confidence_interval(
+    values: Sequence[float] | Float[Array | np.ndarray, " images"],
+    level: float = 0.95,
+) -> tuple[float, float]:
+    """Mean over images and half-width of its Student t confidence interval.
+
+    The half-width is nan for fewer than two values, and if one of them is infinite.
+    """
+    values = np.asarray(values, np.float64)
+    count = values.size
+    mean = float(np.mean(values)) if count else np.nan
+    if count < 2 or not np.isfinite(values).all():
+        return mean, np.nan
+    error = np.std(values, ddof=1) / np.sqrt(count)
+    return mean, float(scipy.stats.t.ppf((1 + level) / 2, count - 1) * error)

@@ -1,0 +1,221 @@
+import io
+import logging
+import shutil
+import subprocess
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from rtil_jax.data import builder, load_images
+from rtil_jax.errors import UserError
+
+
+def png(level, size=(8, 8), mode="RGB"):
+    file = io.BytesIO()
+    Image.new(mode, size, (level,) * len(mode)).save(file, "png")
+    return file.getvalue()
+
+
+def make_folder(root, levels, name="images"):
+    """A folder of plain images of these grey levels, named so that they sort."""
+    folder = root / name
+    folder.mkdir(exist_ok=True)
+    for index, level in enumerate(levels):
+        (folder / f"{index:03d}.png").write_bytes(png(level))
+    return folder
+
+
+@pytest.fixture
+def load(tmp_path):
+    def load(source, split="train", *, resolution=8, channels=3, count=None):
+        return load_images(
+            str(source),
+            split,
+            resolution=resolution,
+            channels=channels,
+            cache_dir=str(tmp_path / "cache"),
+            count=count,
+        )
+
+    return load
+
+
+@pytest.fixture
+def decoded(monkeypatch):
+    """A list that grows by one with every image decoded."""
+    calls, decode = [], builder.decode_image
+
+    def counting(*args):
+        calls.append(args)
+        return decode(*args)
+
+    monkeypatch.setattr(builder, "decode_image", counting)
+    return calls
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_reads_by_index_in_name_order(load, tmp_path, channels):
+    levels = np.random.default_rng(0).permutation(200)
+    images = load(make_folder(tmp_path, levels), channels=channels)
+    assert len(images) == 200 and images.names[:2] == ("000.png", "001.png")
+    assert (images.resolution, images.channels) == (8, channels)
+    everything = images[np.arange(200)]
+    assert everything.dtype == np.uint8 and everything.shape == (200, 8, 8, channels)
+    np.testing.assert_array_equal(everything[:, 0, 0, 0], levels)
+    np.testing.assert_array_equal(images[[7, 7, -1]], everything[[7, 7, 199]])
+    np.testing.assert_array_equal(images[3], everything[3])
+    with pytest.raises(IndexError):
+        images[200]
+
+
+def test_resizes_to_the_resolution(load, tmp_path):
+    folder = make_folder(tmp_path, [5])
+    (folder / "wide.png").write_bytes(png(9, size=(100, 40)))
+    images = load(folder, resolution=16)
+    np.testing.assert_array_equal(images[1], np.full((16, 16, 3), 9))
+
+
+def test_zip_with_splits(load, tmp_path):
+    path = tmp_path / "faces.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for level, name in enumerate(["train/a", "train/b", "test/c"]):
+            archive.writestr(f"faces/{name}.png", png(level))
+    train, test = load(path), load(path, "test")
+    assert train.names == ("a.png", "b.png") and test.names == ("c.png",)
+    assert train[1].max() == 1 and test[0].max() == 2
+
+
+def test_many_parts_keep_the_order(load, tmp_path, monkeypatch):
+    monkeypatch.setattr(builder, "_PART_BYTES", 3 * 8 * 8 * 3)
+    folder = make_folder(tmp_path, range(40))
+    for index in range(5, 12):
+        (folder / f"{index:03d}.png").write_text("not an image")
+    images = load(folder)
+    good = [*range(5), *range(12, 40)]
+    assert images.names == tuple(f"{index:03d}.png" for index in good)
+    np.testing.assert_array_equal(images[np.arange(33)][:, 0, 0, 0], good)
+
+
+def test_second_call_decodes_nothing(load, tmp_path, decoded):
+    folder = make_folder(tmp_path, range(3))
+    first, second = load(folder), load(folder, count=2)
+    assert len(decoded) == 3
+    assert second.names == first.names[:2]
+    with pytest.raises(IndexError):
+        second[2]
+
+
+def test_changed_source_or_format_is_decoded_again(load, tmp_path, decoded):
+    folder = make_folder(tmp_path, range(3))
+    load(folder)
+    load(folder, resolution=16)
+    load(folder, channels=1)
+    assert len(decoded) == 9
+    (folder / "003.png").write_bytes(png(77))
+    assert load(folder)[3].max() == 77
+
+
+def test_interrupted_preparation_leaves_nothing(load, tmp_path, monkeypatch):
+    folder = make_folder(tmp_path, range(3))
+
+    def interrupt(*args):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(builder, "decode_image", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            load(folder)
+    assert not any((tmp_path / "cache").iterdir())
+    assert len(load(folder)) == 3
+
+
+def test_another_process_finishing_first_wins(load, tmp_path, monkeypatch):
+    folder = make_folder(tmp_path, range(3))
+    load(folder)
+    (ready,) = (tmp_path / "cache").iterdir()
+    ready.rename(tmp_path / "other")
+    decode = builder.decode_image
+
+    def decode_while_other_finishes(*args):
+        if not ready.exists():
+            shutil.copytree(tmp_path / "other", ready, dirs_exist_ok=True)
+        return decode(*args)
+
+    monkeypatch.setattr(builder, "decode_image", decode_while_other_finishes)
+    np.testing.assert_array_equal(load(folder)[[0, 1, 2]][:, 0, 0, 0], [0, 1, 2])
+    assert list((tmp_path / "cache").iterdir()) == [ready]
+
+
+def test_damaged_image_is_skipped_by_name(load, tmp_path, caplog):
+    folder = make_folder(tmp_path, [10, 20, 30])
+    content = (folder / "001.png").read_bytes()
+    (folder / "001.png").write_bytes(content[: len(content) // 2])
+    with caplog.at_level(logging.WARNING, logger="rtil_jax"):
+        images = load(folder)
+    assert images.names == ("000.png", "002.png") and images[1].max() == 30
+    (message,) = [record.getMessage() for record in caplog.records]
+    assert "001.png" in message
+
+
+def test_only_damaged_images(load, tmp_path):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    (folder / "a.png").write_text("not an image")
+    with pytest.raises(UserError, match="none of its 1 images can be read"):
+        load(folder)
+    assert not any((tmp_path / "cache").iterdir())
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (dict(channels=2), "channels is 2; expected 1"),
+        (dict(resolution=4), "resolution is 4; expected a power of two"),
+        (dict(resolution=24), "resolution is 24; expected a power of two"),
+        (dict(count=0), "count is 0; expected at least 1"),
+        (dict(count=4), "found 3 images, 4 asked for"),
+    ],
+)
+def test_arguments_out_of_range(load, tmp_path, arguments, message):
+    with pytest.raises(UserError, match=message):
+        load(make_folder(tmp_path, range(3)), **arguments)
+
+
+def test_missing_path(load, tmp_path):
+    with pytest.raises(UserError, match="nowhere: no such file or folder"):
+        load(tmp_path / "nowhere")
+
+
+def test_cache_that_cannot_be_created(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="image cache cannot be created"):
+        load_images(
+            str(make_folder(tmp_path, [1])),
+            "train",
+            resolution=8,
+            channels=3,
+            cache_dir=str(tmp_path / "file" / "cache"),
+        )
+
+
+def test_default_cache_is_the_environments(tmp_path, monkeypatch):
+    monkeypatch.setenv("RTIL_JAX_DATA", str(tmp_path / "elsewhere"))
+    folder = make_folder(tmp_path, [1])
+    load_images(str(folder), "train", resolution=8, channels=1)
+    assert len(list((tmp_path / "elsewhere").iterdir())) == 1
+
+
+def test_missing_tfds_says_what_to_install(load, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
+    with pytest.raises(UserError, match="pip install tensorflow-datasets"):
+        load(make_folder(tmp_path, [1]))
+
+
+def test_tensorflow_is_never_imported(load, tmp_path):
+    load(make_folder(tmp_path, [1]))
+    assert "tensorflow" not in sys.modules
+    code = "import sys, rtil_jax.data; sys.exit('tensorflow_datasets' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

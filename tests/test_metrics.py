@@ -1,0 +1,96 @@
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.stats
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+from rtil_jax.errors import UserError
+from rtil_jax.metrics import confidence_interval, psnr, ssim
+
+WINDOWS = {
+    "gaussian": dict(gaussian_weights=True, sigma=1.5, use_sample_covariance=False),
+    "uniform": {},
+}
+
+
+def noisy_pair(shape, seed=0):
+    """Smooth images in [0, 1] and noisy versions of them."""
+    rng = np.random.default_rng(seed)
+    ramp = np.linspace(0, 1, shape[2])[:, None] * np.linspace(0.2, 1, shape[-1])
+    x = np.broadcast_to(ramp, shape) * rng.uniform(0.5, 1, (shape[0], 1, 1, 1))
+    y = np.clip(x + rng.normal(0, 0.1, shape), 0, 1)
+    return x.astype(np.float32), y.astype(np.float32)
+
+
+@pytest.mark.parametrize("shape", [(3, 16, 16, 3), (2, 11, 24, 1)])
+def test_psnr_is_that_of_skimage(shape):
+    x, y = noisy_pair(shape)
+    expected = [
+        peak_signal_noise_ratio(a, b, data_range=1) for a, b in zip(x, y, strict=True)
+    ]
+    np.testing.assert_allclose(jax.jit(psnr)(x, y), expected, atol=1e-4)
+    doubled = psnr(jnp.asarray(x), jnp.asarray(y), data_range=2.0)
+    np.testing.assert_allclose(doubled, np.add(expected, 20 * math.log10(2)), atol=1e-4)
+
+
+def test_psnr_of_identical_images_is_infinite():
+    x, y = noisy_pair((2, 8, 8, 3))
+    y[0] = x[0]
+    assert np.isposinf(psnr(x, y)[0]) and np.isfinite(psnr(x, y)[1])
+
+
+@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize(
+    "shape, data_range", [((3, 32, 32, 3), 1.0), ((2, 11, 24, 1), 2.0)]
+)
+def test_ssim_is_that_of_skimage(window, shape, data_range):
+    x, y = noisy_pair(shape)
+    options = dict(channel_axis=-1, data_range=data_range, **WINDOWS[window])
+    expected = [
+        structural_similarity(*pair, **options) for pair in zip(x, y, strict=True)
+    ]
+    score = jax.jit(ssim, static_argnames=("window", "data_range"))
+    found = score(x, y, window=window, data_range=data_range)
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("window", WINDOWS)
+def test_ssim_of_identical_images_is_one(window):
+    x, _ = noisy_pair((2, 16, 16, 3))
+    score = jax.jit(ssim, static_argnames="window")
+    np.testing.assert_allclose(score(x, x, window=window), 1.0, atol=1e-6)
+
+
+@pytest.mark.parametrize("window, least", [("gaussian", 11), ("uniform", 7)])
+def test_ssim_refuses_images_smaller_than_its_window(window, least):
+    x, y = noisy_pair((1, least - 1, 16, 1))
+    with pytest.raises(UserError, match=f"at least {least}x{least}"):
+        ssim(x, y, window=window)
+
+
+def test_confidence_interval_is_students():
+    values = np.random.default_rng(0).normal(25, 2, 12)
+    mean, half = confidence_interval(values)
+    low, high = scipy.stats.t.interval(
+        0.95, 11, loc=values.mean(), scale=scipy.stats.sem(values)
+    )
+    np.testing.assert_allclose((mean - half, mean + half), (low, high))
+    assert confidence_interval(values, level=0.5)[1] < half
+
+
+def test_confidence_interval_by_hand():
+    # Standard deviation sqrt(2), error 1, and t = 12.7062 for one degree of freedom.
+    mean, half = confidence_interval([1.0, 3.0])
+    assert mean == 2
+    np.testing.assert_allclose(half, 12.7062, rtol=1e-5)
+
+
+def test_confidence_interval_without_enough_values():
+    assert np.isnan(confidence_interval([])).all()
+    mean, half = confidence_interval([3.0])
+    assert mean == 3 and math.isnan(half)
+    mean, half = confidence_interval([3.0, math.inf])
+    assert mean == math.inf and math.isnan(half)
