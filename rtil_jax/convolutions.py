@@ -1,0 +1,199 @@
+"""The convolutions of StyleGAN2 and PGGAN, in the form that XLA runs fastest.
+
+Everything here is a pure function of `(batch, height, width, channels)` arrays and
+`(height, width, in, out)` kernels. `tests/slow_stylegan2.py` holds the textbook forms
+(zero insertion, explicit FIR filters) that these are tested against.
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+# The [1, 3, 3, 1] filter with which StyleGAN2 blurs whatever it resamples, sum 1.
+BLUR_TAPS = (1 / 8, 3 / 8, 3 / 8, 1 / 8)
+
+
+def _plain_conv3x3(x: Array, kernel: Array) -> Array:
+    return jax.lax.conv_general_dilated(
+        x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
+
+
+@jax.custom_vjp
+def conv3x3(
+    x: Float[Array, "batch height width in"], kernel: Float[Array, "3 3 in out"]
+) -> Float[Array, "batch height width out"]:
+    """3x3 convolution, stride 1, zero padding 1.
+
+    The gradient with respect to `x` is written as what it is, a convolution with the
+    flipped, transposed kernel: XLA:CPU is several times slower when it has to find
+    that out by itself (jax#12868). Differentiable twice in reverse mode.
+    """
+    return _plain_conv3x3(x, kernel)
+
+
+def _conv3x3_forward(x, kernel):
+    return conv3x3(x, kernel), (x, kernel)
+
+
+def _conv3x3_backward(saved, gradient):
+    x, kernel = saved
+    transposed = kernel[::-1, ::-1].swapaxes(2, 3)
+    _, kernel_vjp = jax.vjp(lambda k: _plain_conv3x3(x, k), kernel)
+    return conv3x3(gradient, transposed), kernel_vjp(gradient)[0]
+
+
+conv3x3.defvjp(_conv3x3_forward, _conv3x3_backward)
+
+
+def conv1x1(
+    x: Float[Array, "batch height width in"], kernel: Float[Array, "in out"]
+) -> Float[Array, "batch height width out"]:
+    """1x1 convolution as a matrix product (its weight gradient stays one)."""
+    return jnp.einsum("bhwi,io->bhwo", x, kernel)
+
+
+def _pad(x: Array, axis: int, before: int, after: int) -> Array:
+    widths = [(0, 0)] * x.ndim
+    widths[axis] = (before, after)
+    return jnp.pad(x, widths)
+
+
+def _interleave(even: Array, odd: Array, axis: int) -> Array:
+    """even_0, odd_0, even_1, odd_1, ... along `axis`."""
+    shape = list(even.shape)
+    shape[axis] *= 2
+    return jnp.stack([even, odd], axis + 1).reshape(shape)
+
+
+def _taps(x: Array, kernel: Array) -> Array:
+    """x @ kernel for all nine taps at once: `(batch, height, width, 3, 3, out)`."""
+    channels, out = kernel.shape[2:]
+    matrix = kernel.transpose(2, 0, 1, 3).reshape(channels, 9 * out)
+    return (x @ matrix).reshape(*x.shape[:3], 3, 3, out)
+
+
+def _scatter(taps: Array, axis: int) -> tuple[Array, Array]:
+    """Stride-2 overlap-add along `axis`; the taps lie along axis 3.
+
+    Tap k of position h lands on position 2h + k of a line of length 2H + 1: the H + 1
+    even positions collect taps 0 and 2, the H odd ones tap 1.
+    """
+    tap0, tap1, tap2 = (taps[:, :, :, k] for k in range(3))
+    return _pad(tap0, axis, 0, 1) + _pad(tap2, axis, 1, 0), tap1
+
+
+def _blur_phases(even: Array, odd: Array, axis: int) -> Array:
+    """[1, 3, 3, 1] / 4 with padding 1 over the line that `_scatter` returns.
+
+    Taken phase by phase, so that only the result, of length 2H, is interleaved.
+    """
+    size = odd.shape[axis]
+    odd = _pad(odd, axis, 1, 1)
+
+    def part(x, start):
+        return jax.lax.slice_in_dim(x, start, start + size, axis=axis)
+
+    out_even = part(odd, 0) + 3 * part(even, 0) + 3 * part(odd, 1) + part(even, 1)
+    out_odd = part(even, 0) + 3 * part(odd, 1) + 3 * part(even, 1) + part(odd, 2)
+    return _interleave(out_even / 4, out_odd / 4, axis)
+
+
+def conv3x3_up(
+    x: Float[Array, "batch height width in"], kernel: Float[Array, "3 3 in out"]
+) -> Float[Array, "batch height2 width2 out"]:
+    """Transposed 3x3 convolution with stride 2, then the [1, 3, 3, 1] blur.
+
+    Input position h scatters tap k to 2h + k, as `conv_transpose2d` does in the
+    public code; the blur (sum 4, padding 1) trims the result to twice the size. All
+    nine taps are one matrix product at the *input* resolution, which is the least
+    arithmetic that this operation needs.
+    """
+    rows = _blur_phases(*_scatter(_taps(x, kernel), axis=1), axis=1)
+    return _blur_phases(*_scatter(rows, axis=2), axis=2)
+
+
+def _transposed_conv3x3(x: Array, kernel: Array) -> Array:
+    """Stride-2 transposed convolution: (H, W) -> (2H + 1, 2W + 1)."""
+    taps = _taps(x, kernel)
+    for axis in (1, 2):
+        even, odd = _scatter(taps, axis)
+        longer = _interleave(even, _pad(odd, axis, 0, 1), axis)
+        taps = jax.lax.slice_in_dim(longer, 0, longer.shape[axis] - 1, axis=axis)
+    return taps
+
+
+def _strided_views(x: Array) -> Array:
+    """The nine stride-2 views of x, side by side: (2H + 1, 2W + 1) -> (H, W)."""
+    height, width = x.shape[1] - 2, x.shape[2] - 2
+    views = [
+        x[:, row : row + height : 2, column : column + width : 2]
+        for row in range(3)
+        for column in range(3)
+    ]
+    return jnp.concatenate(views, axis=-1)
+
+
+@jax.custom_vjp
+def _strided_conv3x3(x: Array, kernel: Array) -> Array:
+    """3x3 convolution, stride 2, no padding, with its adjoint written out."""
+    return _strided_views(x) @ kernel.reshape(-1, kernel.shape[-1])
+
+
+def _strided_forward(x, kernel):
+    return _strided_conv3x3(x, kernel), (x, kernel)
+
+
+def _strided_backward(saved, gradient):
+    x, kernel = saved
+    kernel_gradient = jnp.einsum("bhwi,bhwo->io", _strided_views(x), gradient)
+    x_gradient = _transposed_conv3x3(gradient, kernel.swapaxes(2, 3))
+    return x_gradient, kernel_gradient.reshape(kernel.shape)
+
+
+_strided_conv3x3.defvjp(_strided_forward, _strided_backward)
+
+
+def upsample(
+    x: Float[Array, "batch height width channels"],
+) -> Float[Array, "batch height2 width2 channels"]:
+    """Doubling of the RGB skip: zero insertion, then [1, 3, 3, 1] / 4, padding (2, 1).
+
+    Away from the border this is bilinear interpolation.
+    """
+    for axis in (1, 2):
+        size = x.shape[axis]
+        before = jax.lax.slice_in_dim(_pad(x, axis, 1, 0), 0, size, axis=axis)
+        after = jax.lax.slice_in_dim(_pad(x, axis, 0, 1), 1, size + 1, axis=axis)
+        x = _interleave((before + 3 * x) / 4, (3 * x + after) / 4, axis)
+    return x
+
+
+def blur(
+    x: Float[Array, "batch height width channels"], padding: int
+) -> Float[Array, "batch height2 width2 channels"]:
+    """[1, 3, 3, 1] / 8 along both axes after zero padding; the size grows by
+    2 * padding - 3. Shifted adds: a depthwise convolution is far slower on XLA:CPU.
+    """
+    for axis in (1, 2):
+        x = _pad(x, axis, padding, padding)
+        size = x.shape[axis] - 3
+        x = sum(
+            tap * jax.lax.slice_in_dim(x, k, k + size, axis=axis)
+            for k, tap in enumerate(BLUR_TAPS)
+        )
+    return x
+
+
+def conv3x3_down(
+    x: Float[Array, "batch height width in"], kernel: Float[Array, "3 3 in out"]
+) -> Float[Array, "batch half_height half_width out"]:
+    """Blur (padding 2), then a 3x3 convolution with stride 2."""
+    return _strided_conv3x3(blur(x, padding=2), kernel)
+
+
+def conv1x1_down(
+    x: Float[Array, "batch height width in"], kernel: Float[Array, "in out"]
+) -> Float[Array, "batch half_height half_width out"]:
+    """Blur (padding 1), then a 1x1 convolution with stride 2."""
+    return conv1x1(blur(x, padding=1)[:, ::2, ::2], kernel)

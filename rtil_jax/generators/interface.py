@@ -1,0 +1,109 @@
+"""What the rest of the library asks of a generator.
+
+A generator is a chain of `num_blocks` blocks that can be cut after any of them:
+block k turns the features of block k - 1 into its own, and G = g1 o g0 with
+g0 = `head(., k)` and g1 = `tail(., k)` for every k. The inputs z_k of the extended
+family G~(z_0, z_1, ..., z_K) of the paper (Sections 2.2 and 3) are added to the
+features after block k.
+
+The law that every generator keeps, for every block k:
+
+    tail(head(z, k), z, k)        == G(z)
+    tail(head(z, k) + z_k, z, k)  == G(z, {k: z_k})
+
+A generator of your own is a `flax.linen.Module` with these methods; it needs nothing
+else to be trained with RTIL or inverted with CSGM and ILO.
+"""
+
+from typing import Any, Protocol, runtime_checkable
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from rtil_jax.errors import UserError
+
+# A pytree of float32 arrays with a leading batch axis, e.g. {"z": (batch, 512)}.
+Latents = Any
+# A pytree with a leading batch axis that supports `features + z_k`.
+Features = Any
+# block -> z_k, `(batch, *intermediate_shape(block))`.
+Intermediates = dict[int, Array]
+
+
+@runtime_checkable
+class Generator(Protocol):
+    """The interface, as methods of a `flax.linen.Module`.
+
+    Attributes:
+        resolution: height and width of the images.
+        channels: channels of the images, 1 or 3.
+        num_blocks: number of blocks; they are counted from 1.
+    """
+
+    resolution: int
+    channels: int
+    num_blocks: int
+
+    def sample_latents(self, key: jax.Array, batch: int) -> Latents:
+        """z_0 ~ p(z_0) in the form that `head` and `tail` read."""
+
+    def intermediate_shape(self, block: int) -> tuple[int, int, int]:
+        """`(height, width, channels)` of z_k, the features after `block`."""
+
+    def head(
+        self, latents: Latents, block: int, intermediates: Intermediates | None = None
+    ) -> Features:
+        """g_0: the features after `block`, before anything reads them.
+
+        `intermediates` holds perturbations of blocks before `block`.
+        """
+
+    def tail(
+        self, features: Features, latents: Latents, block: int
+    ) -> Float[Array, "batch height width channels"]:
+        """g_1: the image from the features after `block`."""
+
+    def __call__(
+        self, latents: Latents, intermediates: Intermediates | None = None
+    ) -> Float[Array, "batch height width channels"]:
+        """G~(z_0, z_1, ..., z_K); G(z_0) without `intermediates`."""
+
+
+def init(generator: Generator, key: jax.Array) -> dict:
+    """The variables of `generator`, `{"params": ...}`, drawn from `key`."""
+
+    def sample_and_render(module, key):
+        return module(module.sample_latents(key, 1))
+
+    return generator.init(key, key, method=sample_and_render)
+
+
+def sample_latents(
+    generator: Generator, params: dict, key: jax.Array, batch: int
+) -> Latents:
+    """`generator.sample_latents(key, batch)` with the variables `params`."""
+    return generator.apply(params, key, batch, method="sample_latents")
+
+
+def zero_intermediates(
+    generator: Generator, blocks: tuple[int, ...], batch: int
+) -> Intermediates:
+    """z_k = 0 for every block of `blocks`: the extended model at its base G."""
+    return {
+        block: jnp.zeros((batch, *generator.intermediate_shape(block)))
+        for block in blocks
+    }
+
+
+def check_blocks(generator: Generator, blocks: tuple[int, ...], field: str) -> None:
+    """Raises:
+    UserError: if `blocks` are not increasing blocks of `generator`.
+    """
+    known = range(1, generator.num_blocks + 1)
+    increasing = all(a < b for a, b in zip(blocks, blocks[1:], strict=False))
+    if not increasing or not set(blocks) <= set(known):
+        raise UserError(
+            f"{field}: found {tuple(blocks)}, expected increasing blocks among "
+            f"{tuple(known)} (the generator has {generator.resolution} pixels)"
+        )

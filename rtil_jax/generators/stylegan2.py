@@ -1,0 +1,263 @@
+"""StyleGAN2 (Karras et al. 2020) as a chain of blocks with open inputs.
+
+The synthesis network is that of the public RTIL code: skip architecture, [1, 3, 3, 1]
+resampling, per-pixel noise; with `max_channels=256` it is the paper's Table 1 (whose
+parameter count is an artefact of the tool that made it: the network has 10,206,434).
+"""
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from flax import struct
+from jaxtyping import Array, Float
+
+from rtil_jax.convolutions import conv3x3, conv3x3_up, upsample
+from rtil_jax.generators.interface import Intermediates
+from rtil_jax.layers import (
+    Dense,
+    add_bias,
+    pixel_norm,
+    scaled_kernel,
+    scaled_leaky_relu,
+)
+
+
+@struct.dataclass
+class SkipFeatures:
+    """Features after a block, before anything reads them.
+
+    Adding z_k to it perturbs the activations, as in g_1(z_k + g_0(z_0)).
+
+    Attributes:
+        activations: `(batch, height, width, channels)`.
+        rgb: the RGB skip of all earlier blocks, already at this block's size,
+            `(batch, height, width, image channels)`; None once dropped.
+    """
+
+    activations: Any  # Any: JAX also rebuilds pytrees of shapes and specs
+    rgb: Any
+
+    def __add__(self, perturbation: Array) -> "SkipFeatures":
+        return self.replace(activations=self.activations + perturbation)
+
+    def drop_skip(self) -> "SkipFeatures":
+        """Without the RGB of this and all earlier blocks.
+
+        The public ILO code restarts the synthesis like this at each stage; it is not
+        the g_1 that the prior was trained with.
+        """
+        return self.replace(rgb=None)
+
+
+class ModulatedConv(nn.Module):
+    """Modulated (and demodulated) convolution, by scaling activations.
+
+    Equals a convolution with the per-sample kernel W s_i d_o, where
+    d_o = rsqrt(sum over i, k of (W s_i)^2 + 1e-8), but never forms that kernel:
+    scaling channels commutes with convolving.
+    """
+
+    features: int
+    size: int = 3
+    up: bool = False
+    demodulate: bool = True
+
+    @nn.compact
+    def __call__(
+        self,
+        x: Float[Array, "batch height width in"],
+        style: Float[Array, "batch style"],
+    ) -> Float[Array, "batch height2 width2 out"]:
+        channels = x.shape[-1]
+        scale = Dense(channels, bias_init=1.0, name="modulation")(style)
+        kernel = scaled_kernel(self, self.size, channels, self.features)
+        if self.size == 1:  # RGB has few channels: the per-sample kernel is tiny
+            return jnp.einsum("bhwi,bi,io->bhwo", x, scale, kernel[0, 0])
+        convolve = conv3x3_up if self.up else conv3x3
+        y = convolve(x * scale[:, None, None, :], kernel)
+        if not self.demodulate:
+            return y
+        power = jnp.einsum("bi,hwio->bo", scale**2, kernel**2)
+        return y * jax.lax.rsqrt(power + 1e-8)[:, None, None, :]
+
+
+class StyledConv(nn.Module):
+    """Modulated convolution, noise, bias, scaled leaky ReLU."""
+
+    features: int
+    up: bool = False
+
+    @nn.compact
+    def __call__(self, x: Array, style: Array, noise: Array) -> Array:
+        x = ModulatedConv(self.features, up=self.up, name="conv")(x, style)
+        strength = self.param("noise_strength", nn.initializers.zeros, ())
+        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        return scaled_leaky_relu(add_bias(x + strength * noise, bias))
+
+
+class ToRGB(nn.Module):
+    """1x1 modulated convolution without demodulation, plus bias; no activation."""
+
+    channels: int
+
+    @nn.compact
+    def __call__(self, x: Array, style: Array) -> Array:
+        convolve = ModulatedConv(self.channels, size=1, demodulate=False, name="conv")
+        bias = self.param("bias", nn.initializers.zeros, (self.channels,))
+        return add_bias(convolve(x, style), bias)
+
+
+class MappingNetwork(nn.Module):
+    """z -> w: PixelNorm, then dense layers with a 100 times smaller learning rate."""
+
+    layers: int
+
+    @nn.compact
+    def __call__(self, z: Float[Array, "batch latent"]) -> Float[Array, "batch latent"]:
+        w = pixel_norm(z)
+        for _ in range(self.layers):
+            w = scaled_leaky_relu(Dense(z.shape[-1], rate_multiplier=0.01)(w))
+        return w
+
+
+class StyleGAN2Generator(nn.Module):
+    """The StyleGAN2 generator with intermediate inputs.
+
+    Latents are a dict: `styles` `(batch, 2 * num_blocks, latent_dim)`, the w of each
+    layer ("w+"), and `noises`, a tuple of `(batch, r, r, 1)` maps, one per 3x3
+    convolution. Block k has resolution r = 2^(k + 1) and reads styles 2k - 3
+    (up-convolution), 2k - 2 (convolution) and 2k - 1 (RGB, shared with the next
+    block), so `head` and `tail` read disjoint latents at every cut.
+
+    Attributes:
+        resolution: a power of two, at least 8.
+        channels: image channels, 1 or 3. Images are nominally in [-1, 1], not clipped.
+        max_channels: cap on the width of a block; 256 in the paper.
+        channel_base: the width at resolution r is min(max_channels, channel_base / r).
+        latent_dim: size of z and w.
+        mapping_layers: depth of the mapping network.
+        style_mixing: probability that an image's styles come from two z, split at a
+            random layer. Training sets it; 0 samples G itself.
+    """
+
+    resolution: int
+    channels: int = 3
+    max_channels: int = 256
+    channel_base: int = 16_384
+    latent_dim: int = 512
+    mapping_layers: int = 8
+    style_mixing: float = 0.0
+
+    def setup(self):
+        self.mapping = MappingNetwork(self.mapping_layers)
+        shape = self.intermediate_shape(1)
+        self.constant = self.param("constant", nn.initializers.normal(1.0), (1, *shape))
+        widths = [self.width(block) for block in range(1, self.num_blocks + 1)]
+        self.up_convs = [StyledConv(width, up=True) for width in widths[1:]]
+        self.convs = [StyledConv(width) for width in widths]
+        self.to_rgbs = [ToRGB(self.channels) for _ in widths]
+
+    @property
+    def num_blocks(self) -> int:
+        return int(math.log2(self.resolution)) - 1
+
+    def width(self, block: int) -> int:
+        """Channels of the features after `block`."""
+        return min(self.max_channels, self.channel_base // 2 ** (block + 1))
+
+    def intermediate_shape(self, block: int) -> tuple[int, int, int]:
+        """`(height, width, channels)` of the features after `block`."""
+        return (2 ** (block + 1), 2 ** (block + 1), self.width(block))
+
+    def map_styles(
+        self, z: Float[Array, "batch latent"]
+    ) -> Float[Array, "batch layers latent"]:
+        """z -> the same w for every layer."""
+        return jnp.repeat(self.mapping(z)[:, None], 2 * self.num_blocks, axis=1)
+
+    def sample_latents(self, key: jax.Array, batch: int) -> dict[str, Any]:
+        """Styles of z ~ N(0, I) (mixed if `style_mixing`) and noise maps ~ N(0, I)."""
+        z_key, noise_key, mix_key, cut_key = jax.random.split(key, 4)
+        if self.style_mixing:
+            z = jax.random.normal(z_key, (2 * batch, self.latent_dim))
+            first, second = jnp.split(self.map_styles(z), 2)
+            layers = 2 * self.num_blocks
+            cut = jax.random.randint(cut_key, (batch, 1, 1), 1, layers)
+            mixed = jax.random.bernoulli(mix_key, self.style_mixing, (batch, 1, 1))
+            take_second = mixed & (jnp.arange(layers).reshape(1, -1, 1) >= cut)
+            styles = jnp.where(take_second, second, first)
+        else:
+            styles = self.map_styles(
+                jax.random.normal(z_key, (batch, self.latent_dim))
+            )
+        return {"styles": styles, "noises": self.sample_noises(noise_key, batch)}
+
+    def sample_noises(self, key: jax.Array, batch: int) -> tuple[Array, ...]:
+        """Noise maps ~ N(0, I): one for block 1, two for each later block."""
+        sizes = [2 ** (i // 2 + 2) for i in range(1, 2 * self.num_blocks)]
+        keys = jax.random.split(key, len(sizes))
+        return tuple(
+            jax.random.normal(k, (batch, size, size, 1))
+            for k, size in zip(keys, sizes, strict=True)
+        )
+
+    def _enter(self, features: SkipFeatures, latents: dict, block: int) -> SkipFeatures:
+        """Features after `block` - 1, already read by its RGB -> after `block`."""
+        styles, noises = latents["styles"], latents["noises"]
+        x = features.activations
+        if block > 1:
+            style, noise = styles[:, 2 * block - 3], noises[2 * block - 3]
+            x = self.up_convs[block - 2](x, style, noise)
+        style, noise = styles[:, 2 * block - 2], noises[2 * block - 2]
+        return features.replace(activations=self.convs[block - 1](x, style, noise))
+
+    def _read_rgb(self, features: SkipFeatures, latents: dict, block: int) -> Array:
+        """The image so far, at the size of `block`."""
+        style = latents["styles"][:, 2 * block - 1]
+        return features.rgb + self.to_rgbs[block - 1](features.activations, style)
+
+    def _advance(
+        self, features: SkipFeatures, latents: dict, block: int
+    ) -> SkipFeatures:
+        """Features after `block` -> features after `block` + 1."""
+        if features.rgb is None:
+            batch, height, width, _ = features.activations.shape
+            rgb = jnp.zeros((batch, 2 * height, 2 * width, self.channels))
+        else:
+            rgb = upsample(self._read_rgb(features, latents, block))
+        return self._enter(features.replace(rgb=rgb), latents, block + 1)
+
+    def head(
+        self, latents: dict, block: int, intermediates: Intermediates | None = None
+    ) -> SkipFeatures:
+        """g_0: features after `block`; `intermediates` perturb earlier blocks."""
+        batch = latents["styles"].shape[0]
+        constant = jnp.repeat(self.constant, batch, axis=0)
+        rgb = jnp.zeros((*constant.shape[:3], self.channels))
+        features = self._enter(SkipFeatures(constant, rgb), latents, 1)
+        for earlier in range(1, block):
+            if intermediates and earlier in intermediates:
+                features = features + intermediates[earlier]
+            features = self._advance(features, latents, earlier)
+        return features
+
+    def tail(
+        self, features: SkipFeatures, latents: dict, block: int
+    ) -> Float[Array, "batch height width channels"]:
+        """g_1: the image from the features after `block`."""
+        for later in range(block, self.num_blocks):
+            features = self._advance(features, latents, later)
+        return self._read_rgb(features, latents, self.num_blocks)
+
+    def __call__(
+        self, latents: dict, intermediates: Intermediates | None = None
+    ) -> Float[Array, "batch height width channels"]:
+        """G~(z_0, z_1, ..., z_K); G(z_0) without `intermediates`."""
+        last = self.num_blocks
+        features = self.head(latents, last, intermediates)
+        if intermediates and last in intermediates:
+            features = features + intermediates[last]
+        return self.tail(features, latents, last)

@@ -1,0 +1,59 @@
+"""Layers with an equalised learning rate, shared by generators and discriminators.
+
+Every weight is stored with unit variance and multiplied by its He-style constant at
+run time (Karras et al. 2018, Section 4.1), so that one learning rate suits all.
+"""
+
+import math
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from jaxtyping import Array, Float
+
+LEAKY_SLOPE = 0.2
+
+
+def scaled_leaky_relu(x: Array) -> Array:
+    """Leaky ReLU of slope 0.2 times sqrt(2), which keeps the variance."""
+    return jax.nn.leaky_relu(x, LEAKY_SLOPE) * math.sqrt(2)
+
+
+def pixel_norm(x: Float[Array, "*batch channels"]) -> Float[Array, "*batch channels"]:
+    """x / sqrt(mean over channels of x^2 + 1e-8)."""
+    return x * jax.lax.rsqrt(jnp.mean(x**2, axis=-1, keepdims=True) + 1e-8)
+
+
+def add_bias(x: Array, bias: Array) -> Array:
+    """x + bias along the last axis, without implicit rank promotion."""
+    return x + bias.reshape((1,) * (x.ndim - 1) + bias.shape)
+
+
+class Dense(nn.Module):
+    """y = x (W s) + b m with s = m / sqrt(fan in); m is the rate multiplier.
+
+    Attributes:
+        features: size of the output.
+        rate_multiplier: m; 0.01 slows the mapping network down by 100.
+        bias_init: initial value of b.
+    """
+
+    features: int
+    rate_multiplier: float = 1.0
+    bias_init: float = 0.0
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "batch in"]) -> Float[Array, "batch out"]:
+        stddev = 1 / self.rate_multiplier
+        shape = (x.shape[-1], self.features)
+        kernel = self.param("kernel", nn.initializers.normal(stddev), shape)
+        bias = self.param("bias", nn.initializers.constant(self.bias_init), shape[-1:])
+        scale = self.rate_multiplier / math.sqrt(x.shape[-1])
+        return add_bias(x @ (kernel * scale), bias * self.rate_multiplier)
+
+
+def scaled_kernel(module: nn.Module, size: int, fan_in: int, out: int) -> Array:
+    """The `(size, size, in, out)` kernel of `module`, already times 1 / sqrt(I k^2)."""
+    shape = (size, size, fan_in, out)
+    kernel = module.param("kernel", nn.initializers.normal(1.0), shape)
+    return kernel / math.sqrt(fan_in * size**2)

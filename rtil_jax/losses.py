@@ -1,0 +1,85 @@
+"""Adversarial losses and their regularisers.
+
+Per-image weights sum to one, so that a loss over a family (equation (2)) is a weighted
+sum whichever way the members were chosen.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+
+def discriminator_logistic(
+    real_logits: Float[Array, " batch"],
+    fake_logits: Float[Array, " images"],
+    fake_weights: Float[Array, " images"],
+) -> Float[Array, ""]:
+    """Logistic loss of the discriminator, the maximisation in equation (2).
+
+    E[-log D(x)] + E[-log(1 - D(G))] with D = sigmoid(logits).
+    """
+    fake = jnp.sum(fake_weights * jax.nn.softplus(fake_logits))
+    return jnp.mean(jax.nn.softplus(-real_logits)) + fake
+
+
+def generator_nonsaturating(
+    fake_logits: Float[Array, " images"], weights: Float[Array, " images"]
+) -> Float[Array, ""]:
+    """Non-saturating generator loss, E[-log D(G)] (Goodfellow et al. 2014).
+
+    Equation (2) prints the minimax form; the published models used this one.
+    """
+    return jnp.sum(weights * jax.nn.softplus(-fake_logits))
+
+
+def r1_penalty(
+    logits: Callable[[Array], Array], images: Float[Array, "batch h w c"]
+) -> Float[Array, ""]:
+    """E ||grad_x D(x)||^2 on real images (Mescheder et al. 2018)."""
+    gradient = jax.grad(lambda x: jnp.sum(logits(x)))(images)
+    return jnp.sum(gradient**2) / images.shape[0]
+
+
+def path_lengths(
+    render: Callable[[Array], Array],
+    styles: Float[Array, "batch layers latent"],
+    key: jax.Array,
+) -> Float[Array, " batch"]:
+    """|| J_w^T y || for random images y (Karras et al. 2020, Section 3.2).
+
+    y ~ N(0, I) / sqrt(height width); the norm is over the latent axis, and squares
+    are averaged over layers, as in the public code.
+
+    Args:
+        render: styles to images `(batch, height, width, channels)`.
+        styles: where the Jacobian is taken.
+        key: draws y.
+    """
+    images, pullback = jax.vjp(render, styles)
+    height, width = images.shape[1:3]
+    noise = jax.random.normal(key, images.shape) / jnp.sqrt(height * width)
+    (gradient,) = pullback(noise)
+    return jnp.sqrt(jnp.mean(jnp.sum(gradient**2, axis=-1), axis=-1))
+
+
+def path_length_penalty(
+    lengths: Float[Array, " batch"],
+    members: Array,
+    running_means: Float[Array, " members"],
+    decay: float = 0.01,
+) -> tuple[Float[Array, ""], Float[Array, " members"]]:
+    """E (length - running mean of its member)^2, and the running means after it.
+
+    Each member of the family keeps its own mean, which moves by `decay` towards the
+    batch's, gradient included; a member absent from the batch keeps its mean.
+    """
+    count = running_means.shape[0]
+    images = jax.ops.segment_sum(jnp.ones_like(lengths), members, count)
+    totals = jax.ops.segment_sum(lengths, members, count)
+    batch_means = totals / jnp.maximum(images, 1)
+    moved = running_means + decay * (batch_means - running_means)
+    means = jnp.where(images > 0, moved, running_means)
+    penalty = jnp.mean((lengths - means[members]) ** 2)
+    return penalty, jax.lax.stop_gradient(means)
