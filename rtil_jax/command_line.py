@@ -1,0 +1,128 @@
+"""What `train.py` and `invert.py` share: one clear line for what users get wrong."""
+
+import logging
+import os
+import re
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+import jax
+from absl import app, flags
+from absl import logging as absl_logging
+from tqdm import tqdm
+
+from rtil_jax.errors import UserError
+
+CACHE = os.path.join("~", ".cache", "rtil_jax", "compiled")
+INTERRUPTED = 130  # the exit code that shells give to Ctrl-C
+
+# What absl and ml_collections say about a value of the wrong type -> what they expect.
+_EXPECTED = {
+    "int()": "an integer",
+    "float": "a number",
+    "boolean": "true or false",
+    "not a dict": "one of its fields, --config.SECTION.FIELD=VALUE",
+    "as tuple": "a tuple such as (1, 2)",
+}
+
+
+def run_main(main: Callable) -> None:
+    """`absl.app.run`, with bad flags, configs and inputs as `error: ...`, exit code 1.
+
+    Compiled programs are kept in the user's cache directory (JAX's own variable
+    JAX_COMPILATION_CACHE_DIR names another), so that a second run of the same shapes
+    starts at once. Libraries are silenced; this package's warnings are shown.
+    """
+    if jax.config.jax_compilation_cache_dir is None:
+        jax.config.update("jax_compilation_cache_dir", os.path.expanduser(CACHE))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 1.0)
+
+    def guarded(argv):
+        show_own_warnings_only()
+        try:
+            main(argv)
+        except UserError as error:
+            _fail(str(error))
+        except KeyboardInterrupt:
+            print("interrupted; the same command continues", file=sys.stderr)
+            sys.exit(INTERRUPTED)
+
+    app.run(guarded, flags_parser=_parse_flags)
+
+
+class _Messages(logging.Handler):
+    """Writes `warning: ...` lines on stderr, above a progress bar if there is one."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = f"{record.levelname.lower()}: {record.getMessage()}"
+        tqdm.write(text, file=sys.stderr)
+
+
+def show_own_warnings_only() -> None:
+    """Errors of other libraries, and warnings of the logger `rtil_jax`.
+
+    `absl.app.run` has just set everything to INFO, which for Orbax alone is hundreds
+    of lines.
+    """
+    absl_logging.set_verbosity(absl_logging.ERROR)
+    logger = logging.getLogger("rtil_jax")
+    logger.setLevel(logging.WARNING)
+    logger.handlers = [_Messages()]
+    logger.propagate = False
+
+
+def _parse_flags(argv: list[str]) -> list[str]:
+    """absl's parser, with errors that name the flag, what was found and expected."""
+    path = _config_path(argv)
+    if path is not None and not os.path.isfile(path):
+        _fail(f"--config: found no file {path!r}, expected FILE.py[:variant]")
+    try:
+        remaining = flags.FLAGS(argv)
+        # What ml_collections could not open raises only once it is touched.
+        hasattr(flags.FLAGS.config, "lock")
+    except Exception as error:  # A configuration file can raise anything.
+        _fail(_explain(error, argv, path))
+    if remaining[1:]:
+        _fail(f"command line: found {remaining[1]!r}, expected --NAME=VALUE only")
+    return remaining
+
+
+def _config_path(argv: list[str]) -> str | None:
+    """FILE of `--config=FILE[:variant]` or `--config FILE[:variant]`."""
+    for arg, following in zip(argv, [*argv[1:], ""], strict=True):
+        if found := re.fullmatch("--?config(?:=(.*))?", arg):
+            return (following if found[1] is None else found[1]).partition(":")[0]
+    return None
+
+
+def _explain(error: Exception, argv: list[str], path: str | None) -> str:
+    text = " ".join(str(error.args[0] if error.args else error).split())
+    if missing := re.findall(r"flag --(\w+)=None:", text):
+        found = " and no ".join(f"--{name}" for name in missing)
+        expected = "--config FILE[:variant] --workdir DIR"
+        return f"command line: found no {found}, expected {expected}"
+    root = error
+    while root.__context__ is not None:
+        root = root.__context__
+    if isinstance(root, UserError):
+        return str(root)
+    if isinstance(root, AttributeError | KeyError):
+        name = re.search(r"\w+", text)[0]
+        for flag in (arg.partition("=")[0] for arg in argv):
+            if name in flag.split("."):
+                hint = re.search('Did you mean "(.*?)"', text)
+                also = f", expected perhaps {hint[1]!r}" if hint else ""
+                return f"{flag}: found no field {name!r}{also}"
+    if isinstance(error, flags.Error) and "whilst parsing config file" not in text:
+        if parts := re.fullmatch("flag (--.*?)=(.*?): (.*)", text):
+            for symptom, expected in _EXPECTED.items():
+                if symptom in parts[3]:
+                    return f"{parts[1]}: found {parts[2]!r}, expected {expected}"
+        return text
+    return f"{path}: {type(root).__name__}: {root}"
+
+
+def _fail(message: str) -> NoReturn:
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(1)

@@ -1,0 +1,42 @@
+"""One mesh axis, `data`, over all devices; everything parallel is parallel over it."""
+
+from typing import Any
+
+import jax
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+
+
+def data_mesh(num_devices: int | None = None) -> jax.sharding.Mesh:
+    """A mesh with the one axis `data` over the first `num_devices` devices (all)."""
+    devices = jax.devices()[:num_devices]
+    return jax.make_mesh(
+        (len(devices),), ("data",), axis_types=(AxisType.Auto,), devices=devices
+    )
+
+
+def replicated(mesh: jax.sharding.Mesh) -> NamedSharding:
+    """The same array on every device."""
+    return NamedSharding(mesh, PartitionSpec())
+
+
+def batch_sharded(mesh: jax.sharding.Mesh) -> NamedSharding:
+    """The leading axis split over the devices."""
+    return NamedSharding(mesh, PartitionSpec("data"))
+
+
+def constrain_batch(tree: Any) -> Any:
+    """Inside `jit`: keeps the leading axis of every array split over the devices.
+
+    Without a mesh (see `jax.set_mesh`), or where the devices do not divide that axis,
+    arrays stay as they are.
+    """
+    mesh = jax.sharding.get_abstract_mesh()
+    if mesh.empty:
+        return tree
+
+    def constrain(x):
+        if x.shape[0] % mesh.size:
+            return x
+        return jax.lax.with_sharding_constraint(x, PartitionSpec("data"))
+
+    return jax.tree.map(constrain, tree)

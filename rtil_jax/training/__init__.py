@@ -1,0 +1,1 @@
+"""Training: the state, one recipe per GAN, and the loop."""

@@ -1,0 +1,229 @@
+"""The training loop: reads top to bottom; what training writes is all written here."""
+
+import functools
+import json
+import os
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+from ml_collections import ConfigDict
+from tqdm import tqdm
+
+from rtil_jax import data, devices, report
+from rtil_jax.checkpoints import Checkpoints, load_weights
+from rtil_jax.config import (
+    build_recipe,
+    check_training_config,
+    first_difference,
+    plain,
+    save_config,
+)
+from rtil_jax.errors import UserError
+from rtil_jax.training.metrics_file import MetricsFile
+from rtil_jax.training.plan import abstract_state, describe, print_plan
+from rtil_jax.training.state import TrainState
+from rtil_jax.training.stylegan2 import StyleGAN2Recipe, fresh_state, make_train_step
+
+# A run may be continued with other values of these.
+FREE_FIELDS = (
+    "training.steps",
+    "checkpoint",
+    "sample",
+    "log",
+    "data.cache_dir",
+    "init_from",
+)
+
+
+def train(config: ConfigDict, workdir: str, dry_run: bool = False) -> None:
+    """Trains until `config.training.steps`, resuming from `workdir` if it can.
+
+    Writes `config.json`, `metrics.jsonl`, `samples/*.png` and `checkpoints/`.
+
+    Raises:
+        UserError: for a config, data set or directory that cannot be used, and if
+            training diverges.
+    """
+    mesh = devices.data_mesh()
+    check_training_config(config, mesh.size)
+    recipe = build_recipe(config)
+    if dry_run:
+        return print_plan(config, recipe, mesh)
+
+    check_workdir(config, workdir)
+    images = load_training_images(config)
+    claim_workdir(config, workdir)
+    print(describe(config, recipe, mesh), flush=True)
+    with (
+        jax.set_mesh(mesh),
+        Checkpoints(workdir, config.checkpoint.keep) as checkpoints,
+    ):
+        state = initial_state(config, recipe, checkpoints, mesh)
+        state = run(config, recipe, state, images, checkpoints, workdir)
+    samples = sorted(os.listdir(os.path.join(workdir, "samples")))
+    print(f"finished {int(state.step):,} steps; everything is in {workdir}")
+    if samples:
+        print(f"samples: {os.path.join(workdir, 'samples', samples[-1])}")
+
+
+def check_workdir(config: ConfigDict, workdir: str) -> None:
+    """Raises UserError if the directory belongs to a run with another config."""
+    if os.path.exists(workdir) and not os.path.isdir(workdir):
+        raise UserError(f"--workdir: found a file {workdir}, expected a directory")
+    path = os.path.join(workdir, "config.json")
+    if not os.path.exists(path):
+        return
+    with open(path) as file:
+        try:
+            old = json.load(file)
+        except ValueError as error:
+            raise UserError(f"{path}: expected JSON ({error})") from error
+    if field := first_difference(old, plain(config), FREE_FIELDS):
+        raise UserError(
+            f"{path}: belongs to a run with another config.{field}; choose another "
+            "--workdir"
+        )
+
+
+def claim_workdir(config: ConfigDict, workdir: str) -> None:
+    """Creates the directory and records `config` in it.
+
+    Raises:
+        UserError: if it cannot be written.
+    """
+    try:
+        os.makedirs(os.path.join(workdir, "samples"), exist_ok=True)
+        save_config(plain(config), os.path.join(workdir, "config.json"))
+    except OSError as error:
+        raise UserError(
+            f"--workdir: {workdir} cannot be written ({error.strerror})"
+        ) from error
+
+
+def load_training_images(config: ConfigDict) -> data.ImageSet:
+    """The training split, at the config's resolution and channels."""
+    return data.load_images(
+        config.data.source,
+        config.data.split,
+        resolution=config.resolution,
+        channels=config.channels,
+        cache_dir=config.data.cache_dir or None,
+        count=config.data.count or None,
+    )
+
+
+def initial_state(
+    config: ConfigDict,
+    recipe: StyleGAN2Recipe,
+    checkpoints: Checkpoints,
+    mesh: jax.sharding.Mesh,
+) -> TrainState:
+    """In this order: the run's own checkpoint, `init_from`'s weights, fresh weights."""
+    if checkpoints.latest_step() is not None:
+        state = checkpoints.restore(abstract_state(recipe, mesh))
+        print(f"resuming at step {int(state.step):,}", flush=True)
+        return state
+    create = jax.jit(
+        fresh_state, static_argnums=0, out_shardings=devices.replicated(mesh)
+    )
+    state = create(recipe, jax.random.key(config.seed))
+    if config.init_from:
+        state = load_weights(config.init_from, state)
+        print(f"starting from the weights of {config.init_from}", flush=True)
+    return state
+
+
+def run(
+    config: ConfigDict,
+    recipe: StyleGAN2Recipe,
+    state: TrainState,
+    images: data.ImageSet,
+    checkpoints: Checkpoints,
+    workdir: str,
+) -> TrainState:
+    """Steps until the end; logs, samples and saves on the way.
+
+    Every checkpoint has its line in the metrics file, so that a resumed run knows the
+    newest value of what is not measured at every step.
+    """
+    first, steps = int(state.step), config.training.steps
+    train_step = make_train_step(recipe)
+    metrics_file = MetricsFile(workdir, first, recipe.batch_size)
+    key = jax.random.fold_in(jax.random.key(config.seed), 1)
+    unlogged = {}
+
+    progress = tqdm(range(first, steps), initial=first, total=steps, desc="training")
+    for step in progress:
+        state, metrics = train_step(state, read_batch(config, images, step), key, step)
+        unlogged |= metrics
+        done = step + 1
+        log, sample, save = (
+            done == steps or done % config[section].every == 0
+            for section in ("log", "sample", "checkpoint")
+        )
+        if log or save:
+            check_finite(state)
+            line = metrics_file.write(done, jax.device_get(unlogged))
+            progress.set_postfix({k: f"{line[k]:.2f}" for k in ("d_loss", "g_loss")})
+            unlogged = {}
+        if sample:
+            save_samples(config, recipe, state, workdir)
+        if save:
+            checkpoints.save(done, state, plain(config))
+    return state
+
+
+def read_batch(config: ConfigDict, images: data.ImageSet, step: int) -> Array:
+    """The images of one step, split over the devices of the current mesh."""
+    batch = data.training_batch(
+        images,
+        seed=config.seed,
+        step=step,
+        batch_size=config.training.batch_size,
+        flip=config.data.flip,
+    )
+    return jax.device_put(batch, devices.batch_sharded(jax.sharding.get_mesh()))
+
+
+def save_samples(
+    config: ConfigDict, recipe: StyleGAN2Recipe, state: TrainState, workdir: str
+) -> None:
+    """Writes `samples/STEP.png`: one row per member of the family.
+
+    All pictures of a run show the same z_0; a column shares its z_0 and its z_k.
+    """
+    rows = [
+        sample_row(recipe, config.sample.columns, state.ema, member)
+        for member in range(recipe.family.num_members)
+    ]
+    path = os.path.join(workdir, "samples", f"{int(state.step):07d}.png")
+    report.sample_grid(np.stack(rows), path)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def sample_row(
+    recipe: StyleGAN2Recipe, columns: int, params: dict, member: Int[Array, ""] | int
+) -> Float[Array, "columns height width channels"]:
+    """Images of one member of the family."""
+    generator = recipe.generator.clone(style_mixing=0.0)
+    members = jnp.full(columns, member)
+    inputs = recipe.family.sample(generator, params, jax.random.key(0), members)
+    return recipe.family.decode(generator, params, inputs)
+
+
+def check_finite(state: TrainState) -> None:
+    """Raises UserError if a weight is not finite; the last checkpoint is still good."""
+    if not all_finite(state):
+        raise UserError(
+            f"training diverged: weights that are not finite at step "
+            f"{int(state.step)}; the last checkpoint is kept"
+        )
+
+
+@jax.jit
+def all_finite(tree: Any) -> Bool[Array, ""]:
+    """Whether every number in `tree` is finite."""
+    return jnp.all(jnp.array([jnp.all(jnp.isfinite(x)) for x in jax.tree.leaves(tree)]))

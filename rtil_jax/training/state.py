@@ -1,0 +1,71 @@
+"""Everything that a training run must remember between two steps."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import linen as nn
+from flax import struct
+
+from rtil_jax import generators
+
+
+@struct.dataclass
+class TrainState:
+    """A pytree. The PRNG key is not in it: keys are folded from (seed, step).
+
+    Its leaves are arrays, or whatever describes arrays: shapes, shardings.
+
+    Attributes:
+        step: number of finished steps, an int32 scalar.
+        generator: variables of the generator.
+        discriminator: variables of the discriminator.
+        generator_optimizer: optax state.
+        discriminator_optimizer: optax state.
+        ema: exponential moving average of `generator`; this is the prior.
+        path_means: `(members,)`, running mean path length of each member of the family.
+    """
+
+    step: Any
+    generator: Any
+    discriminator: Any
+    generator_optimizer: optax.OptState
+    discriminator_optimizer: optax.OptState
+    ema: Any
+    path_means: Any
+
+
+def lazy_adam(learning_rate: float, every: int) -> optax.GradientTransformation:
+    """Adam(0, 0.99), corrected for a regulariser that has its own step every `every`.
+
+    With c = every / (every + 1), the learning rate becomes lr c and beta_2 becomes
+    0.99^c (Karras et al. 2020, Appendix B). `every` = 0 means no such regulariser.
+    """
+    ratio = every / (every + 1) if every else 1.0
+    return optax.adam(learning_rate * ratio, b1=0.0, b2=0.99**ratio)
+
+
+def create_state(
+    key: jax.Array,
+    generator: generators.Generator,
+    discriminator: nn.Module,
+    optimizers: tuple[optax.GradientTransformation, optax.GradientTransformation],
+    num_members: int,
+) -> TrainState:
+    """Fresh weights from `key`; the EMA starts at the generator."""
+    generator_key, discriminator_key = jax.random.split(key)
+    params = generators.init(generator, generator_key)
+    size = generator.resolution
+    images = jnp.zeros((2, size, size, generator.channels))
+    discriminator_params = discriminator.init(discriminator_key, images)
+    return TrainState(
+        step=jnp.zeros((), jnp.int32),
+        generator=params,
+        discriminator=discriminator_params,
+        generator_optimizer=optimizers[0].init(params),
+        discriminator_optimizer=optimizers[1].init(discriminator_params),
+        # A copy: donated buffers must not be shared by two leaves.
+        ema=jax.tree.map(jnp.copy, params),
+        path_means=jnp.zeros(num_members),
+    )

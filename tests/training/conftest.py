@@ -1,0 +1,17 @@
+import pytest
+
+from rtil_jax.training.loop import train
+from tests.training.tiny_run import make_images, tiny_config
+
+
+@pytest.fixture(scope="session")
+def images(tmp_path_factory):
+    return make_images(tmp_path_factory.mktemp("data") / "images")
+
+
+@pytest.fixture(scope="session")
+def finished_run(images, tmp_path_factory):
+    """The directory of nine steps taken in one go; don't write to it."""
+    workdir = tmp_path_factory.mktemp("runs") / "finished"
+    train(tiny_config(images), str(workdir))
+    return workdir

@@ -1,0 +1,250 @@
+import json
+import shutil
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+
+from rtil_jax import devices
+from rtil_jax.checkpoints import Checkpoints
+from rtil_jax.config import build_recipe
+from rtil_jax.errors import UserError
+from rtil_jax.training import loop
+from rtil_jax.training.loop import train
+from rtil_jax.training.metrics_file import MetricsFile
+from tests.training.tiny_run import final_state, tiny_config
+
+
+def read_metrics(workdir, rates=False):
+    lines = (workdir / "metrics.jsonl").read_text().splitlines()
+    lines = [json.loads(line) for line in lines]
+    return lines if rates else [{**line, "images_per_second": 0} for line in lines]
+
+
+def assert_same_run(config, workdir, other):
+    """Bit for bit: weights, EMA, optimisers, path means, logged metrics, pictures."""
+    state, expected = final_state(config, workdir), final_state(config, other)
+    for (path, a), b in zip(
+        jax.tree.leaves_with_path(state), jax.tree.leaves(expected), strict=True
+    ):
+        np.testing.assert_array_equal(a, b, err_msg=jax.tree_util.keystr(path))
+    assert read_metrics(workdir) == read_metrics(other)
+    last = "samples/0000009.png"
+    assert (workdir / last).read_bytes() == (other / last).read_bytes()
+
+
+def initial_state(config, workdir):
+    """The state with which training in `workdir` would begin."""
+    mesh = devices.data_mesh()
+    with Checkpoints(str(workdir), 1) as checkpoints:
+        return loop.initial_state(config, build_recipe(config), checkpoints, mesh)
+
+
+def contents(workdir):
+    files = sorted(path for path in workdir.rglob("*") if path.is_file())
+    return {path.relative_to(workdir): path.read_bytes() for path in files}
+
+
+def test_a_run_leaves_config_metrics_samples_and_checkpoints(images, finished_run):
+    config = tiny_config(images)
+    assert json.loads((finished_run / "config.json").read_text()) == json.loads(
+        config.to_json()
+    )
+    metrics = read_metrics(finished_run, rates=True)
+    # Every second step, every checkpoint and the end.
+    assert [line["step"] for line in metrics] == [2, 4, 5, 6, 8, 9]
+    assert all(np.isfinite(list(line.values())).all() for line in metrics)
+    assert all(line["images_per_second"] > 0 for line in metrics)
+    # R1 was measured in the steps after 0, 4 and 8 finished ones.
+    r1 = [line["r1"] for line in metrics]
+    assert r1[0] == r1[1] != r1[2] == r1[3] == r1[4] != r1[5]
+    assert {path.name for path in (finished_run / "checkpoints").iterdir()} == {
+        "5",
+        "9",
+    }
+    with Image.open(finished_run / "samples" / "0000009.png") as picture:
+        assert picture.size == (2 * 8 + 2, 2 * 8 + 2)  # two members, two columns
+
+
+def test_training_moves_every_part_of_the_state(images, finished_run, tmp_path):
+    config = tiny_config(images)
+    trained = final_state(config, finished_run)
+    start = initial_state(config, tmp_path)
+    assert (int(start.step), int(trained.step)) == (0, 9)
+    assert (trained.path_means != start.path_means).all()
+    for name in ("generator", "discriminator", "ema"):
+        pairs = zip(
+            jax.tree.leaves(getattr(trained, name)),
+            jax.tree.leaves(getattr(start, name)),
+            strict=True,
+        )
+        assert all((a != b).any() for a, b in pairs), name
+
+
+class Killed(Exception):
+    pass
+
+
+@pytest.fixture
+def kill_at(monkeypatch):
+    """Kills the next runs before their step number `step`."""
+
+    def arrange(step):
+        def read(config, images, at):
+            if at == step:
+                raise Killed
+            return read_batch(config, images, at)
+
+        read_batch = loop.read_batch
+        monkeypatch.setattr(loop, "read_batch", read)
+        return monkeypatch.undo
+
+    return arrange
+
+
+def test_a_killed_run_continues_bit_for_bit(images, finished_run, kill_at, tmp_path):
+    config, workdir = tiny_config(images), tmp_path / "run"
+    revive = kill_at(7)
+    with pytest.raises(Killed):
+        train(config, str(workdir))
+    # Steps 6 and 7 came after the last checkpoint; 6 was logged.
+    assert [line["step"] for line in read_metrics(workdir)] == [2, 4, 5, 6]
+    with open(workdir / "metrics.jsonl", "a") as file:
+        file.write('{"step": 8, "d_lo')
+    revive()
+    train(config, str(workdir))
+    assert_same_run(config, workdir, finished_run)
+
+
+def test_a_run_killed_before_its_first_checkpoint_starts_again(
+    images, finished_run, kill_at, tmp_path
+):
+    config, workdir = tiny_config(images), tmp_path / "run"
+    revive = kill_at(3)
+    with pytest.raises(Killed):
+        train(config, str(workdir))
+    assert [line["step"] for line in read_metrics(workdir)] == [2]
+    revive()
+    train(config, str(workdir))
+    assert_same_run(config, workdir, finished_run)
+
+
+def test_a_longer_run_continues_a_shorter_one(images, finished_run, tmp_path, capsys):
+    train(tiny_config(images, training__steps=5), str(tmp_path))
+    assert "resuming" not in capsys.readouterr().out
+    config = tiny_config(images)
+    train(config, str(tmp_path))
+    assert "resuming at step 5" in capsys.readouterr().out
+    assert_same_run(config, tmp_path, finished_run)
+    assert json.loads((tmp_path / "config.json").read_text())["training"]["steps"] == 9
+
+
+def test_a_finished_run_does_nothing_more(images, finished_run, tmp_path):
+    workdir = tmp_path / "again"
+    shutil.copytree(finished_run, workdir)
+    before = contents(workdir)
+    train(tiny_config(images), str(workdir))
+    assert contents(workdir) == before
+
+
+def test_a_damaged_checkpoint_costs_the_steps_since_the_one_before(
+    images, finished_run, tmp_path, caplog
+):
+    workdir = tmp_path / "run"
+    shutil.copytree(finished_run, workdir)
+    shutil.rmtree(workdir / "checkpoints" / "9" / "ema")
+    train(tiny_config(images), str(workdir))
+    assert "checkpoints/9: passed over a damaged checkpoint" in caplog.text
+    assert_same_run(tiny_config(images), workdir, finished_run)
+
+
+def test_init_from_takes_networks_but_starts_anew(
+    images, finished_run, tmp_path, capsys
+):
+    # Another family may start from it: vanilla from RTIL.
+    config = tiny_config(images, init_from=str(finished_run), family__blocks=())
+    state = initial_state(config, tmp_path)
+    assert f"starting from the weights of {finished_run}" in capsys.readouterr().out
+    source = final_state(tiny_config(images), finished_run)
+    for name in ("generator", "discriminator", "ema"):
+        jax.tree.map(
+            np.testing.assert_array_equal, getattr(state, name), getattr(source, name)
+        )
+    anew = state.step, state.path_means, state.generator_optimizer
+    assert all((leaf == 0).all() for leaf in jax.tree.leaves(anew))
+    assert state.path_means.shape == (1,)
+
+
+@pytest.mark.parametrize(
+    "field, value",
+    [("seed", 1), ("training__learning_rate", 0.1), ("family__blocks", ())],
+)
+def test_a_directory_belongs_to_one_config(images, finished_run, field, value):
+    before = contents(finished_run)
+    name = field.replace("__", r"\.")
+    with pytest.raises(UserError, match=rf"another config\.{name}; choose another"):
+        train(tiny_config(images, **{field: value}), str(finished_run))
+    assert contents(finished_run) == before
+
+
+def test_bad_images_leave_no_trace(tmp_path):
+    workdir = tmp_path / "run"
+    with pytest.raises(UserError, match="no such file or folder"):
+        train(tiny_config(tmp_path / "nowhere"), str(workdir))
+    assert not workdir.exists()
+
+
+@pytest.mark.parametrize("what", ["metrics", "weights"])
+def test_divergence_stops_and_keeps_the_last_checkpoint(
+    images, tmp_path, monkeypatch, what
+):
+    def make_step(recipe):
+        def step_fn(state, batch, key, step):
+            bad = jnp.nan if step >= 6 else 1.0
+            ema = jax.tree.map(lambda x: x * bad, state.ema)
+            state = state.replace(step=state.step + 1)
+            if what == "weights":
+                return state.replace(ema=ema), {"d_loss": 1.0, "g_loss": 1.0}
+            return state, {"d_loss": 1.0, "g_loss": bad}
+
+        return step_fn
+
+    monkeypatch.setattr(loop, "make_train_step", make_step)
+    config = tiny_config(images)
+    expected = {
+        "metrics": r"diverged: g_loss became nan within steps \[6, 8\]",
+        "weights": "diverged: weights that are not finite at step 8",
+    }
+    with pytest.raises(UserError, match=expected[what]):
+        train(config, str(tmp_path))
+    assert int(final_state(config, tmp_path).step) == 5
+
+
+def test_metrics_file_keeps_the_newest_value_of_everything(tmp_path):
+    file = MetricsFile(str(tmp_path), step=0, batch_size=4)
+    file.write(1, {"d_loss": 1.0, "r1": 5.0})
+    file.write(2, {"d_loss": 2.0})
+    file.write(3, {"d_loss": 3.0})
+    # Resumed at step 2; a line that a killed run left unfinished does not count.
+    with open(tmp_path / "metrics.jsonl", "a") as unfinished:
+        unfinished.write('{"step": 4')
+    file = MetricsFile(str(tmp_path), step=2, batch_size=4)
+    with pytest.raises(UserError, match=r"g_loss became inf within steps \[2, 4\]"):
+        file.write(4, {"g_loss": np.inf})
+    file.write(4, {"d_loss": 4.0})
+    lines = read_metrics(tmp_path)
+    assert [line["step"] for line in lines] == [1, 2, 4]
+    assert [line["d_loss"] for line in lines] == [1.0, 2.0, 4.0]
+    assert [line["r1"] for line in lines] == [5.0] * 3
+
+
+def test_the_samples_of_a_run_are_comparable(images, finished_run):
+    """Rows share z_0 with the base model, and differ from it by their z_k."""
+    config = tiny_config(images)
+    recipe = build_recipe(config)
+    ema = final_state(config, finished_run).ema
+    base, perturbed = (loop.sample_row(recipe, 2, ema, member) for member in (0, 1))
+    np.testing.assert_array_equal(base, loop.sample_row(recipe, 2, ema, 0))
+    assert (base[0] != base[1]).any() and (base != perturbed).any()
