@@ -1,0 +1,31 @@
+"""Recovers images from measurements with a trained prior.
+
+python invert.py --config configs/invert/ilo.py --workdir runs/ilo \
+    --config.priors.rtil=runs/rtil --config.priors.vanilla=runs/vanilla
+"""
+
+from absl import flags
+from ml_collections import config_flags
+
+from rtil_jax.command_line import run_main
+from rtil_jax.inversion.sweep import run_sweep
+
+# Priors have names of their own, so the config is open; `run_sweep` checks the others.
+CONFIG = config_flags.DEFINE_config_file(
+    "config",
+    None,
+    "Inversion configuration, FILE[:variant].",
+    lock_config=False,
+    accept_new_attributes=True,
+)
+WORKDIR = flags.DEFINE_string("workdir", None, "Directory of the results.")
+DRY_RUN = flags.DEFINE_bool("dry_run", False, "Print the plan and stop.")
+flags.mark_flags_as_required(["config", "workdir"])
+
+
+def main(_):
+    run_sweep(CONFIG.value, WORKDIR.value, DRY_RUN.value)
+
+
+if __name__ == "__main__":
+    run_main(main)

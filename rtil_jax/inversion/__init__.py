@@ -1,0 +1,29 @@
+"""Inversion: methods as lists of stages, and the solver that runs them."""
+
+from rtil_jax.inversion.csgm import CSGM
+from rtil_jax.inversion.ilo import ILO
+from rtil_jax.inversion.inverting import Reconstruction, invert
+from rtil_jax.inversion.prior import Prior, load_prior
+from rtil_jax.inversion.problems import Problem, make_problem, measurement_loss
+from rtil_jax.inversion.solutions import (
+    Solution,
+    load_solution,
+    render,
+    save_solution,
+)
+
+__all__ = [
+    "CSGM",
+    "ILO",
+    "Prior",
+    "Problem",
+    "Reconstruction",
+    "Solution",
+    "invert",
+    "load_prior",
+    "load_solution",
+    "make_problem",
+    "measurement_loss",
+    "render",
+    "save_solution",
+]

@@ -1,0 +1,51 @@
+"""What keeps the optimised variables where the prior has its mass.
+
+All functions treat each image of the leading batch axis by itself.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float
+
+
+def to_sphere(
+    x: Float[Array, "batch *rest"],
+    start: Float[Array, "batch *rest"],
+    axes: tuple[int, ...],
+) -> Float[Array, "batch *rest"]:
+    """x rescaled to the norm that `start` has over `axes`.
+
+    A Gaussian vector of many entries lies near a sphere; ILO keeps styles and noise
+    maps on the one they were drawn on (as PULSE does; Menon et al. 2020).
+    """
+
+    def norm(v):
+        return jnp.sqrt(jnp.sum(v**2, axes, keepdims=True))
+
+    return x * (norm(start) / jnp.maximum(norm(x), 1e-12))
+
+
+def to_l1_ball(
+    x: Float[Array, "batch *rest"], centre: Float[Array, "batch *rest"], radius: float
+) -> Float[Array, "batch *rest"]:
+    """The nearest point with ||x - centre||_1 <= radius (Daras et al. 2021)."""
+    project = functools.partial(optax.projections.projection_l1_ball, scale=radius)
+    return centre + jax.vmap(project)(x - centre)
+
+
+def geocross(styles: Float[Array, "batch layers latent"]) -> Float[Array, " batch"]:
+    """Mean squared angle between the styles of all pairs of layers, as PULSE weighs it.
+
+    mean over i, j of latent_dim (2 atan2(||z_i - z_j||, ||z_i + z_j||))^2 / 8: it pulls
+    the layers' styles together, as they are in samples of the generator.
+    """
+    first, second = styles[:, :, None], styles[:, None]
+
+    def norm(v):
+        return jnp.sqrt(jnp.sum(v**2, axis=-1) + 1e-9)
+
+    angle = 2 * jnp.arctan2(norm(first - second), norm(first + second))
+    return styles.shape[-1] * jnp.mean(angle**2, axis=(1, 2)) / 8

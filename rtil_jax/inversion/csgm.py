@@ -1,0 +1,62 @@
+"""CSGM (Bora et al. 2017): optimise z_0 alone, in one stage.
+
+min over z_0 of ||A(G(z_0)) - y||^2, so the reconstruction is in the generator's range.
+For StyleGAN2, z_0 is the input of the mapping network and the noise maps stay as drawn.
+"""
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from rtil_jax.generators import Generator
+from rtil_jax.inversion.latents import mapping_space
+from rtil_jax.inversion.prior import Prior
+from rtil_jax.inversion.solutions import Solution
+from rtil_jax.inversion.solver import Stage
+
+
+@dataclasses.dataclass(frozen=True)
+class CSGM:
+    """The method.
+
+    Attributes:
+        steps: number of Adam steps.
+        learning_rate: at the top of the schedule.
+    """
+
+    steps: int = 2_000
+    learning_rate: float = 0.1
+
+    def stages(self, generator: Generator) -> tuple[Stage, ...]:
+        return (CSGMStage(self.steps, self.learning_rate),)
+
+    def start(self, prior: Prior, key: jax.Array) -> Any:
+        """z_0 ~ p(z_0) of one image."""
+        return mapping_space(prior.generator).sample(prior, key)
+
+
+@dataclasses.dataclass(frozen=True)
+class CSGMStage:
+    """The only stage: the whole generator, z_0 free."""
+
+    steps: int = dataclasses.field(compare=False)
+    learning_rate: float = dataclasses.field(compare=False)
+
+    def begin(self, prior: Prior, variables: Any) -> tuple[Any, Any]:
+        return mapping_space(prior.generator).split(variables, stage=0)
+
+    def decode(self, prior: Prior, free: Any, fixed: Any) -> Solution:
+        variables = self.end(prior, free, fixed)
+        return Solution(mapping_space(prior.generator).decode(prior, variables))
+
+    def penalty(self, free: Any) -> Float[Array, ""]:
+        return jnp.zeros(())
+
+    def constrain(self, free: Any, start: Any) -> Any:
+        return free
+
+    def end(self, prior: Prior, free: Any, fixed: Any) -> Any:
+        return mapping_space(prior.generator).merge(free, fixed)

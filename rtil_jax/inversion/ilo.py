@@ -1,0 +1,159 @@
+"""Intermediate Layer Optimization (Daras et al. 2021), Algorithm 1 of the paper.
+
+Stage 0 optimises z_0; stage k starts from where stage k - 1 ended, and optimises the
+perturbation z_k of the features after block k together with the latents that later
+blocks read:
+
+    min over z_k, z_0 of ||A(g_1(z_k + g_0, z_0)) - y||^2.
+
+The paper's Algorithm 1 draws z_k ~ N(0, I) to start with; the public code, and this
+one, start from z_k = 0, the solution of the stage before.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from rtil_jax.errors import UserError
+from rtil_jax.generators import Generator
+from rtil_jax.inversion.constraints import geocross, to_l1_ball
+from rtil_jax.inversion.latents import (
+    StyleSpace,
+    clip_latents,
+    rescale_latents,
+    style_space,
+)
+from rtil_jax.inversion.prior import Prior
+from rtil_jax.inversion.solutions import Solution
+from rtil_jax.inversion.solver import Stage
+
+
+@dataclasses.dataclass(frozen=True)
+class ILO:
+    """The method. Defaults are those of the public RTIL demo for RTIL priors.
+
+    Attributes:
+        steps: of each stage; stage k frees the features after block k.
+        learning_rate: at the top of each stage's schedule.
+        geocross: weight of `constraints.geocross` in stage 0.
+        sphere: keep the norm of each style vector and noise map.
+        keep_skip: keep the RGB skip of earlier blocks, as in training; the public
+            code drops it from stage 1 on.
+        noise_radii, style_radii, feature_radii: radius per stage of an l1 ball around
+            each noise map, the styles and the features at the stage's start; ()
+            for none, as in the published results.
+    """
+
+    steps: tuple[int, ...] = (2_000, 1_000, 1_000, 1_000, 2_000)
+    learning_rate: float = 0.2
+    geocross: float = 0.01
+    sphere: bool = True
+    keep_skip: bool = True
+    noise_radii: tuple[float, ...] = ()
+    style_radii: tuple[float, ...] = ()
+    feature_radii: tuple[float, ...] = ()
+
+    def stages(self, generator: Generator) -> tuple[Stage, ...]:
+        """One stage per entry of `steps`.
+
+        Raises:
+            UserError: if the generator has too few blocks, or radii are missing.
+        """
+        count = len(self.steps)
+        if not 1 <= count <= generator.num_blocks:
+            raise UserError(
+                f"method.steps: found {count} stages, expected 1 to "
+                f"{generator.num_blocks}: stage k frees the features after block k < "
+                f"{generator.num_blocks}, the last block of {generator.resolution} "
+                "pixels"
+            )
+        for name in ("noise_radii", "style_radii", "feature_radii"):
+            if len(getattr(self, name)) not in (0, count):
+                raise UserError(
+                    f"method.{name}: found {len(getattr(self, name))} radii, expected "
+                    f"none or one per stage ({count})"
+                )
+        has_styles = isinstance(style_space(generator), StyleSpace)
+        return tuple(self._stage(block, has_styles) for block in range(count))
+
+    def _stage(self, block: int, has_styles: bool) -> "ILOStage":
+        def radius(radii):
+            return radii[block] if radii else None
+
+        return ILOStage(
+            block=block,
+            steps=self.steps[block],
+            learning_rate=self.learning_rate,
+            geocross=self.geocross if block == 0 and has_styles else 0.0,
+            sphere=self.sphere,
+            keep_skip=self.keep_skip,
+            noise_radius=radius(self.noise_radii),
+            style_radius=radius(self.style_radii),
+            feature_radius=radius(self.feature_radii),
+        )
+
+    def start(self, prior: Prior, key: jax.Array) -> dict:
+        """z_0 of one image; the perturbations join as their stages begin."""
+        latents = style_space(prior.generator).sample(prior, key)
+        return {"latents": latents, "perturbations": {}}
+
+
+@dataclasses.dataclass(frozen=True)
+class ILOStage:
+    """Stage `block`: see `ILO`. The free variables are `latents` and `z_k`."""
+
+    block: int
+    steps: int = dataclasses.field(compare=False)
+    learning_rate: float = dataclasses.field(compare=False)
+    geocross: float
+    sphere: bool
+    keep_skip: bool
+    noise_radius: float | None
+    style_radius: float | None
+    feature_radius: float | None
+
+    def begin(self, prior: Prior, variables: dict) -> tuple[dict, dict]:
+        space, generator = style_space(prior.generator), prior.generator
+        earlier = variables["perturbations"]
+        free, kept = space.split(variables["latents"], self.block)
+        fixed = {"kept": kept, "perturbations": earlier}
+        if self.block == 0:
+            return {"latents": free}, fixed
+        latents = space.decode(prior, variables["latents"])
+        inputs = (latents, self.block, earlier)
+        features = generator.apply(prior.variables, *inputs, method="head")
+        if not self.keep_skip:
+            features = features.drop_skip()
+        batch = jax.tree.leaves(free)[0].shape[0]
+        z_k = jnp.zeros((batch, *generator.intermediate_shape(self.block)))
+        return {"latents": free, "z_k": z_k}, fixed | {"features": features}
+
+    def decode(self, prior: Prior, free: dict, fixed: dict) -> Solution:
+        variables = self.end(prior, free, fixed)
+        latents = style_space(prior.generator).decode(prior, variables["latents"])
+        if self.block == 0:
+            return Solution(latents)
+        return Solution(latents, fixed["features"] + free["z_k"], self.block)
+
+    def penalty(self, free: dict) -> Float[Array, "*batch"]:
+        if not self.geocross:
+            return jnp.zeros(())
+        return self.geocross * geocross(free["latents"]["styles"])
+
+    def constrain(self, free: dict, start: dict) -> dict:
+        latents = free["latents"]
+        if self.sphere:
+            latents = rescale_latents(latents, start["latents"])
+        radii = self.style_radius, self.noise_radius
+        free = free | {"latents": clip_latents(latents, start["latents"], *radii)}
+        if self.block and self.feature_radius is not None:
+            z_k = to_l1_ball(free["z_k"], start["z_k"], self.feature_radius)
+            free = free | {"z_k": z_k}
+        return free
+
+    def end(self, prior: Prior, free: dict, fixed: dict) -> dict:
+        latents = style_space(prior.generator).merge(free["latents"], fixed["kept"])
+        found = {self.block: free["z_k"]} if self.block else {}
+        return {"latents": latents, "perturbations": fixed["perturbations"] | found}

@@ -1,0 +1,139 @@
+"""`invert`: from measurements to images, whatever the method."""
+
+import functools
+from collections.abc import Callable
+from typing import Any, Protocol, runtime_checkable
+
+import jax
+import numpy as np
+from flax import struct
+from jaxtyping import Array
+
+from rtil_jax.devices import batch_sharded, data_mesh
+from rtil_jax.generators import Generator
+from rtil_jax.inversion.prior import Prior
+from rtil_jax.inversion.problems import Problem
+from rtil_jax.inversion.solutions import render
+from rtil_jax.inversion.solver import Select, Stage, run_stage
+
+HISTORY_EVERY = 10
+# A run that lowers its measurement loss by less than this fraction has stalled.
+STALL = 0.01
+
+# Called after every step with (stage, step, measurement loss of each image).
+Progress = Callable[[int, int, Array], None]
+
+
+@runtime_checkable
+class Method(Protocol):
+    """What `invert` runs. Hashable."""
+
+    def stages(self, generator: Generator) -> tuple[Stage, ...]:
+        """The stages, in order."""
+
+    def start(self, prior: Prior, key: jax.Array) -> Any:
+        """The variables of one image before the first stage."""
+
+
+@struct.dataclass
+class Reconstruction:
+    """What `invert` returns, one entry per image.
+
+    Attributes:
+        images: `(batch, height, width, channels)`, nominally in [-1, 1].
+        solution: renders to `images`.
+        measurement_loss: ||A(G) - y||^2 / m of each image.
+        status: `ok`, `stalled` (the measurement loss barely fell) or `diverged` (it
+            became infinite or nan; the best iterate before that is returned).
+        history: `(stage, step, measurement losses)` every ten steps.
+    """
+
+    images: Any
+    solution: Any
+    measurement_loss: Any
+    status: list[str] = struct.field(pytree_node=False)
+    history: list[tuple[int, int, np.ndarray]] = struct.field(pytree_node=False)
+
+
+def invert(
+    method: Method,
+    prior: Prior,
+    problem: Problem,
+    keys: jax.Array,
+    *,
+    select: Select = "measurement",
+    restarts: int = 1,
+    mesh: jax.sharding.Mesh | None = None,
+    progress: Progress | None = None,
+) -> Reconstruction:
+    """Reconstructs a batch of images from their measurements.
+
+    Args:
+        method: `CSGM`, `ILO`, or anything with their two methods.
+        prior: from `load_prior`, or `Prior.of(generator, variables)`.
+        problem: one operator and one measurement per image.
+        keys: one per image, `(batch,)`; an image's result depends on its own only.
+        select: which iterate of the last stage to return. `measurement`: the one of
+            the lowest measurement loss; `last`; `oracle`: the one closest to
+            `problem.truth`, an upper bound that no user can reach.
+        restarts: independent starts per image, run as one batch; the one of the
+            lowest measurement loss is returned.
+        mesh: of the devices to split the images over; all of them by default.
+        progress: called after every step with (stage, step, measurement losses).
+    """
+    mesh = data_mesh() if mesh is None else mesh
+    batch = keys.shape[0]
+    rows = np.repeat(np.arange(batch), restarts)
+    rows = np.pad(rows, (0, -len(rows) % mesh.size), mode="edge")
+    numbers = np.arange(len(rows)) % restarts
+    variables = _start(method, prior, jax.vmap(jax.random.fold_in)(keys[rows], numbers))
+    problem = jax.tree.map(lambda x: x[rows], problem)
+    variables, problem = jax.device_put((variables, problem), batch_sharded(mesh))
+
+    history, stages = [], method.stages(prior.generator)
+    for index, stage in enumerate(stages):
+
+        def on_step(step, loss, index=index, stage=stage):
+            if step % HISTORY_EVERY == 0 or step == stage.steps:
+                history.append((index, step, loss))
+            if progress:
+                progress(index, step, loss)
+
+        variables, chosen, loss, last_loss = run_stage(
+            stage, prior, problem, variables, select, mesh, on_step
+        )
+    solution = _solution(stages[-1], prior, *chosen)
+    losses = np.nan_to_num(np.asarray(loss)[: batch * restarts], nan=np.inf)
+    best = restarts * np.arange(batch) + losses.reshape(batch, restarts).argmin(1)
+    history = [(*when, np.asarray(x)[best]) for *when, x in history]
+    solution = jax.tree.map(lambda x: x[best], solution)
+    return Reconstruction(
+        images=render_jitted(prior.generator, prior.variables, solution),
+        solution=solution,
+        measurement_loss=loss[best],
+        status=_status(history, losses[best]),
+        history=history,
+    )
+
+
+def _status(history: list, losses: np.ndarray) -> list[str]:
+    """One word per image."""
+    finite = np.all([np.isfinite(x) for *_, x in history], axis=0)
+    stalled = losses > (1 - STALL) * history[0][-1]
+    return [
+        "diverged" if not f else "stalled" if s else "ok"
+        for f, s in zip(finite, stalled, strict=True)
+    ]
+
+
+render_jitted = jax.jit(render, static_argnames="generator")
+
+
+@functools.partial(jax.jit, static_argnames="method")
+def _start(method, prior, keys):
+    return jax.vmap(method.start, in_axes=(None, 0))(prior, keys)
+
+
+@functools.partial(jax.jit, static_argnames="stage")
+def _solution(stage, prior, free, fixed):
+    return stage.decode(prior, free, fixed)

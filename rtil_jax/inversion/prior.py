@@ -1,0 +1,91 @@
+"""A trained generator as inversion uses it."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+from jaxtyping import Array, Float
+from ml_collections import ConfigDict
+
+from rtil_jax.checkpoints import load_config, load_ema
+from rtil_jax.config import build_generator
+from rtil_jax.generators import Generator, init
+from rtil_jax.layers import LEAKY_SLOPE
+
+FIT_SAMPLES = 2**16
+_CHUNKS = 16
+
+
+@struct.dataclass
+class StyleFit:
+    """w = leaky_relu(std * z + mean) with z ~ N(0, I): a stand-in for the mapping.
+
+    Attributes:
+        mean: `(latent_dim,)`, of the mapping network's output before its activation.
+        std: `(latent_dim,)`, likewise.
+    """
+
+    mean: Any
+    std: Any
+
+    def __call__(
+        self, z: Float[Array, "batch layers latent"]
+    ) -> Float[Array, "batch layers latent"]:
+        mean, std = self.mean[None, None], self.std[None, None]
+        return jax.nn.leaky_relu(std * z + mean, LEAKY_SLOPE)
+
+
+@struct.dataclass
+class Prior:
+    """A generator, its variables, and the fit of its styles if it has any.
+
+    Attributes:
+        generator: any module with the interface of `rtil_jax.generators`.
+        variables: of `generator`, `{"params": ...}`.
+        style_fit: of a generator with `map_styles`; None for others.
+    """
+
+    generator: Generator = struct.field(pytree_node=False)
+    variables: Any
+    style_fit: Any = None
+
+    @classmethod
+    def of(cls, generator: Generator, variables: dict) -> "Prior":
+        """The prior of a generator; fits its styles if it has `map_styles`."""
+        has_styles = hasattr(generator, "map_styles")
+        fit = fit_styles(generator, variables) if has_styles else None
+        return cls(generator, variables, fit)
+
+
+def fit_styles(generator: Generator, variables: dict) -> StyleFit:
+    """Fits a Gaussian to the mapping network's output before its last activation.
+
+    The recipe of PULSE, on which ILO relies; the public RTIL code took the numbers of
+    another network, here they are those of the prior in hand.
+    """
+
+    @jax.jit
+    def moments(variables):
+        def chunk(key):
+            z = jax.random.normal(key, (FIT_SAMPLES // _CHUNKS, generator.latent_dim))
+            w = generator.apply(variables, z, method="map_styles")[:, 0]
+            before = jnp.where(w < 0, w / LEAKY_SLOPE, w)
+            return jnp.mean(before, axis=0), jnp.mean(before**2, axis=0)
+
+        keys = jax.random.split(jax.random.key(0), _CHUNKS)
+        mean, square = (jnp.mean(x, axis=0) for x in jax.lax.map(chunk, keys))
+        return StyleFit(mean, jnp.sqrt(jnp.maximum(square - mean**2, 1e-12)))
+
+    return moments(variables)
+
+
+def load_prior(workdir: str) -> Prior:
+    """The prior in a training directory: the EMA of its newest checkpoint.
+
+    Raises:
+        UserError: if there is no checkpoint, or it does not fit its own config.
+    """
+    generator = build_generator(ConfigDict(load_config(workdir)))
+    shapes = jax.eval_shape(lambda key: init(generator, key), jax.random.key(0))
+    return Prior.of(generator, load_ema(workdir, shapes))

@@ -1,0 +1,85 @@
+"""The files of an inversion directory: one row, picture and solution per image."""
+
+import csv
+import os
+
+import numpy as np
+from jaxtyping import Array, Float
+from PIL import Image
+
+from rtil_jax.data import to_uint8
+from rtil_jax.report import Row, read_results
+
+COLUMNS = (
+    "image",
+    "prior",
+    "method",
+    "problem",
+    "ratio",
+    "select",
+    "psnr",
+    "ssim",
+    "lpips",
+    "measurement_mse",
+    "seconds",
+    "status",
+)
+# The columns that tell one reconstruction from another.
+KEY = COLUMNS[:6]
+
+
+class Results:
+    """`results.csv` of a directory; every change replaces the file in one step.
+
+    Args:
+        workdir: the inversion's directory.
+    """
+
+    def __init__(self, workdir: str):
+        self.path = os.path.join(workdir, "results.csv")
+        self.rows = read_results(self.path) if os.path.exists(self.path) else []
+        self._by_key = {_key(row): row for row in self.rows}
+
+    def __contains__(self, row: Row) -> bool:
+        return _key(row) in self._by_key
+
+    def __getitem__(self, row: Row) -> Row:
+        """The row with the same `KEY` as `row`."""
+        return self._by_key[_key(row)]
+
+    def add(self, rows: list[Row]) -> None:
+        """Adds rows with all of `COLUMNS` and writes the file."""
+        self.rows += rows
+        self._by_key |= {_key(row): row for row in rows}
+        with open(f"{self.path}.partial", "w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
+            writer.writeheader()
+            writer.writerows(map(_without_nan, self.rows))
+        os.replace(f"{self.path}.partial", self.path)
+
+
+def _without_nan(row: Row) -> Row:
+    return {c: "" if value != value else value for c, value in row.items()}
+
+
+def _key(row: Row) -> tuple:
+    return tuple(float(row[c]) if c == "ratio" else row[c] for c in KEY)
+
+
+def file_stem(row: Row, index: int) -> str:
+    """A file name for the reconstruction of image `index`, unique in its directory."""
+    name = os.path.splitext(os.path.basename(row["image"]))[0]
+    setting = [row["problem"], f"{row['ratio']:g}", row["prior"], row["method"]]
+    return "_".join([*setting, row["select"], f"{index:05d}", name])
+
+
+def save_picture(path: str, image: Float[Array | np.ndarray, "h w c"]) -> None:
+    """Writes an image in [-1, 1] as a PNG, grey if it has one channel."""
+    pixels = to_uint8(image)
+    Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(path)
+
+
+def read_picture(path: str) -> np.ndarray:
+    """The uint8 pixels `(height, width, channels)` of what `save_picture` wrote."""
+    pixels = np.asarray(Image.open(path))
+    return pixels[..., None] if pixels.ndim == 2 else pixels

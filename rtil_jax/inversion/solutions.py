@@ -1,0 +1,92 @@
+"""What an inversion finds: every input of the generator, saved and rendered again."""
+
+import os
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+from jaxtyping import Array, Float
+
+from rtil_jax.errors import UserError
+from rtil_jax.generators import Generator
+
+
+@struct.dataclass
+class Solution:
+    """The inputs of g_1, so that the image is `tail(features, latents, block)`.
+
+    Attributes:
+        latents: what the generator reads, with a leading batch axis.
+        features: after `block`, perturbation included; None for block 0.
+        block: where the generator is cut; 0 is the whole generator.
+    """
+
+    latents: Any
+    features: Any = None
+    block: int = struct.field(pytree_node=False, default=0)
+
+
+def render(
+    generator: Generator, variables: dict, solution: Solution
+) -> Float[Array, "batch height width channels"]:
+    """The images of a solution, nominally in [-1, 1]."""
+    if solution.block == 0:
+        return generator.apply(variables, solution.latents)
+    inputs = (solution.features, solution.latents, solution.block)
+    return generator.apply(variables, *inputs, method="tail")
+
+
+def save_solution(path: str, solution: Solution, **facts: str | int | float) -> None:
+    """Writes one solution as a .npz; `facts` say how it came about."""
+    arrays = {name: np.asarray(x) for name, x in _named(solution).items()}
+    facts = {f"fact:{name}": np.asarray(value) for name, value in facts.items()}
+    with open(f"{path}.partial", "wb") as file:
+        np.savez(file, block=solution.block, **arrays, **facts)
+    os.replace(f"{path}.partial", path)
+
+
+def load_solution(path: str, generator: Generator, variables: dict) -> Solution:
+    """Reads what `save_solution` wrote for the same generator.
+
+    Raises:
+        UserError: if the file has other arrays than the generator's.
+    """
+    with np.load(path, allow_pickle=False) as file:
+        saved = {name: file[name] for name in file.files}
+    block = int(saved["block"])
+    expected = jax.eval_shape(lambda v: _template(generator, v, block), variables)
+    names = _named(expected)
+    leaves = [_fitting(path, name, saved, names[name]) for name in names]
+    return jax.tree.unflatten(jax.tree.structure(expected), leaves)
+
+
+def _fitting(path: str, name: str, saved: dict, expected: Any) -> Array | None:
+    found = saved.get(name)
+    if found is None and name == "features/rgb":
+        return None  # a solution found without the RGB skip
+    shape = None if found is None else found.shape[1:]
+    if shape != expected.shape[1:]:
+        raise UserError(
+            f"{path}: found {name} of shape {shape}, expected {expected.shape[1:]}; "
+            "is it a solution of another prior?"
+        )
+    return jnp.asarray(found)
+
+
+def _template(generator: Generator, variables: dict, block: int) -> Solution:
+    key = jax.random.key(0)
+    latents = generator.apply(variables, key, 1, method="sample_latents")
+    if block == 0:
+        return Solution(latents)
+    features = generator.apply(variables, latents, block, method="head")
+    return Solution(latents, features, block)
+
+
+def _named(solution: Solution) -> dict[str, Any]:
+    leaves = jax.tree_util.tree_leaves_with_path(solution)
+    return {
+        jax.tree_util.keystr(path, simple=True, separator="/"): leaf
+        for path, leaf in leaves
+    }

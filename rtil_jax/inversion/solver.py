@@ -1,0 +1,186 @@
+"""The solver of every method: stages of Adam on a batch of images at once.
+
+A method (CSGM, ILO, ...) is a list of stages. A stage says which variables are free,
+how they decode to a solution, and what they are constrained to after each step; this
+file runs one. Losses are summed over images, never averaged, and every image has an
+optimiser state and a best iterate of its own, so a reconstruction does not depend on
+the batch that it was found in.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import struct
+from jax.sharding import PartitionSpec
+from jaxtyping import Array, Bool, Float
+
+from rtil_jax.devices import batch_sharded
+from rtil_jax.inversion.prior import Prior
+from rtil_jax.inversion.problems import Problem, measurement_loss
+from rtil_jax.inversion.schedules import ramp
+from rtil_jax.inversion.solutions import Solution, render
+
+Select = Literal["measurement", "last", "oracle"]
+ADAM = optax.scale_by_adam()
+
+
+@runtime_checkable
+class Stage(Protocol):
+    """One optimisation. Hashable, so that equal stages share a compiled step.
+
+    Attributes:
+        steps: number of updates. Not compiled in, so it need not count for equality.
+        learning_rate: at the top of the schedule (see `schedules.ramp`); likewise.
+    """
+
+    steps: int
+    learning_rate: float
+
+    def begin(self, prior: Prior, variables: Any) -> tuple[Any, Any]:
+        """(free, fixed) from the variables that the stage before has left."""
+
+    def decode(self, prior: Prior, free: Any, fixed: Any) -> Solution:
+        """The solution that the variables stand for."""
+
+    def penalty(self, free: Any) -> Float[Array, " batch"]:
+        """Added to each image's measurement loss."""
+
+    def constrain(self, free: Any, start: Any) -> Any:
+        """Applied after each update; `start` is `free` as `begin` returned it."""
+
+    def end(self, prior: Prior, free: Any, fixed: Any) -> Any:
+        """Variables for the stage after."""
+
+
+@struct.dataclass
+class Iterate:
+    """What one step passes to the next, every leaf with a leading batch axis.
+
+    Attributes:
+        free: the variables.
+        optimizer: Adam's state, one per image.
+        best: the variables of the lowest score so far.
+        best_score: that score; what it measures depends on the selection rule.
+        best_loss: the measurement loss of `best`.
+    """
+
+    free: Any
+    optimizer: Any
+    best: Any
+    best_score: Any
+    best_loss: Any
+
+
+def _score(select: Select, problem: Problem, images: Array, loss: Array) -> Array:
+    if select == "oracle":
+        return jnp.mean((images - problem.truth) ** 2, axis=(1, 2, 3))
+    return loss
+
+
+def _where(condition: Bool[Array, " batch"], new: Any, old: Any) -> Any:
+    """`new` for the images where the condition holds, `old` for the others."""
+
+    def pick(a, b):
+        return jnp.where(condition.reshape(-1, *[1] * (a.ndim - 1)), a, b)
+
+    return jax.tree.map(pick, new, old)
+
+
+def _update(stage, select, prior, problem, fixed, start, iterate, rate):
+    """One step on the images of one device; returns their measurement losses too."""
+
+    def objective(free):
+        images = render(
+            prior.generator, prior.variables, stage.decode(prior, free, fixed)
+        )
+        loss = measurement_loss(problem, images)
+        return jnp.sum(loss + stage.penalty(free)), (images, loss)
+
+    free = iterate.free
+    grads, (images, loss) = jax.grad(objective, has_aux=True)(free)
+    score = _score(select, problem, images, loss)
+    better = score < iterate.best_score  # false for nan
+    updates, optimizer = jax.vmap(ADAM.update)(grads, iterate.optimizer)
+    moved = jax.tree.map(lambda x, update: x - rate * update, free, updates)
+    iterate = Iterate(
+        free=stage.constrain(moved, start),
+        optimizer=optimizer,
+        best=_where(better, free, iterate.best),
+        best_score=jnp.where(better, score, iterate.best_score),
+        best_loss=jnp.where(better, loss, iterate.best_loss),
+    )
+    return iterate, loss
+
+
+@functools.partial(
+    jax.jit,
+    static_argnames=("stage", "select", "mesh"),
+    donate_argnames=("iterate",),
+)
+def step(stage, select, mesh, prior, problem, fixed, start, iterate, rate):
+    """`_update` with the images split over the devices of `mesh`: no communication."""
+    images, everywhere = PartitionSpec("data"), PartitionSpec()
+    update = jax.shard_map(
+        functools.partial(_update, stage, select),
+        mesh=mesh,
+        in_specs=(everywhere, images, images, images, images, everywhere),
+        out_specs=images,
+        check_vma=False,
+    )
+    return update(prior, problem, fixed, start, iterate, rate)
+
+
+@functools.partial(jax.jit, static_argnames="stage")
+def begin(stage, prior, variables):
+    """(free, fixed, first iterate) of a stage."""
+    free, fixed = stage.begin(prior, variables)
+    infinite = jnp.full(jax.tree.leaves(free)[0].shape[0], jnp.inf, jnp.float32)
+    iterate = Iterate(free, jax.vmap(ADAM.init)(free), free, infinite, infinite)
+    # A step donates the iterate's buffers, so none may appear in it twice.
+    return free, fixed, jax.tree.map(jnp.copy, iterate)
+
+
+def run_stage(
+    stage: Stage,
+    prior: Prior,
+    problem: Problem,
+    variables: Any,
+    select: Select,
+    mesh: jax.sharding.Mesh,
+    on_step: Callable[[int, Array], None],
+) -> tuple[Any, tuple[Any, Any], Float[Array, " batch"], Float[Array, " batch"]]:
+    """Runs a stage on a batch that the devices of `mesh` divide.
+
+    One jitted step, driven from Python: nothing waits for the device.
+
+    Args:
+        on_step: called with (step, measurement loss of each image before the step).
+
+    Returns:
+        The variables for the stage after, (free, fixed) as selected, the measurement
+        loss of those, and that of the last iterate.
+    """
+    # With the sharding that `step` returns, or its second call would compile again.
+    start, fixed, iterate = jax.device_put(
+        begin(stage, prior, variables), batch_sharded(mesh)
+    )
+    # The step after the last one has rate 0: it scores the last iterate.
+    for count in range(stage.steps + 1):
+        rate = stage.learning_rate * ramp(count / max(stage.steps, 1))
+        iterate, loss = step(
+            stage, select, mesh, prior, problem, fixed, start, iterate, rate
+        )
+        on_step(count, loss)
+    # A stage goes on from where the one before ended, as in the public code; but an
+    # image that diverged goes on from its best.
+    finite = jnp.isfinite(loss)
+    last = _where(finite, iterate.free, iterate.best)
+    if select == "last":
+        chosen, chosen_loss = last, jnp.where(finite, loss, iterate.best_loss)
+    else:
+        chosen, chosen_loss = iterate.best, iterate.best_loss
+    return stage.end(prior, last, fixed), (chosen, fixed), chosen_loss, loss

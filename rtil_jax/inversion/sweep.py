@@ -1,0 +1,287 @@
+"""What `invert.py` does: reads top to bottom; every file that it writes is here.
+
+images x priors x ratios -> measurements -> reconstructions -> rows -> report
+"""
+
+import json
+import os
+import time
+
+import jax
+import numpy as np
+from jaxtyping import Array
+from ml_collections import ConfigDict
+from tqdm import tqdm
+
+from rtil_jax import data, devices, metrics, report
+from rtil_jax.config import first_difference, plain, save_config
+from rtil_jax.errors import UserError
+from rtil_jax.inversion.defaults import build_method, check_inversion_config
+from rtil_jax.inversion.inverting import Method, Reconstruction, invert
+from rtil_jax.inversion.plan import print_plan
+from rtil_jax.inversion.prior import Prior, load_prior
+from rtil_jax.inversion.problems import Problem, make_problem
+from rtil_jax.inversion.results import (
+    Results,
+    file_stem,
+    read_picture,
+    save_picture,
+)
+from rtil_jax.inversion.solutions import save_solution
+from rtil_jax.operators import sample_operator
+
+# A directory may collect results that differ in these.
+FREE_FIELDS = ("ratios", "problem", "select", "batch_size", "images.count", "priors")
+MIN_SSIM_SIZE = 11
+SHOW_EVERY = 20  # steps; reading the losses waits for the device
+
+
+def run_sweep(config: ConfigDict, workdir: str, dry_run: bool = False) -> None:
+    """Reconstructs every image with every prior at every ratio, where not yet done.
+
+    Writes `results.csv`, `summary.md`, `recovered/*.png`, `solutions/*.npz` and
+    `figures/*.png`.
+
+    Raises:
+        UserError: for a config, prior, data set or directory that cannot be used.
+    """
+    check_inversion_config(config)
+    priors = load_priors(config)
+    methods = {name: build_method(config, name) for name in priors}
+    for name, prior in priors.items():
+        methods[name].stages(prior.generator)  # raises if they do not fit
+        for ratio in config.ratios:
+            sample_operator(config.problem, jax.random.key(0), shape(prior), ratio)
+    if dry_run:
+        return print_plan(config, priors, methods)
+    images = load_test_images(config, next(iter(priors.values())))
+    claim_workdir(config, workdir)
+    results = Results(workdir)
+    with jax.set_mesh(devices.data_mesh()):
+        for ratio in config.ratios:
+            for name, prior in priors.items():
+                setting = setting_of(config, name, ratio)
+                invert_missing(
+                    config, workdir, results, images, setting, prior, methods[name]
+                )
+    write_report(config, workdir, results, images, list(priors))
+
+
+def shape(prior: Prior) -> tuple[int, int, int]:
+    """`(height, width, channels)` of a prior's images."""
+    size = prior.generator.resolution
+    return size, size, prior.generator.channels
+
+
+def load_priors(config: ConfigDict) -> dict[str, Prior]:
+    """The priors by name; all make images of the same shape.
+
+    Raises:
+        UserError: if one cannot be loaded, or they differ in shape.
+    """
+    named = {name: path for name, path in config.priors.items() if path}
+    priors = {name: load_prior(path) for name, path in named.items()}
+    first, *others = priors
+    for name in others:
+        if shape(priors[name]) != shape(priors[first]):
+            raise UserError(
+                f"config.priors.{name}: found images of shape {shape(priors[name])}, "
+                f"expected {shape(priors[first])} as those of config.priors.{first}"
+            )
+    return priors
+
+
+def load_test_images(config: ConfigDict, prior: Prior) -> data.ImageSet:
+    """The images to recover, at the size and channels of the prior's."""
+    return data.load_images(
+        config.images.source,
+        config.images.split,
+        resolution=prior.generator.resolution,
+        channels=prior.generator.channels,
+        cache_dir=config.images.cache_dir or None,
+        count=config.images.count or None,
+    )
+
+
+def claim_workdir(config: ConfigDict, workdir: str) -> None:
+    """Records the config of this method, or refuses if its results have another."""
+    try:
+        for folder in ("recovered", "solutions", "figures"):
+            os.makedirs(os.path.join(workdir, folder), exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--workdir={workdir}: {error.strerror}") from error
+    path, new = os.path.join(workdir, "config.json"), plain(config)
+    known = {}
+    if os.path.exists(path):
+        with open(path) as file:
+            known = json.load(file)
+    old = known.get(config.method.name, new)
+    field = first_difference(old, new, FREE_FIELDS)
+    for name in old["priors"].keys() & new["priors"].keys():
+        if "" != old["priors"][name] != new["priors"][name] != "":
+            field = f"priors.{name}"
+    if field:
+        raise UserError(
+            f"{path}: its results have another config.{field}; choose another --workdir"
+        )
+    new["priors"] = old["priors"] | {k: v for k, v in new["priors"].items() if v}
+    save_config(known | {config.method.name: new}, path)
+
+
+def problem_of(
+    config: ConfigDict, images: data.ImageSet, indices: np.ndarray, ratio: float
+) -> tuple[Problem, jax.Array]:
+    """The measurements of some images, and the keys of their inversions."""
+    return make_problem(
+        config.problem,
+        data.to_float(images[indices]),
+        indices,
+        ratio=float(ratio),
+        seed=config.seed,
+        noise_std=config.noise_std,
+    )
+
+
+def setting_of(config: ConfigDict, prior: str, ratio: float) -> dict:
+    """What the rows of one prior at one ratio share."""
+    return {
+        "prior": prior,
+        "method": config.method.name,
+        "problem": config.problem,
+        "ratio": float(ratio),
+        "select": config.select,
+    }
+
+
+def invert_missing(
+    config: ConfigDict,
+    workdir: str,
+    results: Results,
+    images: data.ImageSet,
+    setting: dict,
+    prior: Prior,
+    method: Method,
+) -> None:
+    """One setting, in batches; each batch is on disk before the next begins."""
+    rows = [{"image": image, **setting} for image in images.names]
+    missing = np.array([i for i, row in enumerate(rows) if row not in results], int)
+    size = config.batch_size if len(missing) > config.batch_size else len(missing)
+    batches = [missing[i : i + size] for i in range(0, len(missing), max(size, 1))]
+    steps = sum(stage.steps + 1 for stage in method.stages(prior.generator))
+    label = f"{setting['prior']} {setting['problem']} {setting['ratio']:g}"
+    with tqdm(total=len(batches) * steps, desc=label, disable=not batches) as bar:
+
+        def show(stage, step, loss):
+            if step % SHOW_EVERY == 0:
+                mean = float(np.mean(loss))
+                bar.set_postfix(stage=stage, measurement_mse=f"{mean:.3g}")
+            bar.update()
+
+        for indices in batches:
+            # The last batch repeats an image, so that it does not compile anew.
+            padded = np.pad(indices, (0, size - len(indices)), mode="edge")
+            started = time.perf_counter()
+            problem, keys = problem_of(config, images, padded, setting["ratio"])
+            found = invert(
+                method,
+                prior,
+                problem,
+                keys,
+                select=config.select,
+                restarts=config.restarts,
+                progress=show,
+            )
+            found.images.block_until_ready()
+            seconds = (time.perf_counter() - started) / len(indices)
+            quality = evaluate(found, problem.truth, len(indices))
+            done = [
+                rows[i] | values | {"seconds": seconds}
+                for i, values in zip(indices, quality, strict=True)
+            ]
+            save_batch(workdir, found, done, indices, config.seed)
+            results.add(done)
+
+
+def evaluate(found: Reconstruction, truth: Array, count: int) -> list[dict]:
+    """Quality of the first `count` images, clipped and mapped to [0, 1]."""
+    x, y = ((np.clip(z[:count], -1, 1) + 1) / 2 for z in (found.images, truth))
+    psnr = metrics.psnr(x, y)
+    big = min(x.shape[1:3]) >= MIN_SSIM_SIZE
+    ssim = metrics.ssim(x, y) if big else np.full(count, np.nan)
+    return [
+        {
+            "psnr": float(psnr[i]),
+            "ssim": float(ssim[i]),
+            "lpips": float("nan"),
+            "measurement_mse": float(found.measurement_loss[i]),
+            "status": found.status[i],
+        }
+        for i in range(count)
+    ]
+
+
+def save_batch(
+    workdir: str,
+    found: Reconstruction,
+    rows: list[dict],
+    indices: np.ndarray,
+    seed: int,
+) -> None:
+    """`recovered/STEM.png` and `solutions/STEM.npz` of each image."""
+    pixels, solution = jax.device_get((found.images, found.solution))
+    for i, (row, index) in enumerate(zip(rows, indices, strict=True)):
+        stem = file_stem(row, int(index))
+        save_picture(os.path.join(workdir, "recovered", f"{stem}.png"), pixels[i])
+        one = jax.tree.map(lambda x, i=i: x[i : i + 1], solution)
+        facts = {k: row[k] for k in ("image", "prior", "method", "problem", "ratio")}
+        path = os.path.join(workdir, "solutions", f"{stem}.npz")
+        save_solution(path, one, **facts, seed=seed, index=int(index))
+
+
+def write_report(
+    config: ConfigDict,
+    workdir: str,
+    results: Results,
+    images: data.ImageSet,
+    priors: list[str],
+) -> None:
+    """`summary.md`, the curves, and a grid of pictures for each ratio of this run."""
+    print(f"table     {report.write_summary(workdir)}")
+    figures = report.plot_curves(workdir)
+    figures += [
+        draw_grid(config, workdir, results, images, priors, ratio)
+        for ratio in config.ratios
+    ]
+    for figure in figures:
+        print(f"figure    {figure}")
+    print(f"pictures  {os.path.join(workdir, 'recovered')}")
+
+
+def draw_grid(
+    config: ConfigDict,
+    workdir: str,
+    results: Results,
+    images: data.ImageSet,
+    priors: list[str],
+    ratio: float,
+) -> str:
+    """Truth, measurement, and the reconstruction by every prior, side by side."""
+    indices = np.arange(min(len(images), report.MAX_GRID_ROWS))
+    problem, _ = problem_of(config, images, indices, ratio)
+    preview = jax.vmap(lambda operator, y: operator.preview(y))
+    measured = preview(problem.operators, problem.measurements)
+    columns, psnr = {"truth": problem.truth, "measurement": measured}, {}
+    for name in sorted(priors, key=lambda name: name != "vanilla"):
+        setting, title = (
+            setting_of(config, name, ratio),
+            f"{name}, {config.method.name}",
+        )
+        rows = [results[{"image": images.names[i], **setting}] for i in indices]
+        stems = [file_stem(row, int(i)) for row, i in zip(rows, indices, strict=True)]
+        paths = [os.path.join(workdir, "recovered", f"{stem}.png") for stem in stems]
+        columns[title] = np.stack([data.to_float(read_picture(path)) for path in paths])
+        psnr[title] = [row["psnr"] for row in rows]
+    stem = f"{config.problem}_{ratio:g}_{config.method.name}_{config.select}"
+    path = os.path.join(workdir, "figures", f"{stem}.png")
+    report.image_grid(columns, path, psnr)
+    return path

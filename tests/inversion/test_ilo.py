@@ -1,0 +1,190 @@
+"""What each stage of ILO moves, keeps and starts from."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from rtil_jax.errors import UserError
+from rtil_jax.inversion import ILO, invert
+from rtil_jax.inversion.inverting import Reconstruction
+
+
+def trace(method, prior, problem, keys, **options):
+    """(result, {(stage, step): mean loss})."""
+    losses = {}
+
+    def record(stage, step, loss):
+        losses[stage, step] = np.asarray(loss)
+
+    found = invert(method, prior, problem, keys, progress=record, **options)
+    assert isinstance(found, Reconstruction)
+    return found, losses
+
+
+def test_a_stage_starts_from_the_image_that_the_one_before_ended_with(
+    style_prior, sampled_problem
+):
+    problem, keys = sampled_problem(style_prior, 2)
+    _, losses = trace(ILO(steps=(6, 4, 3)), style_prior, problem, keys)
+    np.testing.assert_allclose(losses[1, 0], losses[0, 6], rtol=1e-3)
+    np.testing.assert_allclose(losses[2, 0], losses[1, 4], rtol=1e-3)
+
+
+def test_dropping_the_skip_makes_the_image_jump(style_prior, sampled_problem):
+    problem, keys = sampled_problem(style_prior, 2)
+    method = ILO(steps=(6, 4), keep_skip=False)
+    found, losses = trace(method, style_prior, problem, keys)
+    assert np.all(np.abs(losses[1, 0] / losses[0, 6] - 1) > 0.01)
+    assert found.solution.features.rgb is None
+
+
+def test_later_stages_reach_a_lower_loss(style_prior, sampled_problem):
+    problem, keys = sampled_problem(style_prior, 2, ratio=0.3)
+    short = invert(ILO(steps=(40,)), style_prior, problem, keys)
+    long = invert(ILO(steps=(40, 40, 40)), style_prior, problem, keys)
+    assert np.all(long.measurement_loss < 0.8 * short.measurement_loss)
+
+
+def stage_variables(method, prior, key, stage):
+    """(free, fixed) at the start of a stage, with nothing optimised before."""
+    variables = jax.tree.map(lambda x: x[None], method.start(prior, key))
+    for earlier in method.stages(prior.generator)[:stage]:
+        free, fixed = earlier.begin(prior, variables)
+        variables = earlier.end(prior, free, fixed)
+    return method.stages(prior.generator)[stage].begin(prior, variables)
+
+
+@pytest.mark.parametrize("stage, moved", [(0, 5), (1, 5), (2, 5)])
+def test_a_16_pixel_generator_has_five_noise_maps_all_free(style_prior, stage, moved):
+    free, fixed = stage_variables(ILO((1,) * 3), style_prior, jax.random.key(0), stage)
+    assert len(free["latents"]["noises"]) == moved
+    assert len(fixed["kept"]["noises"]) == 5 - moved
+
+
+def test_stage_k_moves_the_first_five_plus_two_k_noise_maps():
+    from rtil_jax.inversion.latents import StyleSpace
+
+    variables = {"styles": jnp.zeros((1, 14, 4)), "noises": tuple(range(13))}
+    for stage in range(5):
+        free, kept = StyleSpace().split(variables, stage)
+        assert free["noises"] == tuple(range(5 + 2 * stage))
+        assert StyleSpace().merge(free, kept) == variables
+
+
+def test_perturbations_start_at_zero_with_the_features_shape(style_prior):
+    free, _ = stage_variables(ILO((1, 1)), style_prior, jax.random.key(0), 1)
+    assert free["z_k"].shape == (1, *style_prior.generator.intermediate_shape(1))
+    assert not jnp.any(free["z_k"])
+
+
+def test_the_solution_is_the_extended_family_at_what_was_found(
+    style_prior, sampled_problem
+):
+    """Rendering by stages equals G~(z_0, z_1, ..., z_K) of the paper."""
+    generator, method = style_prior.generator, ILO(steps=(2, 2, 2))
+    variables = jax.tree.map(
+        lambda x: x[None], method.start(style_prior, jax.random.key(0))
+    )
+    for stage in method.stages(generator):
+        free, fixed = stage.begin(style_prior, variables)
+        if stage.block:
+            noise = jax.random.normal(jax.random.key(stage.block), free["z_k"].shape)
+            free = free | {"z_k": noise}
+        solution = stage.decode(style_prior, free, fixed)
+        variables = stage.end(style_prior, free, fixed)
+    inputs = (solution.features, solution.latents, solution.block)
+    image = generator.apply(style_prior.variables, *inputs, method="tail")
+    z_k = variables["perturbations"]
+    assert sorted(z_k) == [1, 2]
+    extended = generator.apply(style_prior.variables, solution.latents, z_k)
+    np.testing.assert_allclose(image, extended, rtol=1e-4, atol=1e-4)
+
+
+def test_styles_and_noise_maps_keep_the_norms_they_were_drawn_with(
+    style_prior, sampled_problem
+):
+    problem, keys = sampled_problem(style_prior, 2)
+    key = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, 0)
+    method = ILO(steps=(10, 10))
+    start = jax.vmap(method.start, in_axes=(None, 0))(style_prior, key)["latents"]
+    found = invert(method, style_prior, problem, keys).solution.latents
+    for before, after in zip(start["noises"], found["noises"], strict=True):
+        assert not jnp.allclose(before, after)
+        norms = [jnp.linalg.norm(x.reshape(2, -1), axis=1) for x in (before, after)]
+        np.testing.assert_allclose(*norms, rtol=1e-4)
+
+
+def test_l1_radii_bound_how_far_a_stage_moves(style_prior, sampled_problem):
+    problem, keys = sampled_problem(style_prior, 2)
+    radii = {"noise_radii": (1.0, 1.0), "style_radii": (2.0, 2.0)}
+    method = ILO(steps=(10, 10), sphere=False, feature_radii=(0.0, 3.0), **radii)
+    stage = method.stages(style_prior.generator)[1]
+    start, _ = stage_variables(method, style_prior, jax.random.key(0), 1)
+    far = jax.tree.map(lambda x: x + 1.0, start)
+    near = stage.constrain(far, start)
+
+    def distance(x, y):
+        return float(jnp.sum(jnp.abs(x - y)))
+
+    assert distance(near["z_k"], start["z_k"]) == pytest.approx(3, rel=1e-4)
+    styles = near["latents"]["styles"], start["latents"]["styles"]
+    assert distance(*styles) == pytest.approx(2, rel=1e-3)
+    for pair in zip(near["latents"]["noises"], start["latents"]["noises"], strict=True):
+        assert distance(*pair) == pytest.approx(1, rel=1e-3)
+
+
+def test_one_step_is_adams(toy_prior, sampled_problem):
+    """z - rate m^ / (sqrt(v^) + 1e-8) at the second step; the first has rate 0."""
+    problem, keys = sampled_problem(toy_prior, 1)
+    method = ILO(steps=(1_000,), learning_rate=0.2, sphere=False)
+    generator, variables = toy_prior.generator, toy_prior.variables
+    key = jax.random.fold_in(keys[0], 0)
+    z = method.start(toy_prior, key)["latents"]["z"][None]
+
+    def loss(z):
+        images = generator.apply(variables, {"z": z})
+        y = problem.measurements
+        residual = jax.vmap(lambda a, x: a(x))(problem.operators, images) - y
+        return jnp.sum(residual**2) / 32
+
+    gradient = np.asarray(jax.grad(loss)(z))
+    # Both moments have seen the same gradient twice, so the step is its sign.
+    rate = 0.2 * (1 / 1_000) / 0.05
+    expected = z - rate * gradient / (np.abs(gradient) + 1e-8)
+
+    from rtil_jax.devices import data_mesh
+    from rtil_jax.inversion.solver import begin, step
+
+    stage = method.stages(generator)[0]
+    batch = jax.tree.map(lambda x: x[None], method.start(toy_prior, key))
+    start, fixed, iterate = begin(stage, toy_prior, batch)
+    for rate_now in (0.0, rate):
+        iterate, _ = step(
+            stage,
+            "measurement",
+            data_mesh(1),
+            toy_prior,
+            problem,
+            fixed,
+            start,
+            iterate,
+            rate_now,
+        )
+    np.testing.assert_allclose(iterate.free["latents"]["z"], expected, atol=1e-6)
+
+
+def test_geocross_acts_in_stage_0_alone(style_prior):
+    first, second = ILO(steps=(1, 1)).stages(style_prior.generator)
+    assert first.geocross == 0.01 and second.geocross == 0
+
+
+@pytest.mark.parametrize("steps", [(), (1,) * 4])
+def test_more_stages_than_blocks_are_refused(style_prior, steps):
+    with pytest.raises(UserError, match="method.steps: found [04] stages"):
+        ILO(steps=steps).stages(style_prior.generator)
+
+
+def test_radii_must_be_one_per_stage(style_prior):
+    with pytest.raises(UserError, match="method.style_radii: found 1 radii"):
+        ILO(steps=(1, 1), style_radii=(1.0,)).stages(style_prior.generator)

@@ -1,0 +1,181 @@
+"""`invert` itself: batches, devices, selection, restarts, divergence."""
+
+import dataclasses
+import os
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from rtil_jax.inversion import (
+    CSGM,
+    ILO,
+    Problem,
+    invert,
+    measurement_loss,
+    solver,
+)
+
+METHOD = ILO(steps=(12, 8), learning_rate=0.1)
+
+
+def rows(tree, start, stop):
+    return jax.tree.map(lambda x: x[start:stop], tree)
+
+
+def test_the_loss_is_the_mean_square_over_measured_numbers(toy_prior, sampled_problem):
+    problem, _ = sampled_problem(toy_prior, 2, ratio=0.25, problem="inpainting")
+    images = jax.random.normal(jax.random.key(0), problem.truth.shape)
+    seen = np.asarray(problem.operators.mask) > 0
+    for i, loss in enumerate(measurement_loss(problem, images)):
+        error = np.asarray(images - problem.truth)[i][seen[i]]
+        assert len(error) == 16
+        np.testing.assert_allclose(loss, np.mean(error**2), rtol=1e-5)
+
+
+def test_a_result_does_not_depend_on_the_batch(style_prior, sampled_problem):
+    problem, keys = sampled_problem(style_prior, 3)
+    together = invert(METHOD, style_prior, problem, keys)
+    alone = invert(METHOD, style_prior, rows(problem, 1, 2), keys[1:2])
+    np.testing.assert_allclose(together.images[1:2], alone.images, atol=2e-3)
+    np.testing.assert_allclose(
+        together.measurement_loss[1], alone.measurement_loss[0], rtol=1e-2
+    )
+
+
+def test_enough_measurements_recover_an_image_in_the_range(toy_prior, sampled_problem):
+    generator, variables = toy_prior.generator, toy_prior.variables
+    latents = generator.sample_latents(jax.random.key(3), 2)
+    truth = generator.apply(variables, latents)
+    problem, keys = sampled_problem(toy_prior, 2, ratio=0.5)
+    y = jax.vmap(lambda a, x: a(x))(problem.operators, truth)
+    problem = Problem(problem.operators, y)
+    found = invert(CSGM(400, 0.1), toy_prior, problem, keys, restarts=4)
+    assert found.status == ["ok", "ok"]
+    np.testing.assert_allclose(found.images, truth, atol=1e-2)
+
+
+@pytest.mark.parametrize("select", ["measurement", "oracle"])
+def test_selection_returns_the_lowest_score_of_all_iterates(
+    select, toy_prior, sampled_problem
+):
+    # A rate at which the loss goes up and down.
+    method = CSGM(steps=30, learning_rate=0.9)
+    problem, keys = sampled_problem(toy_prior, 3, ratio=0.2)
+    seen = []
+    found = invert(
+        method,
+        toy_prior,
+        problem,
+        keys,
+        select=select,
+        progress=lambda stage, step, loss: seen.append(np.asarray(loss)),
+    )
+    losses = np.stack(seen)
+    assert len(losses) == 31 and np.any(np.diff(losses, axis=0) > 0)
+    if select == "measurement":
+        np.testing.assert_allclose(found.measurement_loss, losses.min(0), rtol=1e-5)
+    else:
+        last = invert(method, toy_prior, problem, keys, select="last")
+
+        def error(images):
+            return jnp.mean((images - problem.truth) ** 2, axis=(1, 2, 3))
+
+        assert jnp.all(error(found.images) <= error(last.images) + 1e-6)
+        assert np.all(found.measurement_loss >= losses.min(0) - 1e-6)
+    np.testing.assert_allclose(
+        measurement_loss(problem, found.images), found.measurement_loss, rtol=1e-3
+    )
+
+
+def test_last_returns_the_iterate_after_the_last_update(toy_prior, sampled_problem):
+    problem, keys = sampled_problem(toy_prior, 2)
+    losses = []
+    found = invert(
+        CSGM(steps=10, learning_rate=0.5),
+        toy_prior,
+        problem,
+        keys,
+        select="last",
+        progress=lambda stage, step, loss: losses.append(np.asarray(loss)),
+    )
+    np.testing.assert_allclose(found.measurement_loss, losses[-1], rtol=1e-5)
+    assert found.history[-1][:2] == (0, 10)
+
+
+def test_restarts_keep_the_start_with_the_lowest_loss(toy_prior, sampled_problem):
+    problem, keys = sampled_problem(toy_prior, 3, ratio=0.3)
+    method = CSGM(steps=20, learning_rate=0.1)
+    once = invert(method, toy_prior, problem, keys)
+    best = invert(method, toy_prior, problem, keys, restarts=5)
+    # The first of the five starts is that of a single run.
+    assert np.all(best.measurement_loss <= once.measurement_loss * (1 + 1e-4))
+    assert np.any(best.measurement_loss < 0.9 * once.measurement_loss)
+    assert best.images.shape == once.images.shape
+
+
+def test_an_image_that_diverges_does_not_touch_the_others(toy_prior, sampled_problem):
+    problem, keys = sampled_problem(toy_prior, 3)
+    poisoned = dataclasses.replace(
+        problem, measurements=problem.measurements.at[1].set(jnp.nan)
+    )
+    method = ILO(steps=(8, 8), learning_rate=0.1)
+    good = invert(method, toy_prior, problem, keys)
+    found = invert(method, toy_prior, poisoned, keys)
+    assert found.status == ["ok", "diverged", "ok"]
+    assert jnp.all(jnp.isfinite(found.images))
+    np.testing.assert_allclose(found.images[::2], good.images[::2], atol=1e-5)
+
+
+def test_a_run_that_gets_nowhere_is_called_stalled(toy_prior, sampled_problem):
+    problem, keys = sampled_problem(toy_prior, 2)
+    found = invert(CSGM(steps=5, learning_rate=0.0), toy_prior, problem, keys)
+    assert found.status == ["stalled", "stalled"]
+
+
+def test_a_sweep_of_ratios_rates_and_steps_compiles_each_stage_once(
+    toy_prior, sampled_problem
+):
+    sizes = []
+    for ratio, rate, steps in ((0.2, 0.1, 4), (0.4, 0.2, 6), (0.8, 0.3, 5)):
+        problem, keys = sampled_problem(toy_prior, 5, ratio=ratio)
+        invert(ILO(steps=(steps, steps), learning_rate=rate), toy_prior, problem, keys)
+        sizes.append(solver.step._cache_size())
+    assert sizes[0] == sizes[1] == sizes[2]
+
+
+FOUR_DEVICES = """
+import sys, jax, numpy as np
+from rtil_jax.generators import StyleGAN2Generator, init
+from rtil_jax.inversion import ILO, Prior, invert, make_problem
+from rtil_jax.devices import data_mesh
+assert jax.device_count() == 4
+generator = StyleGAN2Generator(8, 1, max_channels=8, latent_dim=8, mapping_layers=1)
+prior = Prior.of(generator, init(generator, jax.random.key(0)))
+truth = np.asarray(jax.random.uniform(jax.random.key(1), (6, 8, 8, 1), minval=-1.0))
+problem, keys = make_problem(
+    "compressed_sensing", truth, np.arange(6), ratio=0.3, seed=0
+)
+one, four = (
+    invert(ILO(steps=(6, 4)), prior, problem, keys, mesh=data_mesh(n)) for n in (1, 4)
+)
+np.testing.assert_allclose(four.images, one.images, atol=1e-3)
+np.testing.assert_allclose(four.measurement_loss, one.measurement_loss, rtol=1e-3)
+print("equal")
+"""
+
+
+def test_four_devices_find_what_one_does():
+    flags = os.environ["XLA_FLAGS"] + " --xla_force_host_platform_device_count=4"
+    environment = os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
+    done = subprocess.run(
+        [sys.executable, "-c", FOUR_DEVICES],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.stdout.strip().endswith("equal"), done.stderr
