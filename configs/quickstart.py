@@ -1,6 +1,6 @@
 """Cartoon faces at 32 pixels: the whole path in minutes on two cores.
 
-Variants: `rtil` (default) or `vanilla`; `short` (a quarter of the steps), `tiny`
+Variants: `rtil` (default) or `vanilla`; `short` (a fifth of the steps), `tiny`
 (seconds, for tests).
 
     python train.py --config configs/quickstart.py:rtil --workdir runs/avatars/rtil
@@ -33,7 +33,7 @@ def get_config(variant=None):
     config.sample.every = 250
     config.log.every = 25
     if "short" in variants:
-        config.training.steps = 500
+        config.training.steps = 400
     if "tiny" in variants:
         config.data.count = 64
         config.generator.max_channels = config.discriminator.max_channels = 8
