@@ -16,7 +16,7 @@ demo: .venv/installed
 	@echo "samples   $(DEMO)/vanilla/samples and $(DEMO)/rtil/samples"
 
 test: .venv/installed lint
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: .venv/installed
 	$(BIN)/ruff check .

@@ -9,12 +9,15 @@ therefore kept in the checkpoint's metadata, and whoever reads passes over damag
 checkpoints, with a warning, to the one before.
 """
 
+import contextlib
 import logging
 import os
 import pathlib
 import shutil
+import signal
+import threading
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -67,9 +70,10 @@ class Checkpoints:
         trees = _items(state)
         items = {**trees, "config": config, "data": {"next_step": step}}
         checksums = {name: _checksum(tree) for name, tree in trees.items()}
-        self._checkpointer.save_checkpointables_async(
-            step, items, force=True, custom_metadata={CHECKSUMS: checksums}
-        )
+        with _interrupts_wait():
+            self._checkpointer.save_checkpointables_async(
+                step, items, force=True, custom_metadata={CHECKSUMS: checksums}
+            )
 
     def restore(self, state: Any) -> Any:
         """The newest checkpoint in the shapes, types and shardings of `state`.
@@ -149,6 +153,22 @@ def load_weights(workdir: str, state: Any) -> Any:
         discriminator=source.discriminator,
         ema=items["ema"],
     )
+
+
+@contextlib.contextmanager
+def _interrupts_wait() -> Iterator[None]:
+    """Ctrl-C takes effect after the block: Orbax loses track of half-begun saves."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Ctrl-C is the main thread's affair.
+        return
+    interrupts = []
+    previous = signal.signal(signal.SIGINT, lambda *_: interrupts.append(True))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)
+    if interrupts:
+        raise KeyboardInterrupt
 
 
 def _items(state: Any) -> dict[str, Any]:

@@ -31,7 +31,7 @@ Vectors = Float[Array, "*batch n"]
 
 @runtime_checkable
 class Operator(Protocol):
-    """The interface; one of your own needs nothing else to be inverted.
+    """The interface; `invert` itself calls it and reads `num_measurements`.
 
     Attributes:
         mask: 1 where something is measured, 0 elsewhere; broadcasts to y.

@@ -169,8 +169,9 @@ def write_summary(workdir: str) -> str:
         "Mean ± half-width of the 95 % confidence interval (Student's t over images; "
         "n/a for fewer than two). PSNR, SSIM and LPIPS compare the true image with "
         "the reconstruction clipped to the range of images. All images count, "
-        "whatever their status; `not ok` is the number that stalled or diverged. Seconds "
-        "are those of a batch over its images, compilation of the first one included.",
+        "whatever their status; `not ok` is the number that stalled or diverged. "
+        "Seconds are those of a batch over its images, with the compilation of the "
+        "first batch.",
         "",
     ]
     for (select,) in _groups(rows, "select"):

@@ -3,13 +3,18 @@
 import csv
 import importlib.util
 import os
+import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
+from ml_collections import ConfigDict
 from PIL import Image
 
 from rtil_jax.errors import UserError
 from rtil_jax.inversion import load_prior, load_solution, render, sweep
+from rtil_jax.inversion.defaults import build_method
 from rtil_jax.inversion.results import COLUMNS, read_picture
 from rtil_jax.inversion.sweep import run_sweep
 from rtil_jax.training.loop import train
@@ -74,6 +79,12 @@ def inverted(home):
     return workdir
 
 
+@pytest.fixture
+def copied(inverted, tmp_path):
+    """A copy of it, to change."""
+    return shutil.copytree(inverted, tmp_path / "copied")
+
+
 def read_rows(workdir):
     with open(workdir / "results.csv", newline="") as file:
         return list(csv.DictReader(file))
@@ -135,37 +146,106 @@ def test_recovered_pictures_have_the_reported_psnr(home, inverted):
         )
 
 
-def test_a_repeated_run_does_only_what_is_missing(home, inverted, monkeypatch):
-    before, calls = read_rows(inverted), []
-    invert = sweep.invert
+@pytest.fixture
+def calls(monkeypatch):
+    """The batch size of every call of `invert`."""
+    sizes, invert = [], sweep.invert
 
     def spy(method, prior, problem, *args, **options):
-        calls.append(len(problem.truth))
+        sizes.append(len(problem.truth))
         return invert(method, prior, problem, *args, **options)
 
     monkeypatch.setattr(sweep, "invert", spy)
-    run_sweep(inversion_config(home), str(inverted))
-    assert read_rows(inverted) == before and calls == []
-    run_sweep(inversion_config(home, images__count=4), str(inverted))
-    rows = read_rows(inverted)
+    return sizes
+
+
+def test_a_repeated_run_does_nothing(home, copied, calls):
+    before = read_rows(copied)
+    run_sweep(inversion_config(home), str(copied))
+    assert read_rows(copied) == before and calls == []
+
+
+def test_more_images_are_added_to_those_that_are_done(home, copied, calls):
+    before = read_rows(copied)
+    run_sweep(inversion_config(home, images__count=4), str(copied))
+    rows = read_rows(copied)
     assert rows[:6] == before and calls == [1, 1]
     assert {row["image"] for row in rows[6:]} == {"picture3.png"}
 
 
-def test_another_method_and_problem_join_the_same_directory(home, inverted):
-    config = inversion_config(home, "csgm", problem="inpainting", ratios=(0.5,))
-    run_sweep(config, str(inverted))
-    methods = {(r["method"], r["problem"]) for r in read_rows(inverted)}
-    assert ("csgm", "inpainting") in methods
-    assert ("ilo", "compressed_sensing") in methods
+def test_a_lost_picture_is_made_again(home, copied, calls):
+    names = [n for n in sorted(os.listdir(copied / "recovered")) if "_rtil_" in n]
+    before = read_picture(str(copied / "recovered" / names[0]))
+    (copied / "recovered" / names[0]).unlink()
+    run_sweep(inversion_config(home), str(copied))
+    again = read_picture(str(copied / "recovered" / names[0]))
+    assert np.abs(again.astype(int) - before).max() <= 1
+    assert calls == [1] and len(read_rows(copied)) == 6
 
 
-def test_other_settings_do_not_join_it(home, inverted):
+def test_a_line_cut_short_is_made_again(home, copied, calls):
+    text = (copied / "results.csv").read_text()
+    (copied / "results.csv").write_text(text[:-9])
+    with pytest.warns(UserWarning, match="truncated last line"):
+        run_sweep(inversion_config(home), str(copied))
+    assert calls == [1] and len(read_rows(copied)) == 6
+
+
+def test_another_method_and_problem_join_the_same_directory(home, copied):
+    config = inversion_config(
+        home, "csgm", problem="inpainting", ratios=(0.5,), restarts=2
+    )
+    run_sweep(config, str(copied))
+    methods = {(r["method"], r["problem"]) for r in read_rows(copied)}
+    assert methods == {("csgm", "inpainting"), ("ilo", "compressed_sensing")}
+
+
+@pytest.mark.parametrize(
+    "method, change",
+    [
+        ("ilo", {"seed": 5}),
+        ("ilo", {"method__learning_rate": 0.3}),
+        ("csgm", {"seed": 5}),
+        ("csgm", {"noise_std": 0.1}),
+    ],
+)
+def test_other_settings_do_not_join_it(method, change, home, inverted):
     before = read_rows(inverted)
-    for change in ({"seed": 5}, {"method__learning_rate": 0.3}):
-        with pytest.raises(UserError, match=r"config.json: .* another config\.\w+"):
-            run_sweep(inversion_config(home, **change), str(inverted))
+    with pytest.raises(UserError, match=r"config.json: .* another config\.\w+"):
+        run_sweep(inversion_config(home, method, **change), str(inverted))
     assert read_rows(inverted) == before
+
+
+def test_a_prior_that_has_changed_does_not_join_it(home, inverted):
+    config = inversion_config(home, priors__rtil=str(home / "vanilla"))
+    with pytest.raises(UserError, match="priors.rtil was another network"):
+        run_sweep(config, str(inverted))
+
+
+def test_a_training_directory_is_not_written_to(home):
+    before = sorted(os.listdir(home / "rtil"))
+    with pytest.raises(UserError, match="found a training run"):
+        run_sweep(inversion_config(home), str(home / "rtil"))
+    assert sorted(os.listdir(home / "rtil")) == before
+
+
+def test_fields_of_one_prior_alone(home):
+    config = inversion_config(home)
+    rates = [build_method(config, name).learning_rate for name in ("rtil", "vanilla")]
+    assert rates == [0.2, 0.1]
+
+
+def test_the_command_line_says_one_line_and_fails(tmp_path):
+    command = [sys.executable, "invert.py", "--config=configs/invert/ilo.py:tiny"]
+    done = subprocess.run(
+        [*command, "--config.priors.mine=nowhere", f"--workdir={tmp_path}/new"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: nowhere: found no 'checkpoints' folder")
+    assert done.stderr.count("\n") == 1 and not (tmp_path / "new").exists()
 
 
 def test_a_reconstruction_does_not_depend_on_what_else_was_asked_for(home, inverted):
@@ -210,6 +290,15 @@ BAD = {
     "images": ({"images__source": "nowhere"}, "nowhere: no such file or folder"),
     "split": ({"images__split": "valid"}, "no split 'valid'"),
     "count": ({"images__count": 99}, "found 5 images, 99 asked for"),
+    "other prior": (
+        {"method_for__rtyl": ConfigDict({"learning_rate": 0.1})},
+        "config.method_for.rtyl: found 'rtyl', expected one of rtil, vanilla",
+    ),
+    "radius": (
+        {"method__style_radii": (0.0, 1.0, 1.0)},
+        "config.method.style_radii: found .*, expected above 0",
+    ),
+    "seed": ({"seed": -1}, "config.seed: found -1"),
     "batch": ({"batch_size": 0}, "config.batch_size: found 0"),
 }
 

@@ -12,7 +12,8 @@ The law that every generator keeps, for every block k:
     tail(head(z, k) + z_k, z, k)  == G(z, {k: z_k})
 
 A generator of your own is a `flax.linen.Module` with these methods; it needs nothing
-else to be trained with RTIL or inverted with CSGM and ILO.
+else to be trained with RTIL or inverted with CSGM and ILO. One with a mapping network
+and per-layer styles may add `map_styles` (see `rtil_jax.inversion.prior.has_styles`).
 """
 
 from typing import Any, Protocol, runtime_checkable

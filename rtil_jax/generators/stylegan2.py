@@ -190,9 +190,7 @@ class StyleGAN2Generator(nn.Module):
             take_second = mixed & (jnp.arange(layers).reshape(1, -1, 1) >= cut)
             styles = jnp.where(take_second, second, first)
         else:
-            styles = self.map_styles(
-                jax.random.normal(z_key, (batch, self.latent_dim))
-            )
+            styles = self.map_styles(jax.random.normal(z_key, (batch, self.latent_dim)))
         return {"styles": styles, "noises": self.sample_noises(noise_key, batch)}
 
     def sample_noises(self, key: jax.Array, batch: int) -> tuple[Array, ...]:

@@ -10,10 +10,10 @@ from rtil_jax.errors import UserError
 from rtil_jax.inversion.csgm import CSGM
 from rtil_jax.inversion.ilo import ILO
 from rtil_jax.inversion.inverting import Method
+from rtil_jax.inversion.solver import SELECTIONS
 from rtil_jax.operators import OPERATORS
 
 METHODS = {"csgm": CSGM, "ilo": ILO}
-SELECTIONS = ("measurement", "last", "oracle")
 
 
 def inversion_config(method: str) -> ConfigDict:
@@ -74,6 +74,8 @@ def check_inversion_config(config: ConfigDict) -> None:
         require(number and 0 < ratio <= 1, "ratios", config.ratios, "numbers in (0, 1]")
     for field, least in (("batch_size", 1), ("restarts", 1), ("noise_std", 0)):
         require(config[field] >= least, field, config[field], f"at least {least}")
+    seed = config.seed
+    require(0 <= seed < 2**32, "seed", seed, "a whole number in [0, 2^32)")
     count = config.images.count
     require(count >= 0, "images.count", count, "at least 1, or 0 for all")
     if not any(config.priors.values()):
@@ -93,7 +95,12 @@ def _check_names(config: ConfigDict, known: ConfigDict, prefix: str = "") -> Non
             raise UserError(f"config.{field}: there is no such field{hint}")
         if name == "method_for":
             for prior, fields in value.items():
-                _check_names(fields, known.method, f"method_for.{prior}.")
+                field = f"method_for.{prior}"
+                priors = ", ".join(config.priors)
+                require(prior in config.priors, field, prior, f"one of {priors}")
+                require(isinstance(fields, ConfigDict), field, fields, "fields")
+                require("name" not in fields, f"{field}.name", "it", "no such field")
+                _check_names(fields, known.method, f"{field}.")
         elif name != "priors" and isinstance(known[name], ConfigDict):
             _check_names(value, known[name], f"{field}.")
 
@@ -121,5 +128,7 @@ def check_method_field(name: str, value, method: type) -> None:
     if name == "steps":
         whole = all(isinstance(n, int) and n >= 0 for n in numbers)
         require(whole, "method.steps", value, "whole numbers from 0")
+    elif name.endswith("radii"):
+        require(min(numbers, default=1) > 0, f"method.{name}", value, "above 0")
     else:
         require(min(numbers, default=0) >= 0, f"method.{name}", value, "at least 0")

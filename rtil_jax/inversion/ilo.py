@@ -11,6 +11,7 @@ one, start from z_k = 0, the solution of the stage before.
 """
 
 import dataclasses
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -19,13 +20,8 @@ from jaxtyping import Array, Float
 from rtil_jax.errors import UserError
 from rtil_jax.generators import Generator
 from rtil_jax.inversion.constraints import geocross, to_l1_ball
-from rtil_jax.inversion.latents import (
-    StyleSpace,
-    clip_latents,
-    rescale_latents,
-    style_space,
-)
-from rtil_jax.inversion.prior import Prior
+from rtil_jax.inversion.latents import clip_latents, rescale_latents, style_space
+from rtil_jax.inversion.prior import Prior, has_styles
 from rtil_jax.inversion.solutions import Solution
 from rtil_jax.inversion.solver import Stage
 
@@ -46,14 +42,19 @@ class ILO:
             for none, as in the published results.
     """
 
-    steps: tuple[int, ...] = (2_000, 1_000, 1_000, 1_000, 2_000)
+    steps: Sequence[int] = (2_000, 1_000, 1_000, 1_000, 2_000)
     learning_rate: float = 0.2
     geocross: float = 0.01
     sphere: bool = True
     keep_skip: bool = True
-    noise_radii: tuple[float, ...] = ()
-    style_radii: tuple[float, ...] = ()
-    feature_radii: tuple[float, ...] = ()
+    noise_radii: Sequence[float] = ()
+    style_radii: Sequence[float] = ()
+    feature_radii: Sequence[float] = ()
+
+    def __post_init__(self):
+        # Lists would do for the arithmetic, but JAX needs methods that it can hash.
+        for field in ("steps", "noise_radii", "style_radii", "feature_radii"):
+            object.__setattr__(self, field, tuple(getattr(self, field)))
 
     def stages(self, generator: Generator) -> tuple[Stage, ...]:
         """One stage per entry of `steps`.
@@ -75,10 +76,10 @@ class ILO:
                     f"method.{name}: found {len(getattr(self, name))} radii, expected "
                     f"none or one per stage ({count})"
                 )
-        has_styles = isinstance(style_space(generator), StyleSpace)
-        return tuple(self._stage(block, has_styles) for block in range(count))
+        styled = has_styles(generator)
+        return tuple(self._stage(block, styled) for block in range(count))
 
-    def _stage(self, block: int, has_styles: bool) -> "ILOStage":
+    def _stage(self, block: int, styled: bool) -> "ILOStage":
         def radius(radii):
             return radii[block] if radii else None
 
@@ -86,7 +87,7 @@ class ILO:
             block=block,
             steps=self.steps[block],
             learning_rate=self.learning_rate,
-            geocross=self.geocross if block == 0 and has_styles else 0.0,
+            geocross=self.geocross if block == 0 and styled else 0.0,
             sphere=self.sphere,
             keep_skip=self.keep_skip,
             noise_radius=radius(self.noise_radii),
@@ -122,9 +123,14 @@ class ILOStage:
         if self.block == 0:
             return {"latents": free}, fixed
         latents = space.decode(prior, variables["latents"])
-        inputs = (latents, self.block, earlier)
+        inputs = (latents, self.block, earlier) if earlier else (latents, self.block)
         features = generator.apply(prior.variables, *inputs, method="head")
         if not self.keep_skip:
+            if not hasattr(features, "drop_skip"):
+                raise UserError(
+                    "method.keep_skip: found False, expected True for a generator "
+                    "whose features have no RGB skip"
+                )
             features = features.drop_skip()
         batch = jax.tree.leaves(free)[0].shape[0]
         z_k = jnp.zeros((batch, *generator.intermediate_shape(self.block)))

@@ -1,20 +1,21 @@
 """`invert`: from measurements to images, whatever the method."""
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
 import jax
 import numpy as np
-from flax import struct
-from jaxtyping import Array
+from jaxtyping import Array, Float, Int
 
-from rtil_jax.devices import batch_sharded, data_mesh
+from rtil_jax.devices import batch_sharded, data_mesh, replicated
+from rtil_jax.errors import UserError
 from rtil_jax.generators import Generator
 from rtil_jax.inversion.prior import Prior
 from rtil_jax.inversion.problems import Problem
-from rtil_jax.inversion.solutions import render
-from rtil_jax.inversion.solver import Select, Stage, run_stage
+from rtil_jax.inversion.solutions import Solution, render
+from rtil_jax.inversion.solver import SELECTIONS, Stage, run_stage
 
 HISTORY_EVERY = 10
 # A run that lowers its measurement loss by less than this fraction has stalled.
@@ -35,7 +36,7 @@ class Method(Protocol):
         """The variables of one image before the first stage."""
 
 
-@struct.dataclass
+@dataclasses.dataclass(frozen=True)
 class Reconstruction:
     """What `invert` returns, one entry per image.
 
@@ -48,11 +49,11 @@ class Reconstruction:
         history: `(stage, step, measurement losses)` every ten steps.
     """
 
-    images: Any
-    solution: Any
-    measurement_loss: Any
-    status: list[str] = struct.field(pytree_node=False)
-    history: list[tuple[int, int, np.ndarray]] = struct.field(pytree_node=False)
+    images: Array
+    solution: Solution
+    measurement_loss: Array
+    status: list[str]
+    history: list[tuple[int, int, np.ndarray]]
 
 
 def invert(
@@ -61,7 +62,7 @@ def invert(
     problem: Problem,
     keys: jax.Array,
     *,
-    select: Select = "measurement",
+    select: str = "measurement",
     restarts: int = 1,
     mesh: jax.sharding.Mesh | None = None,
     progress: Progress | None = None,
@@ -80,12 +81,18 @@ def invert(
             lowest measurement loss is returned.
         mesh: of the devices to split the images over; all of them by default.
         progress: called after every step with (stage, step, measurement losses).
+
+    Raises:
+        UserError: if the arguments do not fit each other, or the method does not fit
+            the generator.
     """
+    _check_arguments(problem, keys, select, restarts)
     mesh = data_mesh() if mesh is None else mesh
     batch = keys.shape[0]
     rows = np.repeat(np.arange(batch), restarts)
     rows = np.pad(rows, (0, -len(rows) % mesh.size), mode="edge")
     numbers = np.arange(len(rows)) % restarts
+    prior = jax.device_put(prior, replicated(mesh))
     variables = _start(method, prior, jax.vmap(jax.random.fold_in)(keys[rows], numbers))
     problem = jax.tree.map(lambda x: x[rows], problem)
     variables, problem = jax.device_put((variables, problem), batch_sharded(mesh))
@@ -99,21 +106,41 @@ def invert(
             if progress:
                 progress(index, step, loss)
 
-        variables, chosen, loss, last_loss = run_stage(
+        variables, chosen, loss = run_stage(
             stage, prior, problem, variables, select, mesh, on_step
         )
+    best = _best_restarts(np.asarray(loss)[: batch * restarts], restarts)
     solution = _solution(stages[-1], prior, *chosen)
-    losses = np.nan_to_num(np.asarray(loss)[: batch * restarts], nan=np.inf)
-    best = restarts * np.arange(batch) + losses.reshape(batch, restarts).argmin(1)
-    history = [(*when, np.asarray(x)[best]) for *when, x in history]
     solution = jax.tree.map(lambda x: x[best], solution)
+    history = [(*when, np.asarray(x)[best]) for *when, x in history]
     return Reconstruction(
         images=render_jitted(prior.generator, prior.variables, solution),
         solution=solution,
         measurement_loss=loss[best],
-        status=_status(history, losses[best]),
+        status=_status(history, np.asarray(loss)[best]),
         history=history,
     )
+
+
+def _check_arguments(problem, keys, select, restarts) -> None:
+    batch, found = keys.shape[0], problem.measurements.shape[0]
+    if batch != found:
+        raise UserError(f"invert: found {batch} keys, expected {found}, one per image")
+    if select not in SELECTIONS:
+        known = ", ".join(SELECTIONS)
+        raise UserError(f"invert: found select={select!r}, expected one of {known}")
+    if select == "oracle" and problem.truth is None:
+        raise UserError("invert: select='oracle' needs problem.truth")
+    if restarts < 1:
+        raise UserError(f"invert: found restarts={restarts}, expected at least 1")
+
+
+def _best_restarts(
+    losses: Float[np.ndarray, " starts"], restarts: int
+) -> Int[np.ndarray, " batch"]:
+    """The row of each image's lowest loss; its restarts lie side by side."""
+    table = np.nan_to_num(losses, nan=np.inf).reshape(-1, restarts)
+    return restarts * np.arange(len(table)) + table.argmin(axis=1)
 
 
 def _status(history: list, losses: np.ndarray) -> list[str]:

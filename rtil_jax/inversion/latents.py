@@ -1,8 +1,8 @@
 """The free form of z_0: which variables an inversion moves to reach other latents.
 
 A latent space draws its variables for one image from a key, splits them into those
-that a stage moves and the rest, decodes them to the generator's latents, and returns
-moved ones to where the prior has its mass. Everything but `sample` is batched.
+that a stage moves and the rest, and decodes them to the generator's latents. Everything
+but `sample` is batched.
 """
 
 import dataclasses
@@ -14,7 +14,7 @@ from jaxtyping import Array
 from rtil_jax.generators import Generator, sample_latents
 from rtil_jax.generators.interface import Latents
 from rtil_jax.inversion.constraints import to_l1_ball, to_sphere
-from rtil_jax.inversion.prior import Prior
+from rtil_jax.inversion.prior import Prior, has_styles
 
 Variables = Any
 
@@ -106,12 +106,12 @@ class StyleSpace:
 
 def mapping_space(generator: Generator) -> LatentSpace:
     """z of a generator with a mapping network, else its latents as they are."""
-    return MappingSpace() if hasattr(generator, "map_styles") else PlainSpace()
+    return MappingSpace() if has_styles(generator) else PlainSpace()
 
 
 def style_space(generator: Generator) -> LatentSpace:
     """Styles per layer where the generator has them, else its latents as they are."""
-    return StyleSpace() if hasattr(generator, "map_styles") else PlainSpace()
+    return StyleSpace() if has_styles(generator) else PlainSpace()
 
 
 def rescale_latents(free: Variables, start: Variables) -> Variables:

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
-from rtil_jax.devices import data_mesh
+from rtil_jax.devices import data_mesh, replicated
 from rtil_jax.inversion.inverting import Method
 from rtil_jax.inversion.prior import Prior
 from rtil_jax.inversion.problems import Problem
@@ -19,6 +19,8 @@ def step_memory(
     """Bytes that the costliest stage's step needs per device, from XLA's analysis."""
     mesh = data_mesh()
     size, channels = prior.generator.resolution, prior.generator.channels
+
+    prior = jax.device_put(prior, replicated(mesh))
 
     def setup(keys):
         operators = sample_operators(problem, keys, (size, size, channels), ratio)
@@ -50,7 +52,8 @@ def print_plan(
     """Devices, batch, priors, stages and memory."""
     mesh = data_mesh()
     per_image = config.restarts
-    starts = config.batch_size * per_image
+    images = min(config.batch_size, config.images.count or config.batch_size)
+    starts = images * per_image
     starts += -starts % mesh.size
     count = config.images.count or "all"
     print(f"""inversion plan
@@ -58,7 +61,7 @@ def print_plan(
   images       {config.images.source} [{config.images.split}], {count}
   problem      {config.problem}, ratios {tuple(config.ratios)}, noise \
 {config.noise_std:g}
-  batch        {config.batch_size} images x {per_image} starts on {mesh.size} devices
+  batch        {images} images x {per_image} starts on {mesh.size} devices
   selection    {config.select}""")
     for name, prior in priors.items():
         method, generator = methods[name], prior.generator

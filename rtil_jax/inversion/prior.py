@@ -53,9 +53,17 @@ class Prior:
     @classmethod
     def of(cls, generator: Generator, variables: dict) -> "Prior":
         """The prior of a generator; fits its styles if it has `map_styles`."""
-        has_styles = hasattr(generator, "map_styles")
-        fit = fit_styles(generator, variables) if has_styles else None
+        fit = fit_styles(generator, variables) if has_styles(generator) else None
         return cls(generator, variables, fit)
+
+
+def has_styles(generator: Generator) -> bool:
+    """Whether the generator has a mapping network and per-layer styles.
+
+    It then has a method `map_styles(z)` that returns `(batch, layers, latent_dim)`, an
+    attribute `latent_dim`, and latents {"styles": ..., "noises": (maps, ...)}.
+    """
+    return hasattr(generator, "map_styles")
 
 
 def fit_styles(generator: Generator, variables: dict) -> StyleFit:

@@ -36,25 +36,40 @@ class Results:
     """
 
     def __init__(self, workdir: str):
+        self.workdir = workdir
         self.path = os.path.join(workdir, "results.csv")
-        self.rows = read_results(self.path) if os.path.exists(self.path) else []
-        self._by_key = {_key(row): row for row in self.rows}
+        rows = read_results(self.path) if os.path.exists(self.path) else []
+        self._by_key = {_key(row): row for row in rows}
 
-    def __contains__(self, row: Row) -> bool:
-        return _key(row) in self._by_key
+    def is_done(self, row: Row, index: int) -> bool:
+        """Whether the reconstruction of image `index` has its row and its files."""
+        files = self.picture(row, index), self.solution(row, index)
+        return _key(row) in self._by_key and all(map(os.path.exists, files))
+
+    def picture(self, row: Row, index: int) -> str:
+        """Path of the recovered PNG."""
+        return os.path.join(self.workdir, "recovered", f"{file_stem(row, index)}.png")
+
+    def solution(self, row: Row, index: int) -> str:
+        """Path of the saved solution."""
+        return os.path.join(self.workdir, "solutions", f"{file_stem(row, index)}.npz")
+
+    def priors(self) -> list[str]:
+        """Names, `vanilla` first."""
+        names = dict.fromkeys(row["prior"] for row in self._by_key.values())
+        return sorted(names, key=lambda name: name != "vanilla")
 
     def __getitem__(self, row: Row) -> Row:
         """The row with the same `KEY` as `row`."""
         return self._by_key[_key(row)]
 
     def add(self, rows: list[Row]) -> None:
-        """Adds rows with all of `COLUMNS` and writes the file."""
-        self.rows += rows
+        """Adds rows with all of `COLUMNS`, or replaces them, and writes the file."""
         self._by_key |= {_key(row): row for row in rows}
         with open(f"{self.path}.partial", "w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
             writer.writeheader()
-            writer.writerows(map(_without_nan, self.rows))
+            writer.writerows(map(_without_nan, self._by_key.values()))
         os.replace(f"{self.path}.partial", self.path)
 
 

@@ -9,7 +9,7 @@ the batch that it was found in.
 
 import functools
 from collections.abc import Callable
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +25,7 @@ from rtil_jax.inversion.schedules import ramp
 from rtil_jax.inversion.solutions import Solution, render
 
 Select = Literal["measurement", "last", "oracle"]
+SELECTIONS = get_args(Select)
 ADAM = optax.scale_by_adam()
 
 
@@ -106,8 +107,10 @@ def _update(stage, select, prior, problem, fixed, start, iterate, rate):
     better = score < iterate.best_score  # false for nan
     updates, optimizer = jax.vmap(ADAM.update)(grads, iterate.optimizer)
     moved = jax.tree.map(lambda x, update: x - rate * update, free, updates)
+    moved = stage.constrain(moved, start)
     iterate = Iterate(
-        free=stage.constrain(moved, start),
+        # A step of rate 0 only scores: its iterate must stay the one that it scored.
+        free=jax.tree.map(lambda new, old: jnp.where(rate > 0, new, old), moved, free),
         optimizer=optimizer,
         best=_where(better, free, iterate.best),
         best_score=jnp.where(better, score, iterate.best_score),
@@ -152,7 +155,7 @@ def run_stage(
     select: Select,
     mesh: jax.sharding.Mesh,
     on_step: Callable[[int, Array], None],
-) -> tuple[Any, tuple[Any, Any], Float[Array, " batch"], Float[Array, " batch"]]:
+) -> tuple[Any, tuple[Any, Any], Float[Array, " batch"]]:
     """Runs a stage on a batch that the devices of `mesh` divide.
 
     One jitted step, driven from Python: nothing waits for the device.
@@ -161,8 +164,8 @@ def run_stage(
         on_step: called with (step, measurement loss of each image before the step).
 
     Returns:
-        The variables for the stage after, (free, fixed) as selected, the measurement
-        loss of those, and that of the last iterate.
+        The variables for the stage after, (free, fixed) as selected, and the
+        measurement loss of those.
     """
     # With the sharding that `step` returns, or its second call would compile again.
     start, fixed, iterate = jax.device_put(
@@ -183,4 +186,4 @@ def run_stage(
         chosen, chosen_loss = last, jnp.where(finite, loss, iterate.best_loss)
     else:
         chosen, chosen_loss = iterate.best, iterate.best_loss
-    return stage.end(prior, last, fixed), (chosen, fixed), chosen_loss, loss
+    return stage.end(prior, last, fixed), (chosen, fixed), chosen_loss

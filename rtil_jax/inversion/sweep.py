@@ -3,7 +3,6 @@
 images x priors x ratios -> measurements -> reconstructions -> rows -> report
 """
 
-import json
 import os
 import time
 
@@ -13,8 +12,7 @@ from jaxtyping import Array
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from rtil_jax import data, devices, metrics, report
-from rtil_jax.config import first_difference, plain, save_config
+from rtil_jax import data, metrics, report
 from rtil_jax.errors import UserError
 from rtil_jax.inversion.defaults import build_method, check_inversion_config
 from rtil_jax.inversion.inverting import Method, Reconstruction, invert
@@ -23,15 +21,13 @@ from rtil_jax.inversion.prior import Prior, load_prior
 from rtil_jax.inversion.problems import Problem, make_problem
 from rtil_jax.inversion.results import (
     Results,
-    file_stem,
     read_picture,
     save_picture,
 )
 from rtil_jax.inversion.solutions import save_solution
+from rtil_jax.inversion.workdir import claim_workdir
 from rtil_jax.operators import sample_operator
 
-# A directory may collect results that differ in these.
-FREE_FIELDS = ("ratios", "problem", "select", "batch_size", "images.count", "priors")
 MIN_SSIM_SIZE = 11
 SHOW_EVERY = 20  # steps; reading the losses waits for the device
 
@@ -55,16 +51,15 @@ def run_sweep(config: ConfigDict, workdir: str, dry_run: bool = False) -> None:
     if dry_run:
         return print_plan(config, priors, methods)
     images = load_test_images(config, next(iter(priors.values())))
-    claim_workdir(config, workdir)
+    claim_workdir(config, workdir, priors)
     results = Results(workdir)
-    with jax.set_mesh(devices.data_mesh()):
-        for ratio in config.ratios:
-            for name, prior in priors.items():
-                setting = setting_of(config, name, ratio)
-                invert_missing(
-                    config, workdir, results, images, setting, prior, methods[name]
-                )
-    write_report(config, workdir, results, images, list(priors))
+    for name, method in methods.items():
+        print(f"{name}: {method}")
+    for ratio in config.ratios:
+        for name, prior in priors.items():
+            setting = setting_of(config, name, ratio)
+            invert_missing(config, results, images, setting, prior, methods[name])
+    write_report(config, workdir, results, images)
 
 
 def shape(prior: Prior) -> tuple[int, int, int]:
@@ -103,31 +98,6 @@ def load_test_images(config: ConfigDict, prior: Prior) -> data.ImageSet:
     )
 
 
-def claim_workdir(config: ConfigDict, workdir: str) -> None:
-    """Records the config of this method, or refuses if its results have another."""
-    try:
-        for folder in ("recovered", "solutions", "figures"):
-            os.makedirs(os.path.join(workdir, folder), exist_ok=True)
-    except OSError as error:
-        raise UserError(f"--workdir={workdir}: {error.strerror}") from error
-    path, new = os.path.join(workdir, "config.json"), plain(config)
-    known = {}
-    if os.path.exists(path):
-        with open(path) as file:
-            known = json.load(file)
-    old = known.get(config.method.name, new)
-    field = first_difference(old, new, FREE_FIELDS)
-    for name in old["priors"].keys() & new["priors"].keys():
-        if "" != old["priors"][name] != new["priors"][name] != "":
-            field = f"priors.{name}"
-    if field:
-        raise UserError(
-            f"{path}: its results have another config.{field}; choose another --workdir"
-        )
-    new["priors"] = old["priors"] | {k: v for k, v in new["priors"].items() if v}
-    save_config(known | {config.method.name: new}, path)
-
-
 def problem_of(
     config: ConfigDict, images: data.ImageSet, indices: np.ndarray, ratio: float
 ) -> tuple[Problem, jax.Array]:
@@ -155,7 +125,6 @@ def setting_of(config: ConfigDict, prior: str, ratio: float) -> dict:
 
 def invert_missing(
     config: ConfigDict,
-    workdir: str,
     results: Results,
     images: data.ImageSet,
     setting: dict,
@@ -164,22 +133,22 @@ def invert_missing(
 ) -> None:
     """One setting, in batches; each batch is on disk before the next begins."""
     rows = [{"image": image, **setting} for image in images.names]
-    missing = np.array([i for i, row in enumerate(rows) if row not in results], int)
-    size = config.batch_size if len(missing) > config.batch_size else len(missing)
-    batches = [missing[i : i + size] for i in range(0, len(missing), max(size, 1))]
+    missing = [i for i, row in enumerate(rows) if not results.is_done(row, i)]
+    size = max(1, min(config.batch_size, len(missing)))
+    batches = [missing[i : i + size] for i in range(0, len(missing), size)]
     steps = sum(stage.steps + 1 for stage in method.stages(prior.generator))
     label = f"{setting['prior']} {setting['problem']} {setting['ratio']:g}"
     with tqdm(total=len(batches) * steps, desc=label, disable=not batches) as bar:
 
         def show(stage, step, loss):
             if step % SHOW_EVERY == 0:
-                mean = float(np.mean(loss))
+                mean = np.nanmean(np.asarray(loss))
                 bar.set_postfix(stage=stage, measurement_mse=f"{mean:.3g}")
             bar.update()
 
-        for indices in batches:
+        for batch in batches:
             # The last batch repeats an image, so that it does not compile anew.
-            padded = np.pad(indices, (0, size - len(indices)), mode="edge")
+            padded = np.pad(batch, (0, size - len(batch)), mode="edge")
             started = time.perf_counter()
             problem, keys = problem_of(config, images, padded, setting["ratio"])
             found = invert(
@@ -192,19 +161,20 @@ def invert_missing(
                 progress=show,
             )
             found.images.block_until_ready()
-            seconds = (time.perf_counter() - started) / len(indices)
-            quality = evaluate(found, problem.truth, len(indices))
+            seconds = (time.perf_counter() - started) / size
+            quality = evaluate(found, problem.truth)[: len(batch)]
             done = [
                 rows[i] | values | {"seconds": seconds}
-                for i, values in zip(indices, quality, strict=True)
+                for i, values in zip(batch, quality, strict=True)
             ]
-            save_batch(workdir, found, done, indices, config.seed)
+            save_batch(results, found, done, batch, config.seed)
             results.add(done)
 
 
-def evaluate(found: Reconstruction, truth: Array, count: int) -> list[dict]:
-    """Quality of the first `count` images, clipped and mapped to [0, 1]."""
-    x, y = ((np.clip(z[:count], -1, 1) + 1) / 2 for z in (found.images, truth))
+def evaluate(found: Reconstruction, truth: Array) -> list[dict]:
+    """Quality of each image, clipped and mapped to [0, 1]."""
+    count = len(found.status)
+    x, y = ((np.clip(z, -1, 1) + 1) / 2 for z in (found.images, truth))
     psnr = metrics.psnr(x, y)
     big = min(x.shape[1:3]) >= MIN_SSIM_SIZE
     ssim = metrics.ssim(x, y) if big else np.full(count, np.nan)
@@ -221,36 +191,30 @@ def evaluate(found: Reconstruction, truth: Array, count: int) -> list[dict]:
 
 
 def save_batch(
-    workdir: str,
+    results: Results,
     found: Reconstruction,
     rows: list[dict],
-    indices: np.ndarray,
+    indices: list[int],
     seed: int,
 ) -> None:
-    """`recovered/STEM.png` and `solutions/STEM.npz` of each image."""
+    """The picture and the solution of each image of `rows`."""
     pixels, solution = jax.device_get((found.images, found.solution))
     for i, (row, index) in enumerate(zip(rows, indices, strict=True)):
-        stem = file_stem(row, int(index))
-        save_picture(os.path.join(workdir, "recovered", f"{stem}.png"), pixels[i])
+        save_picture(results.picture(row, index), pixels[i])
         one = jax.tree.map(lambda x, i=i: x[i : i + 1], solution)
         facts = {k: row[k] for k in ("image", "prior", "method", "problem", "ratio")}
-        path = os.path.join(workdir, "solutions", f"{stem}.npz")
-        save_solution(path, one, **facts, seed=seed, index=int(index))
+        path = results.solution(row, index)
+        save_solution(path, one, **facts, seed=seed, index=index)
 
 
 def write_report(
-    config: ConfigDict,
-    workdir: str,
-    results: Results,
-    images: data.ImageSet,
-    priors: list[str],
+    config: ConfigDict, workdir: str, results: Results, images: data.ImageSet
 ) -> None:
     """`summary.md`, the curves, and a grid of pictures for each ratio of this run."""
     print(f"table     {report.write_summary(workdir)}")
     figures = report.plot_curves(workdir)
     figures += [
-        draw_grid(config, workdir, results, images, priors, ratio)
-        for ratio in config.ratios
+        draw_grid(config, workdir, results, images, ratio) for ratio in config.ratios
     ]
     for figure in figures:
         print(f"figure    {figure}")
@@ -262,25 +226,23 @@ def draw_grid(
     workdir: str,
     results: Results,
     images: data.ImageSet,
-    priors: list[str],
     ratio: float,
 ) -> str:
     """Truth, measurement, and the reconstruction by every prior, side by side."""
-    indices = np.arange(min(len(images), report.MAX_GRID_ROWS))
-    problem, _ = problem_of(config, images, indices, ratio)
+    indices = range(min(len(images), report.MAX_GRID_ROWS))
+    problem, _ = problem_of(config, images, np.array(indices), ratio)
     preview = jax.vmap(lambda operator, y: operator.preview(y))
     measured = preview(problem.operators, problem.measurements)
     columns, psnr = {"truth": problem.truth, "measurement": measured}, {}
-    for name in sorted(priors, key=lambda name: name != "vanilla"):
-        setting, title = (
-            setting_of(config, name, ratio),
-            f"{name}, {config.method.name}",
-        )
-        rows = [results[{"image": images.names[i], **setting}] for i in indices]
-        stems = [file_stem(row, int(i)) for row, i in zip(rows, indices, strict=True)]
-        paths = [os.path.join(workdir, "recovered", f"{stem}.png") for stem in stems]
+    for prior in results.priors():
+        setting = setting_of(config, prior, ratio)
+        keys = [{"image": images.names[i], **setting} for i in indices]
+        if not all(map(results.is_done, keys, indices)):
+            continue  # a prior of an earlier run that had fewer images
+        title = f"{prior}, {config.method.name}"
+        paths = [results.picture(key, i) for key, i in zip(keys, indices, strict=True)]
         columns[title] = np.stack([data.to_float(read_picture(path)) for path in paths])
-        psnr[title] = [row["psnr"] for row in rows]
+        psnr[title] = [results[key]["psnr"] for key in keys]
     stem = f"{config.problem}_{ratio:g}_{config.method.name}_{config.select}"
     path = os.path.join(workdir, "figures", f"{stem}.png")
     report.image_grid(columns, path, psnr)

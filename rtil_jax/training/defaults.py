@@ -65,7 +65,8 @@ def stylegan2_config() -> ConfigDict:
     training.r1_every = 16
     training.path_weight = 2.0
     training.path_every = 4
-    # The path-length penalty sees batch_size / this images.
+    # The path-length penalty sees batch_size / this images (Karras et al. 2020); the
+    # public RTIL code reads the same 2 as a number of images, of each member.
     training.path_batch_shrink = 2
     training.ema_decay = 0.5 ** (32 / 10_000)
 

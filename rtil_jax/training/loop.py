@@ -1,7 +1,6 @@
 """The training loop: reads top to bottom; what training writes is all written here."""
 
 import functools
-import json
 import os
 from typing import Any
 
@@ -14,28 +13,13 @@ from tqdm import tqdm
 
 from rtil_jax import data, devices, report
 from rtil_jax.checkpoints import Checkpoints, load_weights
-from rtil_jax.config import (
-    build_recipe,
-    check_training_config,
-    first_difference,
-    plain,
-    save_config,
-)
+from rtil_jax.config import build_recipe, check_training_config, plain, save_config
 from rtil_jax.errors import UserError
 from rtil_jax.training.metrics_file import MetricsFile
 from rtil_jax.training.plan import abstract_state, describe, print_plan
 from rtil_jax.training.state import TrainState
 from rtil_jax.training.stylegan2 import StyleGAN2Recipe, fresh_state, make_train_step
-
-# A run may be continued with other values of these.
-FREE_FIELDS = (
-    "training.steps",
-    "checkpoint",
-    "sample",
-    "log",
-    "data.cache_dir",
-    "init_from",
-)
+from rtil_jax.training.workdir import check_workdir, make_folders
 
 
 def train(config: ConfigDict, workdir: str, dry_run: bool = False) -> None:
@@ -55,52 +39,20 @@ def train(config: ConfigDict, workdir: str, dry_run: bool = False) -> None:
 
     check_workdir(config, workdir)
     images = load_training_images(config)
-    claim_workdir(config, workdir)
+    make_folders(workdir)
     print(describe(config, recipe, mesh), flush=True)
     with (
         jax.set_mesh(mesh),
         Checkpoints(workdir, config.checkpoint.keep) as checkpoints,
     ):
         state = initial_state(config, recipe, checkpoints, mesh)
+        # From here on the directory belongs to this config.
+        save_config(plain(config), os.path.join(workdir, "config.json"))
         state = run(config, recipe, state, images, checkpoints, workdir)
     samples = sorted(os.listdir(os.path.join(workdir, "samples")))
     print(f"finished {int(state.step):,} steps; everything is in {workdir}")
     if samples:
         print(f"samples: {os.path.join(workdir, 'samples', samples[-1])}")
-
-
-def check_workdir(config: ConfigDict, workdir: str) -> None:
-    """Raises UserError if the directory belongs to a run with another config."""
-    if os.path.exists(workdir) and not os.path.isdir(workdir):
-        raise UserError(f"--workdir: found a file {workdir}, expected a directory")
-    path = os.path.join(workdir, "config.json")
-    if not os.path.exists(path):
-        return
-    with open(path) as file:
-        try:
-            old = json.load(file)
-        except ValueError as error:
-            raise UserError(f"{path}: expected JSON ({error})") from error
-    if field := first_difference(old, plain(config), FREE_FIELDS):
-        raise UserError(
-            f"{path}: belongs to a run with another config.{field}; choose another "
-            "--workdir"
-        )
-
-
-def claim_workdir(config: ConfigDict, workdir: str) -> None:
-    """Creates the directory and records `config` in it.
-
-    Raises:
-        UserError: if it cannot be written.
-    """
-    try:
-        os.makedirs(os.path.join(workdir, "samples"), exist_ok=True)
-        save_config(plain(config), os.path.join(workdir, "config.json"))
-    except OSError as error:
-        raise UserError(
-            f"--workdir: {workdir} cannot be written ({error.strerror})"
-        ) from error
 
 
 def load_training_images(config: ConfigDict) -> data.ImageSet:

@@ -119,5 +119,6 @@ after blocks {family.blocks}
     largest = max(memory, key=memory.get)
     print(
         f"  memory         {math.ceil(memory[largest] / 2**20):,} MiB per device, "
-        f"in the {largest} step (weights, optimisers, activations)"
+        f"in the {largest} step: weights, optimisers and activations, "
+        f"besides what the process itself needs"
     )

@@ -34,7 +34,7 @@ Metrics = dict[str, Array]
 
 @dataclasses.dataclass(frozen=True)
 class StyleGAN2Recipe:
-    """What is trained, and how.
+    """What is trained, and how. Hashable: steps are compiled once per recipe.
 
     Attributes:
         generator: any generator with the interface of `rtil_jax.generators`.

@@ -36,7 +36,9 @@ def test_four_devices_train_like_one(images, finished_run, tmp_path):
     for line, like in zip(lines, expected, strict=True):
         assert line.keys() == like.keys() and line["step"] == like["step"]
         for name in line.keys() - {"images_per_second"}:
-            np.testing.assert_allclose(line[name], like[name], rtol=1e-5, err_msg=name)
+            np.testing.assert_allclose(
+                line[name], like[name], rtol=1e-4, atol=1e-5, err_msg=name
+            )
     state, like = final_state(config, tmp_path), final_state(config, finished_run)
     for (path, a), b in zip(
         jax.tree.leaves_with_path(state), jax.tree.leaves(like), strict=True

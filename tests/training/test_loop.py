@@ -184,7 +184,7 @@ def test_init_from_takes_networks_but_starts_anew(
 def test_a_directory_belongs_to_one_config(images, finished_run, field, value):
     before = contents(finished_run)
     name = field.replace("__", r"\.")
-    with pytest.raises(UserError, match=rf"another config\.{name}; choose another"):
+    with pytest.raises(UserError, match=rf"another config\.{name}: found .*; choose"):
         train(tiny_config(images, **{field: value}), str(finished_run))
     assert contents(finished_run) == before
 
@@ -194,6 +194,13 @@ def test_bad_images_leave_no_trace(tmp_path):
     with pytest.raises(UserError, match="no such file or folder"):
         train(tiny_config(tmp_path / "nowhere"), str(workdir))
     assert not workdir.exists()
+
+
+def test_a_bad_init_from_does_not_claim_the_directory(images, tmp_path):
+    config = tiny_config(images, init_from=str(tmp_path / "nowhere"))
+    with pytest.raises(UserError, match="nowhere: found no 'checkpoints' folder"):
+        train(config, str(tmp_path / "run"))
+    assert not (tmp_path / "run" / "config.json").exists()
 
 
 @pytest.mark.parametrize("what", ["metrics", "weights"])

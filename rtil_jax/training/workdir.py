@@ -1,0 +1,65 @@
+"""Whether a directory can hold a training run."""
+
+import json
+import os
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from rtil_jax.config import first_difference, plain
+from rtil_jax.errors import UserError
+
+# A run may be continued with other values of these.
+FREE_FIELDS = (
+    "training.steps",
+    "checkpoint",
+    "sample",
+    "log",
+    "data.cache_dir",
+    "init_from",
+)
+
+
+def check_workdir(config: ConfigDict, workdir: str) -> None:
+    """Raises UserError if it cannot be written, or is another config's."""
+    if os.path.exists(workdir) and not os.path.isdir(workdir):
+        raise UserError(f"--workdir: found a file {workdir}, expected a directory")
+    existing = os.path.abspath(workdir)
+    while not os.path.exists(existing):
+        existing = os.path.dirname(existing)
+    if not os.path.isdir(existing) or not os.access(existing, os.W_OK | os.X_OK):
+        raise UserError(f"--workdir: {workdir} cannot be written (see {existing})")
+    path = os.path.join(workdir, "config.json")
+    if os.path.exists(path):
+        _check_same_config(plain(config), path)
+
+
+def _check_same_config(new: dict, path: str) -> None:
+    with open(path) as file:
+        try:
+            old = json.load(file)
+        except ValueError as error:
+            raise UserError(f"{path}: expected JSON ({error})") from error
+    if field := first_difference(old, new, FREE_FIELDS):
+        was, now = (_get(values, field) for values in (old, new))
+        raise UserError(
+            f"{path}: belongs to a run with another config.{field}: found {was!r}, "
+            f"expected {now!r}; choose another --workdir"
+        )
+
+
+def _get(values: dict, field: str) -> Any:
+    """The value of a dotted field, None where there is none."""
+    for name in field.split("."):
+        values = values.get(name) if isinstance(values, dict) else None
+    return values
+
+
+def make_folders(workdir: str) -> None:
+    """Raises UserError if they cannot be made."""
+    try:
+        os.makedirs(os.path.join(workdir, "samples"), exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"--workdir: {workdir} cannot be written ({error.strerror})"
+        ) from error
