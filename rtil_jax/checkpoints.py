@@ -69,7 +69,7 @@ class Checkpoints:
         """
         trees = _items(state)
         items = {**trees, "config": config, "data": {"next_step": step}}
-        checksums = {name: _checksum(tree) for name, tree in trees.items()}
+        checksums = {name: checksum(tree) for name, tree in trees.items()}
         with _interrupts_wait():
             self._checkpointer.save_checkpointables_async(
                 step, items, force=True, custom_metadata={CHECKSUMS: checksums}
@@ -176,7 +176,7 @@ def _items(state: Any) -> dict[str, Any]:
     return {"train_state": state.replace(ema=None), "ema": state.ema}
 
 
-def _checksum(tree: Any) -> int:
+def checksum(tree: Any) -> int:
     """CRC-32 of the bytes of all leaves, in the order of the tree."""
     crc = 0
     for leaf in jax.tree.leaves(tree):
@@ -252,7 +252,7 @@ def _load(
     items = checkpointer.load_checkpointables(step, abstract)
     metadata = checkpointer.checkpointables_metadata(step).custom_metadata or {}
     for name, expected in metadata.get(CHECKSUMS, {}).items():
-        if name in items and _checksum(items[name]) != expected:
+        if name in items and checksum(items[name]) != expected:
             raise ValueError(f"the bytes of {name} are not those that were saved")
     return items
 

@@ -2,12 +2,10 @@
 
 import json
 import os
-import zlib
 
-import jax
-import numpy as np
 from ml_collections import ConfigDict
 
+from rtil_jax.checkpoints import checksum
 from rtil_jax.config import first_difference, plain, save_config
 from rtil_jax.errors import UserError
 from rtil_jax.inversion.prior import Prior
@@ -38,7 +36,10 @@ def claim_workdir(config: ConfigDict, workdir: str, priors: dict[str, Prior]) ->
                 "--workdir"
             )
     for name, prior in priors.items():
-        found, expected = checksum(prior), record["priors"].setdefault(name, None)
+        found, expected = (
+            checksum(prior.variables),
+            record["priors"].setdefault(name, None),
+        )
         if expected not in (None, found):
             raise UserError(
                 f"{path}: config.priors.{name} was another network when its results "
@@ -67,11 +68,3 @@ def _read_record(path: str) -> dict:
     if not isinstance(record, dict) or not record.keys() >= {"methods", "priors"}:
         raise UserError(f"{path}: found another program's, expected an inversion's")
     return record
-
-
-def checksum(prior: Prior) -> int:
-    """CRC-32 of the prior's variables: two networks differ in it."""
-    crc = 0
-    for leaf in jax.tree.leaves(prior.variables):
-        crc = zlib.crc32(np.ascontiguousarray(leaf).tobytes(), crc)
-    return crc
