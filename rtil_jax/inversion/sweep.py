@@ -45,9 +45,7 @@ def run_sweep(config: ConfigDict, workdir: str, dry_run: bool = False) -> None:
     priors = load_priors(config)
     methods = {name: build_method(config, name) for name in priors}
     for name, prior in priors.items():
-        methods[name].stages(prior.generator)  # raises if they do not fit
-        for ratio in config.ratios:
-            sample_operator(config.problem, jax.random.key(0), shape(prior), ratio)
+        check_setting(config, prior, methods[name])
     if dry_run:
         return print_plan(config, priors, methods)
     images = load_test_images(config, next(iter(priors.values())))
@@ -60,6 +58,18 @@ def run_sweep(config: ConfigDict, workdir: str, dry_run: bool = False) -> None:
             setting = setting_of(config, name, ratio)
             invert_missing(config, results, images, setting, prior, methods[name])
     write_report(config, workdir, results, images)
+
+
+def check_setting(config: ConfigDict, prior: Prior, method: Method) -> None:
+    """Raises UserError if the method or a ratio does not fit the prior's generator."""
+    method.stages(prior.generator)
+    key = jax.random.key(0)
+    for ratio in config.ratios:
+        jax.eval_shape(
+            lambda ratio=ratio: sample_operator(
+                config.problem, key, shape(prior), float(ratio)
+            )
+        )
 
 
 def shape(prior: Prior) -> tuple[int, int, int]:
