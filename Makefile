@@ -12,7 +12,7 @@ demo: .venv/installed
 	  --workdir $(DEMO)/rtil
 	$(BIN)/python invert.py --config configs/invert/ilo.py:short \
 	  --config.priors.vanilla=$(DEMO)/vanilla --config.priors.rtil=$(DEMO)/rtil \
-	  --workdir $(DEMO)/recovered
+	  --workdir $(DEMO)/ilo
 	@echo "samples   $(DEMO)/vanilla/samples and $(DEMO)/rtil/samples"
 
 test: .venv/installed lint
