@@ -14,6 +14,7 @@ demo: .venv/installed
 	  --config.priors.vanilla=$(DEMO)/vanilla --config.priors.rtil=$(DEMO)/rtil \
 	  --workdir $(DEMO)/ilo
 	@echo "samples   $(DEMO)/vanilla/samples and $(DEMO)/rtil/samples"
+	@sed -n '/^## /,$$p' $(DEMO)/ilo/summary.md
 
 test: .venv/installed lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile

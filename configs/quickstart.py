@@ -6,6 +6,9 @@ Variants: `rtil` (default) or `vanilla`; `short` (a fifth of the steps), `tiny`
     python train.py --config configs/quickstart.py:rtil --workdir runs/avatars/rtil
     python train.py --config configs/quickstart.py:vanilla \
         --workdir runs/avatars/vanilla
+
+Measured: `make demo` (both priors `short`, then `configs/invert/ilo.py:short`) took
+4 min 24 s on two CPU cores with an empty compilation cache.
 """
 
 from rtil_jax.config import parse_variants

@@ -5,6 +5,10 @@ on one core); `short` (minutes), `tiny` (about a minute).
 
     python train.py --config configs/stylegan2_faces64.py:rtil,cpu \
         --config.data.source=faces64.zip --workdir runs/faces32/rtil
+
+Measured: `rtil,cpu` and `vanilla,cpu` side by side on two CPU cores, 85 steps a minute
+each; 4,500 steps of 32 images look like faces, member 3 of RTIL still rough. What they
+recover is in `configs/invert/ilo.py`. The 64-pixel run has not been made.
 """
 
 from rtil_jax.config import parse_variants

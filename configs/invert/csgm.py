@@ -5,6 +5,10 @@ Variants: `short` (minutes on two cores), `tiny` (about a minute).
     python invert.py --config configs/invert/csgm.py:short \
         --config.priors.rtil=runs/avatars/rtil \
         --config.priors.vanilla=runs/avatars/vanilla --workdir runs/avatars/csgm
+
+Measured with `short` on the faces and priors of `configs/invert/ilo.py`: 17.5 (vanilla)
+and 17.4 dB (RTIL) at 5 % circulant measurements, 18.7 and 18.6 at 10 %, 19.4 and 19.3
+at 25 %; 0.8 s per image on two CPU cores.
 """
 
 from rtil_jax.config import parse_variants

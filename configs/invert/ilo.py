@@ -7,6 +7,17 @@ for generators from 64 pixels.
     python invert.py --config configs/invert/ilo.py:short \
         --config.priors.rtil=runs/avatars/rtil \
         --config.priors.vanilla=runs/avatars/vanilla --workdir runs/avatars/ilo
+
+Measured with `short` on 32 test faces and the priors of
+`configs/stylegan2_faces64.py:{vanilla,rtil},cpu`: PSNR in dB, and RTIL minus vanilla
+with its 95 % interval; 1.6 s per image on two CPU cores.
+
+    compressed sensing  0.05   18.19  18.98   +0.79 +- 0.33
+                        0.1    20.28  21.00   +0.72 +- 0.30
+                        0.25   24.55  24.49   -0.05 +- 0.29
+    inpainting          0.25   23.52  23.80   +0.28 +- 0.31
+                        0.5    28.88  27.98   -0.90 +- 0.37
+    super-resolution    0.25   21.35  21.64   +0.29 +- 0.24
 """
 
 from rtil_jax.config import parse_variants
