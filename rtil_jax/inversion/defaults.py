@@ -116,12 +116,12 @@ def build_method(config: ConfigDict, prior: str) -> Method:
     )
     method = METHODS[fields.pop("name")]
     for name, value in fields.items():
-        check_method_field(name, value, method)
+        check_method_field(name, value)
     return method(**fields)
 
 
-def check_method_field(name: str, value, method: type) -> None:
-    """Raises UserError if `value` cannot be an argument `name` of `method`."""
+def check_method_field(name: str, value) -> None:
+    """Raises UserError if `value` cannot be an argument `name` of a method."""
     numbers = value if isinstance(value, tuple) else (value,)
     numeric = all(isinstance(n, float | int) for n in numbers)
     require(numeric, f"method.{name}", value, "a number, or a tuple of numbers")

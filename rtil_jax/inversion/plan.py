@@ -10,7 +10,7 @@ from rtil_jax.inversion.prior import Prior
 from rtil_jax.inversion.problems import Problem
 from rtil_jax.inversion.solver import begin, step
 from rtil_jax.operators import sample_operators
-from rtil_jax.training.plan import count_parameters
+from rtil_jax.training.plan import count_parameters, program_memory
 
 
 def step_memory(
@@ -18,13 +18,11 @@ def step_memory(
 ) -> int:
     """Bytes that the costliest stage's step needs per device, from XLA's analysis."""
     mesh = data_mesh()
-    size, channels = prior.generator.resolution, prior.generator.channels
-
     prior = jax.device_put(prior, replicated(mesh))
 
     def setup(keys):
-        operators = sample_operators(problem, keys, (size, size, channels), ratio)
-        truth = jnp.zeros((keys.shape[0], size, size, channels))
+        operators = sample_operators(problem, keys, prior.image_shape, ratio)
+        truth = jnp.zeros((keys.shape[0], *prior.image_shape))
         measurements = jax.vmap(lambda operator, x: operator(x))(operators, truth)
         start = jax.vmap(method.start, in_axes=(None, 0))
         return Problem(operators, measurements, truth), start(prior, keys)
@@ -39,9 +37,7 @@ def step_memory(
             variables,
         )
         arguments = (prior, data, fixed, start, iterate, 0.0)
-        lowered = step.lower(stage, "measurement", mesh, *arguments)
-        memory = lowered.compile().memory_analysis()
-        costs.append(memory.argument_size_in_bytes + memory.temp_size_in_bytes)
+        costs.append(program_memory(step, stage, "measurement", mesh, *arguments))
         variables = jax.eval_shape(stage.end, prior, start, fixed)
     return max(costs)
 
@@ -64,13 +60,13 @@ def print_plan(
   batch        {images} images x {per_image} starts on {mesh.size} devices
   selection    {config.select}""")
     for name, prior in priors.items():
-        method, generator = methods[name], prior.generator
-        stages = method.stages(generator)
+        method = methods[name]
+        stages = method.stages(prior.generator)
         steps = " + ".join(str(stage.steps) for stage in stages)
         memory = step_memory(prior, method, config.problem, config.ratios[0], starts)
-        size = generator.resolution
-        print(f"""  prior        {name}: {config.priors[name]}, {size} x {size} x \
-{generator.channels}, {count_parameters(prior.variables):,} parameters
+        shape = " x ".join(map(str, prior.image_shape))
+        print(f"""  prior        {name}: {config.priors[name]}, {shape}, \
+{count_parameters(prior.variables):,} parameters
     method     {method}
     steps      {steps} per batch and ratio
     memory     {memory / 2**20:,.0f} MiB per device""")

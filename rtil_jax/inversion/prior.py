@@ -50,6 +50,12 @@ class Prior:
     variables: Any
     style_fit: Any = None
 
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """`(height, width, channels)` of the images."""
+        size = self.generator.resolution
+        return size, size, self.generator.channels
+
     @classmethod
     def of(cls, generator: Generator, variables: dict) -> "Prior":
         """The prior of a generator; fits its styles if it has `map_styles`."""

@@ -10,7 +10,7 @@ from flax import struct
 from jaxtyping import Array, Float
 
 from rtil_jax.errors import UserError
-from rtil_jax.generators import Generator
+from rtil_jax.generators import Generator, sample_latents
 
 
 @struct.dataclass
@@ -76,8 +76,7 @@ def _fitting(path: str, name: str, saved: dict, expected: Any) -> Array | None:
 
 
 def _template(generator: Generator, variables: dict, block: int) -> Solution:
-    key = jax.random.key(0)
-    latents = generator.apply(variables, key, 1, method="sample_latents")
+    latents = sample_latents(generator, variables, jax.random.key(0), 1)
     if block == 0:
         return Solution(latents)
     features = generator.apply(variables, latents, block, method="head")

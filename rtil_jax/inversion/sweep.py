@@ -67,15 +67,9 @@ def check_setting(config: ConfigDict, prior: Prior, method: Method) -> None:
     for ratio in config.ratios:
         jax.eval_shape(
             lambda ratio=ratio: sample_operator(
-                config.problem, key, shape(prior), float(ratio)
+                config.problem, key, prior.image_shape, float(ratio)
             )
         )
-
-
-def shape(prior: Prior) -> tuple[int, int, int]:
-    """`(height, width, channels)` of a prior's images."""
-    size = prior.generator.resolution
-    return size, size, prior.generator.channels
 
 
 def load_priors(config: ConfigDict) -> dict[str, Prior]:
@@ -88,10 +82,11 @@ def load_priors(config: ConfigDict) -> dict[str, Prior]:
     priors = {name: load_prior(path) for name, path in named.items()}
     first, *others = priors
     for name in others:
-        if shape(priors[name]) != shape(priors[first]):
+        found, expected = priors[name].image_shape, priors[first].image_shape
+        if found != expected:
             raise UserError(
-                f"config.priors.{name}: found images of shape {shape(priors[name])}, "
-                f"expected {shape(priors[first])} as those of config.priors.{first}"
+                f"config.priors.{name}: found images of shape {found}, "
+                f"expected {expected} as those of config.priors.{first}"
             )
     return priors
 

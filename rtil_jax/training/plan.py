@@ -2,6 +2,7 @@
 
 import functools
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -35,6 +36,12 @@ def abstract_state(recipe: StyleGAN2Recipe, mesh: jax.sharding.Mesh) -> TrainSta
     )
 
 
+def program_memory(function: Any, *arguments: Any) -> int:
+    """Bytes of a jitted function's arguments and temporaries on one device."""
+    memory = function.lower(*arguments).compile(_QUICK).memory_analysis()
+    return memory.argument_size_in_bytes + memory.temp_size_in_bytes
+
+
 def step_memory(recipe: StyleGAN2Recipe, mesh: jax.sharding.Mesh) -> dict[str, int]:
     """Bytes that each part of a training step needs on one device: XLA's own analysis.
 
@@ -57,14 +64,11 @@ def step_memory(recipe: StyleGAN2Recipe, mesh: jax.sharding.Mesh) -> dict[str, i
         parts["R1"] = (stylegan2.jit_r1, images)
     if recipe.path_every:
         parts["path length"] = (stylegan2.jit_path_length, key)
-
-    def total(step, *args):
-        compiled = step.lower(recipe, state, *args).compile(_QUICK)
-        memory = compiled.memory_analysis()
-        return memory.argument_size_in_bytes + memory.temp_size_in_bytes
-
     with jax.set_mesh(mesh):
-        return {name: total(*arguments) for name, arguments in parts.items()}
+        return {
+            name: program_memory(step, recipe, state, *arguments)
+            for name, (step, *arguments) in parts.items()
+        }
 
 
 def describe(
