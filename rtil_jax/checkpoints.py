@@ -142,7 +142,9 @@ def load_weights(workdir: str, state: Any) -> Any:
 
         def load(step):
             saved = _shapes(_saved_trees(checkpointer, step)["train_state"])
-            like = state.replace(path_means=np.zeros(saved["path_means"], np.float32))
+            means = saved.get("path_means")  # one per member of *its* family
+            means = None if means is None else np.zeros(means, np.float32)
+            like = state.replace(path_means=means)
             abstract = jax.tree.map(_abstract, _items(like))
             return _load(checkpointer, step, abstract)
 

@@ -154,6 +154,18 @@ def _strided_backward(saved, gradient):
 _strided_conv3x3.defvjp(_strided_forward, _strided_backward)
 
 
+def _double(x: Array, border: str) -> Array:
+    """Each pixel and its two neighbours at 1/4, 3/4; `border` is a mode of jnp.pad."""
+    for axis in (1, 2):
+        size, widths = x.shape[axis], [(0, 0)] * x.ndim
+        widths[axis] = (1, 1)
+        padded = jnp.pad(x, widths, mode=border)
+        before = jax.lax.slice_in_dim(padded, 0, size, axis=axis)
+        after = jax.lax.slice_in_dim(padded, 2, size + 2, axis=axis)
+        x = _interleave((before + 3 * x) / 4, (3 * x + after) / 4, axis)
+    return x
+
+
 def upsample(
     x: Float[Array, "batch height width channels"],
 ) -> Float[Array, "batch height2 width2 channels"]:
@@ -161,12 +173,23 @@ def upsample(
 
     Away from the border this is bilinear interpolation.
     """
-    for axis in (1, 2):
-        size = x.shape[axis]
-        before = jax.lax.slice_in_dim(_pad(x, axis, 1, 0), 0, size, axis=axis)
-        after = jax.lax.slice_in_dim(_pad(x, axis, 0, 1), 1, size + 1, axis=axis)
-        x = _interleave((before + 3 * x) / 4, (3 * x + after) / 4, axis)
-    return x
+    return _double(x, "constant")
+
+
+def upsample_bilinear(
+    x: Float[Array, "batch height width channels"],
+) -> Float[Array, "batch height2 width2 channels"]:
+    """Bilinear interpolation to twice the size, the border continued."""
+    return _double(x, "edge")
+
+
+def average_pool(
+    x: Float[Array, "batch height width channels"],
+) -> Float[Array, "batch half_height half_width channels"]:
+    """Means of 2 x 2 pixels: bilinear interpolation to half the size."""
+    batch, height, width, channels = x.shape
+    pairs = x.reshape(batch, height // 2, 2, width // 2, 2, channels)
+    return jnp.mean(pairs, axis=(2, 4))
 
 
 def blur(

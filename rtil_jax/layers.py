@@ -11,6 +11,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
+from rtil_jax.convolutions import conv1x1
+
 LEAKY_SLOPE = 0.2
 
 
@@ -30,17 +32,19 @@ def add_bias(x: Array, bias: Array) -> Array:
 
 
 class Dense(nn.Module):
-    """y = x (W s) + b m with s = m / sqrt(fan in); m is the rate multiplier.
+    """y = x (W s) + b m with s = m gain / sqrt(fan in); m is the rate multiplier.
 
     Attributes:
         features: size of the output.
         rate_multiplier: m; 0.01 slows the mapping network down by 100.
         bias_init: initial value of b.
+        gain: of the activation that follows, sqrt(2) in PGGAN.
     """
 
     features: int
     rate_multiplier: float = 1.0
     bias_init: float = 0.0
+    gain: float = 1.0
 
     @nn.compact
     def __call__(self, x: Float[Array, "batch in"]) -> Float[Array, "batch out"]:
@@ -48,12 +52,29 @@ class Dense(nn.Module):
         shape = (x.shape[-1], self.features)
         kernel = self.param("kernel", nn.initializers.normal(stddev), shape)
         bias = self.param("bias", nn.initializers.constant(self.bias_init), shape[-1:])
-        scale = self.rate_multiplier / math.sqrt(x.shape[-1])
+        scale = self.gain * self.rate_multiplier / math.sqrt(x.shape[-1])
         return add_bias(x @ (kernel * scale), bias * self.rate_multiplier)
 
 
-def scaled_kernel(module: nn.Module, size: int, fan_in: int, out: int) -> Array:
-    """The `(size, size, in, out)` kernel of `module`, already times 1 / sqrt(I k^2)."""
+def scaled_kernel(
+    module: nn.Module, size: int, fan_in: int, out: int, gain: float = 1.0
+) -> Array:
+    """The `(size, size, in, out)` kernel of `module`, times gain / sqrt(I k^2)."""
     shape = (size, size, fan_in, out)
     kernel = module.param("kernel", nn.initializers.normal(1.0), shape)
-    return kernel / math.sqrt(fan_in * size**2)
+    return kernel * (gain / math.sqrt(fan_in * size**2))
+
+
+class Conv1x1(nn.Module):
+    """1x1 convolution and bias, no activation: pixels to features or back."""
+
+    features: int
+    gain: float = 1.0
+
+    @nn.compact
+    def __call__(
+        self, x: Float[Array, "batch height width in"]
+    ) -> Float[Array, "batch height width out"]:
+        kernel = scaled_kernel(self, 1, x.shape[-1], self.features, self.gain)[0, 0]
+        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        return add_bias(conv1x1(x, kernel), bias)

@@ -8,13 +8,14 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 
 def discriminator_logistic(
     real_logits: Float[Array, " batch"],
     fake_logits: Float[Array, " images"],
-    fake_weights: Float[Array, " images"],
+    fake_weights: Float[Array | np.ndarray, " images"],
 ) -> Float[Array, ""]:
     """Logistic loss of the discriminator, the maximisation in equation (2).
 
@@ -25,13 +26,45 @@ def discriminator_logistic(
 
 
 def generator_nonsaturating(
-    fake_logits: Float[Array, " images"], weights: Float[Array, " images"]
+    fake_logits: Float[Array, " images"], weights: Float[Array | np.ndarray, " images"]
 ) -> Float[Array, ""]:
     """Non-saturating generator loss, E[-log D(G)] (Goodfellow et al. 2014).
 
     Equation (2) prints the minimax form; the published models used this one.
     """
     return jnp.sum(weights * jax.nn.softplus(-fake_logits))
+
+
+def critic_wasserstein(
+    real_scores: Float[Array, " batch"],
+    fake_scores: Float[Array, " images"],
+    fake_weights: Float[Array | np.ndarray, " images"],
+    drift: float,
+) -> Float[Array, ""]:
+    """Wasserstein loss of the discriminator with a drift term (Karras et al. 2018).
+
+    -E D(x) + drift E D(x)^2 + E D(G); the drift keeps scores from wandering off.
+    """
+    fake = jnp.sum(fake_weights * fake_scores)
+    return jnp.mean(drift * real_scores**2 - real_scores) + fake
+
+
+def gradient_penalty(
+    scores: Callable[[Array], Array],
+    real: Float[Array, "batch h w c"],
+    fakes: Float[Array, "batch h w c"],
+    key: jax.Array,
+) -> Float[Array, " batch"]:
+    """(||grad_x D(x)||_2 - 1)^2 at random points between real and fake images.
+
+    x = u real + (1 - u) fake with one u ~ U[0, 1] per image (Gulrajani et al. 2017).
+    """
+    u = jax.random.uniform(key, (real.shape[0], 1, 1, 1))
+    between = u * real + (1 - u) * fakes
+    gradient = jax.grad(lambda x: jnp.sum(scores(x)))(between)
+    # Without the 1e-12 the norm has no gradient where it is 0.
+    norms = jnp.sqrt(jnp.sum(gradient**2, axis=(1, 2, 3)) + 1e-12)
+    return (norms - 1) ** 2
 
 
 def r1_penalty(

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from rtil_jax.convolutions import (
+    average_pool,
     blur,
     conv1x1,
     conv1x1_down,
@@ -11,6 +12,7 @@ from rtil_jax.convolutions import (
     conv3x3_down,
     conv3x3_up,
     upsample,
+    upsample_bilinear,
 )
 from tests import slow_stylegan2 as slow
 from tests.slow_stylegan2 import assert_close
@@ -71,6 +73,15 @@ def test_upsampling_is_bilinear_inside():
     bilinear = jax.image.resize(x, (1, 12, 16, 2), "linear")
     inside = np.s_[:, 1:-1, 1:-1]
     assert_close(jax.jit(upsample)(x)[inside], bilinear[inside])
+
+
+@pytest.mark.parametrize("resample", [upsample_bilinear, average_pool])
+def test_pggan_resamples_bilinearly(resample):
+    x = normal(0, 2, 4, 6, 3)
+    shape = jax.eval_shape(resample, x).shape
+    # Without antialiasing, whose filter is wider than the two pixels of either side.
+    expected = jax.image.resize(x, shape, "linear", antialias=False)
+    assert_close(jax.jit(resample)(x), expected, 1e-6)
 
 
 def test_resampling_keeps_constants_inside():

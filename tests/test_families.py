@@ -10,7 +10,7 @@ from flax import linen as nn
 from jax.flatten_util import ravel_pytree
 
 from rtil_jax import generators
-from rtil_jax.discriminators.stylegan2 import minibatch_stddev
+from rtil_jax.discriminators.minibatch_stddev import minibatch_stddev
 from rtil_jax.families import (
     AdditiveFamily,
     draw_members,

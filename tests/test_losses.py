@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from rtil_jax.losses import (
+    critic_wasserstein,
     discriminator_logistic,
     generator_nonsaturating,
+    gradient_penalty,
     path_length_penalty,
     path_lengths,
     r1_penalty,
@@ -148,3 +150,39 @@ def test_the_gradient_passes_through_the_moving_mean_but_not_into_the_state():
     moved = [0.1 / 2 * of_member[int(member)] for member in MEMBERS]
     np.testing.assert_allclose(gradient, 2 / 4 * (residuals - moved), rtol=1e-5)
     assert not jax.grad(lambda lengths: loss(lengths)[1].sum())(LENGTHS).any()
+
+
+def test_wasserstein_loss_with_drift():
+    real, fake = jnp.array([1.0, 3.0]), jnp.array([4.0, 8.0, 6.0])
+    weights = jnp.array([0.5, 0.25, 0.25])
+    loss = critic_wasserstein(real, fake, weights, drift=0.1)
+    np.testing.assert_allclose(loss, -2 + 0.1 * 5 + (2 + 2 + 1.5), rtol=1e-6)
+
+
+def test_gradient_penalty_is_taken_between_the_images():
+    real, fakes = normal(0, 6, 2, 2, 1), normal(1, 6, 2, 2, 1)
+    key = jax.random.key(2)
+
+    def scores(x):  # grad D = 2 x
+        return jnp.sum(x**2, axis=(1, 2, 3))
+
+    u = np.asarray(jax.random.uniform(key, (6, 1, 1, 1)))
+    assert len(np.unique(u)) == 6 and (0 < u).all() and (u < 1).all()
+    between = u * np.asarray(real) + (1 - u) * np.asarray(fakes)
+    norms = 2 * np.sqrt(np.sum(between**2, axis=(1, 2, 3)))
+    penalty = gradient_penalty(scores, real, fakes, key)
+    np.testing.assert_allclose(penalty, (norms - 1) ** 2, rtol=1e-5)
+
+
+def test_gradient_penalty_of_a_critic_without_slope_can_be_differentiated():
+    images = normal(0, 2, 2, 2, 1)
+
+    def penalty(slope):
+        def scores(x):
+            return slope * jnp.sum(x, axis=(1, 2, 3))
+
+        return jnp.sum(gradient_penalty(scores, images, images, jax.random.key(0)))
+
+    value, gradient = jax.value_and_grad(penalty)(jnp.zeros(()))
+    np.testing.assert_allclose(value, 2, rtol=1e-4)
+    assert jnp.isfinite(gradient)

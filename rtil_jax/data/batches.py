@@ -1,7 +1,7 @@
-"""Training batches as pure functions of (seed, step).
+"""Training batches as pure functions of (seed, images read so far).
 
-The data's state is the step's number: a resumed run continues the same sequence, and
-any process of a group can find its rows without asking the others.
+The data's state is that number: a resumed run continues the same sequence, and any
+process of a group can find its rows without asking the others.
 """
 
 import functools
@@ -13,19 +13,19 @@ from rtil_jax.data.cache import ImageSet
 from rtil_jax.data.pixels import to_float
 
 # NumPy pads a seed sequence with zeros, so only a third word other than zero keeps the
-# flips of step n independent of the permutation of epoch n.
+# flips at image n independent of the permutation of epoch n.
 _FLIPS = 1
 
 
 def batch_indices(
-    seed: int, step: int, batch_size: int, num_images: int
+    seed: int, start: int, batch_size: int, num_images: int
 ) -> Int[np.ndarray, " batch"]:
-    """Which images step `step` reads: endless epochs, each in an order of its own.
+    """Which images follow the first `start`: endless epochs, each in its own order.
 
-    Steps are laid end to end over the epochs, so a batch may straddle two epochs or,
+    Batches are laid end to end over the epochs, so a batch may straddle two epochs or,
     where it is larger than the data, contain several.
     """
-    positions = step * batch_size + np.arange(batch_size)
+    positions = start + np.arange(batch_size)
     epochs, offsets = np.divmod(positions, num_images)
     indices = np.empty(batch_size, np.int64)
     for epoch in np.unique(epochs):
@@ -43,7 +43,7 @@ def training_batch(
     images: ImageSet,
     *,
     seed: int,
-    step: int,
+    start: int,
     batch_size: int,
     flip: bool = True,
     rows: slice | None = None,
@@ -53,17 +53,17 @@ def training_batch(
     Args:
         images: what to draw from.
         seed: of the order and the flips.
-        step: counted from 0.
+        start: how many images earlier steps have read.
         batch_size: of the global batch.
         flip: mirror every other image or so, at random.
         rows: the rows of the global batch to read, None for all of them. A row's
             content does not depend on which others are read.
     """
     rows = slice(None) if rows is None else rows
-    batch = images[batch_indices(seed, step, batch_size, len(images))[rows]]
+    batch = images[batch_indices(seed, start, batch_size, len(images))[rows]]
     if flip:
         # Drawn for the whole batch, so that a row's flip is the same in any `rows`.
-        draws = np.random.default_rng([seed, step, _FLIPS]).random(batch_size)
+        draws = np.random.default_rng([seed, start, _FLIPS]).random(batch_size)
         mirrored = (draws < 0.5)[rows]
         batch[mirrored] = batch[mirrored, :, ::-1]
     return to_float(batch)

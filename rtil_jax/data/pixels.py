@@ -50,6 +50,18 @@ def to_float(images: UInt8[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]
     return values
 
 
+def shrink(
+    images: Float[np.ndarray, "batch height width channels"], resolution: int
+) -> Float[np.ndarray, "batch resolution resolution channels"]:
+    """Images at a smaller power of two: means over squares of pixels."""
+    batch, size, _, channels = images.shape
+    if size == resolution:
+        return images
+    square = size // resolution
+    squares = (batch, resolution, square, resolution, square, channels)
+    return images.reshape(squares).mean(axis=(2, 4))
+
+
 def to_uint8(
     images: Float[np.ndarray, "*shape"] | Float[Array, "*shape"],
 ) -> UInt8[np.ndarray, "*shape"]:

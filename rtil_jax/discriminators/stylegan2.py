@@ -2,37 +2,12 @@
 
 import math
 
-import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
 from rtil_jax.convolutions import conv1x1, conv1x1_down, conv3x3, conv3x3_down
+from rtil_jax.discriminators.minibatch_stddev import minibatch_stddev
 from rtil_jax.layers import Dense, add_bias, scaled_kernel, scaled_leaky_relu
-
-STDDEV_GROUP = 4
-
-
-def stddev_group_size(batch: int) -> int:
-    """The largest divisor of `batch` that is at most 4."""
-    return max(size for size in range(1, STDDEV_GROUP + 1) if batch % size == 0)
-
-
-def minibatch_stddev(
-    x: Float[Array, "batch height width channels"],
-) -> Float[Array, "batch height width more_channels"]:
-    """Appends a channel with each group's mean standard deviation over its images.
-
-    A group is `stddev_group_size(batch)` *consecutive* images (the public code takes
-    strided ones): then a group never straddles devices, and a training family can
-    draw one member per group.
-    """
-    batch, height, width, channels = x.shape
-    size = stddev_group_size(batch)
-    groups = x.reshape(batch // size, size, height, width, channels)
-    stddev = jnp.sqrt(jnp.var(groups, axis=1) + 1e-8)
-    mean = jnp.mean(stddev, axis=(1, 2, 3)).repeat(size)
-    extra = jnp.broadcast_to(mean.reshape(-1, 1, 1, 1), (batch, height, width, 1))
-    return jnp.concatenate([x, extra], axis=-1)
 
 
 class Conv(nn.Module):

@@ -1,5 +1,8 @@
 """Generators as chains of blocks that can be cut anywhere (see `interface`)."""
 
+from rtil_jax.generators.features import (
+    mix_codes as mix_codes,
+)
 from rtil_jax.generators.interface import (
     Generator as Generator,
 )
@@ -14,6 +17,9 @@ from rtil_jax.generators.interface import (
 )
 from rtil_jax.generators.interface import (
     zero_intermediates as zero_intermediates,
+)
+from rtil_jax.generators.pggan import (
+    PGGANGenerator as PGGANGenerator,
 )
 from rtil_jax.generators.stylegan2 import (
     StyleGAN2Generator as StyleGAN2Generator,

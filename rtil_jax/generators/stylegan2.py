@@ -12,10 +12,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
-from flax import struct
 from jaxtyping import Array, Float
 
 from rtil_jax.convolutions import conv3x3, conv3x3_up, upsample
+from rtil_jax.generators.features import SkipFeatures
 from rtil_jax.generators.interface import Intermediates
 from rtil_jax.layers import (
     Dense,
@@ -24,33 +24,6 @@ from rtil_jax.layers import (
     scaled_kernel,
     scaled_leaky_relu,
 )
-
-
-@struct.dataclass
-class SkipFeatures:
-    """Features after a block, before anything reads them.
-
-    Adding z_k to it perturbs the activations, as in g_1(z_k + g_0(z_0)).
-
-    Attributes:
-        activations: `(batch, height, width, channels)`.
-        rgb: the RGB skip of all earlier blocks, already at this block's size,
-            `(batch, height, width, image channels)`; None once dropped.
-    """
-
-    activations: Any  # Any: JAX also rebuilds pytrees of shapes and specs
-    rgb: Any
-
-    def __add__(self, perturbation: Array) -> "SkipFeatures":
-        return self.replace(activations=self.activations + perturbation)
-
-    def drop_skip(self) -> "SkipFeatures":
-        """Without the RGB of this and all earlier blocks.
-
-        The public ILO code restarts the synthesis like this at each stage; it is not
-        the g_1 that the prior was trained with.
-        """
-        return self.replace(rgb=None)
 
 
 class ModulatedConv(nn.Module):

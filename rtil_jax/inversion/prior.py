@@ -9,8 +9,9 @@ from jaxtyping import Array, Float
 from ml_collections import ConfigDict
 
 from rtil_jax.checkpoints import load_config, load_ema
-from rtil_jax.config import build_generator
+from rtil_jax.errors import UserError
 from rtil_jax.generators import Generator, init
+from rtil_jax.generators.configured import architecture_of, build_generator
 from rtil_jax.layers import LEAKY_SLOPE
 
 FIT_SAMPLES = 2**16
@@ -100,6 +101,11 @@ def load_prior(workdir: str) -> Prior:
     Raises:
         UserError: if there is no checkpoint, or it does not fit its own config.
     """
-    generator = build_generator(ConfigDict(load_config(workdir)))
+    config = ConfigDict(load_config(workdir))
+    generator = build_generator(config)
     shapes = jax.eval_shape(lambda key: init(generator, key), jax.random.key(0))
-    return Prior.of(generator, load_ema(workdir, shapes))
+    try:
+        return Prior.of(generator, load_ema(workdir, shapes))
+    except UserError as error:
+        network = f"{architecture_of(config)} of {config.resolution} pixels"
+        raise UserError(f"{error} (the config says {network})") from error

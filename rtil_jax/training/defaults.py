@@ -1,15 +1,12 @@
-"""Every field of a StyleGAN2 training config, at the values of the paper."""
+"""Every field of a training config, at the values of the paper."""
 
 from ml_collections import ConfigDict
 
 
-def stylegan2_config() -> ConfigDict:
-    """The paper's RTIL-StyleGAN2 run but for data, resolution and length.
-
-    Values are those of the public training code; a comment says where the paper
-    prints another.
-    """
+def _config(architecture: str) -> ConfigDict:
+    """What all architectures share."""
     config = ConfigDict()
+    config.architecture = architecture
     config.seed = 0
     # Height and width of the images, a power of two, at least 8.
     config.resolution = 256
@@ -30,6 +27,31 @@ def stylegan2_config() -> ConfigDict:
     # Horizontal flips, half of the time.
     data.flip = True
 
+    config.family = family = ConfigDict()
+    # `uniform`: one share per member, the public code. `paper`: `base_weight` (the
+    # lambda of equation (2), 1/2 in the paper) on G, the rest shared.
+    family.weighting = "uniform"
+    family.base_weight = 0.5
+    # `drawn`: each minibatch-stddev group of images comes from one member, at the
+    # cost of the mean member; or `enumerated`: all of them at every step, as in the
+    # public code.
+    family.members = "drawn"
+
+    config.checkpoint = ConfigDict({"every": 5_000, "keep": 2})
+    # One row per member of the family, `columns` images each.
+    config.sample = ConfigDict({"every": 1_000, "columns": 10})
+    config.log = ConfigDict({"every": 50})
+    return config
+
+
+def stylegan2_config() -> ConfigDict:
+    """The paper's RTIL-StyleGAN2 run but for data, resolution and length.
+
+    Values are those of the public training code; a comment says where the paper
+    prints another.
+    """
+    config = _config("stylegan2")
+
     config.generator = generator = ConfigDict()
     # Width at resolution r: min(max_channels, channel_base / r).
     generator.max_channels = 256
@@ -43,19 +65,12 @@ def stylegan2_config() -> ConfigDict:
     discriminator.max_channels = 256
     discriminator.channel_base = 16_384
 
-    config.family = family = ConfigDict()
+    family = config.family
     # Member G^k perturbs the first k of these; () is vanilla training. Block k has
     # 2^(k + 1) pixels: 4, 8, 16 and 32 in the paper.
     family.blocks = (1, 2, 3, 4)
     # Standard deviation of the perturbations.
     family.sigma = 1.0
-    # `uniform`: one share per member, the public code. `paper`: `base_weight` (the
-    # lambda of equation (2), 1/2 in the paper) on G, the rest shared.
-    family.weighting = "uniform"
-    family.base_weight = 0.5
-    # `drawn` per minibatch-stddev group (the cost of vanilla training), or
-    # `enumerated` (all of them at every step, the public code).
-    family.members = "drawn"
 
     config.training = training = ConfigDict()
     training.steps = 500_000  # paper; the public default is 600,000
@@ -69,9 +84,49 @@ def stylegan2_config() -> ConfigDict:
     # public RTIL code reads the same 2 as a number of images, of each member.
     training.path_batch_shrink = 2
     training.ema_decay = 0.5 ** (32 / 10_000)
+    return config
 
-    config.checkpoint = ConfigDict({"every": 5_000, "keep": 2})
-    # One row per member of the family, `columns` images each.
-    config.sample = ConfigDict({"every": 1_000, "columns": 10})
-    config.log = ConfigDict({"every": 50})
+
+def pggan_config() -> ConfigDict:
+    """The paper's RTIL-PGGAN run but for data, resolution and length; likewise."""
+    config = _config("pggan")
+
+    config.generator = generator = ConfigDict()
+    # Width at resolution r: channel_base / r, within [64, max_channels].
+    generator.max_channels = 256
+    generator.channel_base = 8_192
+    generator.latent_dim = 512
+
+    config.discriminator = discriminator = ConfigDict()
+    discriminator.max_channels = 256
+    discriminator.channel_base = 8_192
+    # Images that minibatch-stddev compares, at most (the public code: all). With
+    # `drawn` members each needs a group, so a batch of 6 needs groups of 2.
+    discriminator.stddev_group = 4
+
+    family = config.family
+    # Member G^k mixes this many codes; (1,) is vanilla training.
+    family.codes = (1, 10, 20)
+    # Where they are mixed, or at the last block while growing has not reached it.
+    # Block k has 2^(k + 1) pixels: 32 in the paper.
+    family.block = 4
+
+    # `progressive`, or `none` for full resolution from the first step.
+    config.growing = "progressive"
+    config.phases = phases = ConfigDict()
+    # () is 4, 8, ..., resolution.
+    phases.resolutions = ()
+    # One per phase; () is training.batch_size for all.
+    phases.batch_sizes = ()
+    # Steps of each phase but the last, which takes the rest; the newest block fades
+    # in over half of them. 0 shares training.steps equally.
+    phases.steps = 0
+
+    config.training = training = ConfigDict()
+    training.steps = 600_000  # paper; the public default is 500,000
+    training.batch_size = 6  # global, over all devices
+    training.learning_rate = 0.001
+    training.penalty_weight = 10.0
+    training.drift = 0.001
+    training.ema_decay = 0.999
     return config

@@ -1,24 +1,24 @@
 """The training loop: reads top to bottom; what training writes is all written here."""
 
-import functools
 import os
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
 from rtil_jax import data, devices, report
-from rtil_jax.checkpoints import Checkpoints, load_weights
-from rtil_jax.config import build_recipe, check_training_config, plain, save_config
+from rtil_jax.checkpoints import Checkpoints, load_config, load_weights
+from rtil_jax.config import plain, save_config
 from rtil_jax.errors import UserError
+from rtil_jax.generators.configured import architecture_of
 from rtil_jax.training.metrics_file import MetricsFile
 from rtil_jax.training.plan import abstract_state, describe, print_plan
+from rtil_jax.training.recipe import Recipe
+from rtil_jax.training.recipes import build_recipe, resolved
 from rtil_jax.training.state import TrainState
-from rtil_jax.training.stylegan2 import StyleGAN2Recipe, fresh_state, make_train_step
 from rtil_jax.training.workdir import check_workdir, make_folders
 
 
@@ -32,7 +32,7 @@ def train(config: ConfigDict, workdir: str, dry_run: bool = False) -> None:
             training diverges.
     """
     mesh = devices.data_mesh()
-    check_training_config(config, mesh.size)
+    config = resolved(config, mesh.size)
     recipe = build_recipe(config)
     if dry_run:
         return print_plan(config, recipe, mesh)
@@ -69,7 +69,7 @@ def load_training_images(config: ConfigDict) -> data.ImageSet:
 
 def initial_state(
     config: ConfigDict,
-    recipe: StyleGAN2Recipe,
+    recipe: Recipe,
     checkpoints: Checkpoints,
     mesh: jax.sharding.Mesh,
 ) -> TrainState:
@@ -78,19 +78,29 @@ def initial_state(
         state = checkpoints.restore(abstract_state(recipe, mesh))
         print(f"resuming at step {int(state.step):,}", flush=True)
         return state
-    create = jax.jit(
-        fresh_state, static_argnums=0, out_shardings=devices.replicated(mesh)
-    )
-    state = create(recipe, jax.random.key(config.seed))
+    create = jax.jit(recipe.fresh_state, out_shardings=devices.replicated(mesh))
+    state = create(jax.random.key(config.seed))
     if config.init_from:
+        check_architecture(config)
         state = load_weights(config.init_from, state)
         print(f"starting from the weights of {config.init_from}", flush=True)
     return state
 
 
+def check_architecture(config: ConfigDict) -> None:
+    """Raises UserError if `init_from` has another architecture than the config."""
+    found = architecture_of(load_config(config.init_from))
+    expected = architecture_of(config)
+    if found != expected:
+        raise UserError(
+            f"config.init_from: found a {found} prior in {config.init_from}, expected "
+            f"{expected} (config.architecture)"
+        )
+
+
 def run(
     config: ConfigDict,
-    recipe: StyleGAN2Recipe,
+    recipe: Recipe,
     state: TrainState,
     images: data.ImageSet,
     checkpoints: Checkpoints,
@@ -102,14 +112,14 @@ def run(
     newest value of what is not measured at every step.
     """
     first, steps = int(state.step), config.training.steps
-    train_step = make_train_step(recipe)
-    metrics_file = MetricsFile(workdir, first, recipe.batch_size)
+    metrics_file = MetricsFile(workdir, first, recipe.batch_at(first).start)
     key = jax.random.fold_in(jax.random.key(config.seed), 1)
     unlogged = {}
 
     progress = tqdm(range(first, steps), initial=first, total=steps, desc="training")
     for step in progress:
-        state, metrics = train_step(state, read_batch(config, images, step), key, step)
+        batch = read_batch(config, recipe, images, step)
+        state, metrics = recipe.train_step(state, batch, key, step)
         unlogged |= metrics
         done = step + 1
         log, sample, save = (
@@ -118,7 +128,9 @@ def run(
         )
         if log or save:
             check_finite(state)
-            line = metrics_file.write(done, jax.device_get(unlogged))
+            line = metrics_file.write(
+                done, recipe.batch_at(done).start, jax.device_get(unlogged)
+            )
             progress.set_postfix({k: f"{line[k]:.2f}" for k in ("d_loss", "g_loss")})
             unlogged = {}
         if sample:
@@ -128,42 +140,32 @@ def run(
     return state
 
 
-def read_batch(config: ConfigDict, images: data.ImageSet, step: int) -> Array:
+def read_batch(
+    config: ConfigDict, recipe: Recipe, images: data.ImageSet, step: int
+) -> Array:
     """The images of one step, split over the devices of the current mesh."""
+    plan = recipe.batch_at(step)
     batch = data.training_batch(
         images,
         seed=config.seed,
-        step=step,
-        batch_size=config.training.batch_size,
+        start=plan.start,
+        batch_size=plan.size,
         flip=config.data.flip,
     )
+    batch = data.shrink(batch, plan.resolution)
     return jax.device_put(batch, devices.batch_sharded(jax.sharding.get_mesh()))
 
 
 def save_samples(
-    config: ConfigDict, recipe: StyleGAN2Recipe, state: TrainState, workdir: str
+    config: ConfigDict, recipe: Recipe, state: TrainState, workdir: str
 ) -> None:
     """Writes `samples/STEP.png`: one row per member of the family.
 
-    All pictures of a run show the same z_0; a column shares its z_0 and its z_k.
+    All pictures of a run show the same inputs.
     """
-    rows = [
-        sample_row(recipe, config.sample.columns, state.ema, member)
-        for member in range(recipe.family.num_members)
-    ]
-    path = os.path.join(workdir, "samples", f"{int(state.step):07d}.png")
-    report.sample_grid(np.stack(rows), path)
-
-
-@functools.partial(jax.jit, static_argnums=(0, 1))
-def sample_row(
-    recipe: StyleGAN2Recipe, columns: int, params: dict, member: Int[Array, ""] | int
-) -> Float[Array, "columns height width channels"]:
-    """Images of one member of the family."""
-    generator = recipe.generator.clone(style_mixing=0.0)
-    members = jnp.full(columns, member)
-    inputs = recipe.family.sample(generator, params, jax.random.key(0), members)
-    return recipe.family.decode(generator, params, inputs)
+    step = int(state.step)
+    rows = recipe.sample(state.ema, step, config.sample.columns)
+    report.sample_grid(rows, os.path.join(workdir, "samples", f"{step:07d}.png"))
 
 
 def check_finite(state: TrainState) -> None:

@@ -22,12 +22,12 @@ class MetricsFile:
     Args:
         workdir: the run's directory.
         step: number of finished steps.
-        batch_size: images per step, for the rate.
+        images: read in those steps, for the rate.
     """
 
-    def __init__(self, workdir: str, step: int, batch_size: int):
+    def __init__(self, workdir: str, step: int, images: int):
         self._path = os.path.join(workdir, NAME)
-        self._step, self._batch_size = step, batch_size
+        self._step, self._images = step, images
         self._time = time.perf_counter()
         self.latest = {}
         if os.path.exists(self._path):
@@ -45,8 +45,13 @@ class MetricsFile:
         if lines:
             self.latest = lines[-1]
 
-    def write(self, step: int, metrics: dict) -> dict:
+    def write(self, step: int, images: int, metrics: dict) -> dict:
         """Logs `metrics` (name -> scalar) and the rate since the last line.
+
+        Args:
+            step: number of finished steps.
+            images: read in those steps.
+            metrics: newest values.
 
         Returns:
             The whole line.
@@ -62,8 +67,8 @@ class MetricsFile:
                     f"[{self._step}, {step}]; the last checkpoint is kept"
                 )
         now = time.perf_counter()
-        rate = (step - self._step) * self._batch_size / (now - self._time)
-        self._step, self._time = step, now
+        rate = (images - self._images) / (now - self._time)
+        self._step, self._images, self._time = step, images, now
         line = {"step": step, **metrics, "images_per_second": rate}
         self.latest = self.latest | line
         with open(self._path, "a") as file:

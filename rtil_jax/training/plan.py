@@ -1,6 +1,6 @@
 """What a training run says about itself: its first line, and all of `--dry_run`."""
 
-import functools
+import itertools
 import math
 from typing import Any
 
@@ -9,9 +9,8 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from rtil_jax import devices
-from rtil_jax.training import stylegan2
+from rtil_jax.training.recipe import BatchPlan, Recipe
 from rtil_jax.training.state import TrainState
-from rtil_jax.training.stylegan2 import StyleGAN2Recipe
 
 # Buffers are assigned before machine code is written, which is most of a compilation.
 _QUICK = {
@@ -25,11 +24,10 @@ def count_parameters(tree) -> int:
     return sum(leaf.size for leaf in jax.tree.leaves(tree))
 
 
-def abstract_state(recipe: StyleGAN2Recipe, mesh: jax.sharding.Mesh) -> TrainState:
+def abstract_state(recipe: Recipe, mesh: jax.sharding.Mesh) -> TrainState:
     """Shapes of the state, replicated over the devices, without computing it."""
     sharding = devices.replicated(mesh)
-    create = functools.partial(stylegan2.fresh_state, recipe)
-    state = jax.eval_shape(create, jax.random.key(0))
+    state = jax.eval_shape(recipe.fresh_state, jax.random.key(0))
     return jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
         state,
@@ -42,38 +40,27 @@ def program_memory(function: Any, *arguments: Any) -> int:
     return memory.argument_size_in_bytes + memory.temp_size_in_bytes
 
 
-def step_memory(recipe: StyleGAN2Recipe, mesh: jax.sharding.Mesh) -> dict[str, int]:
+def step_memory(recipe: Recipe, mesh: jax.sharding.Mesh) -> dict[str, int]:
     """Bytes that each part of a training step needs on one device: XLA's own analysis.
 
     The state, the activations and the gradients. What the runtime keeps beside them
     (compiled code, the images' cache) is not in it.
     """
-    generator, state = recipe.generator, abstract_state(recipe, mesh)
+
+    def images_at(batch: BatchPlan) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct(
+            (batch.size, batch.resolution, batch.resolution, recipe.generator.channels),
+            jnp.float32,
+            sharding=devices.batch_sharded(mesh),
+        )
+
     key = jax.eval_shape(lambda: jax.random.key(0))
-    images = jax.ShapeDtypeStruct(
-        (recipe.batch_size, generator.resolution, generator.resolution)
-        + (generator.channels,),
-        jnp.float32,
-        sharding=devices.batch_sharded(mesh),
-    )
-    parts = {
-        "discriminator": (stylegan2.jit_discriminator, images, key),
-        "generator": (stylegan2.jit_generator, key),
-    }
-    if recipe.r1_every:
-        parts["R1"] = (stylegan2.jit_r1, images)
-    if recipe.path_every:
-        parts["path length"] = (stylegan2.jit_path_length, key)
+    programs = recipe.programs(abstract_state(recipe, mesh), images_at, key)
     with jax.set_mesh(mesh):
-        return {
-            name: program_memory(step, recipe, state, *arguments)
-            for name, (step, *arguments) in parts.items()
-        }
+        return {name: program_memory(*program) for name, program in programs.items()}
 
 
-def describe(
-    config: ConfigDict, recipe: StyleGAN2Recipe, mesh: jax.sharding.Mesh
-) -> str:
+def describe(config: ConfigDict, recipe: Recipe, mesh: jax.sharding.Mesh) -> str:
     """Devices, batch, parameters and steps, in one line."""
     state = abstract_state(recipe, mesh)
     device = mesh.devices.flat[0].device_kind
@@ -85,25 +72,42 @@ def describe(
     )
 
 
-def batch_split(recipe: StyleGAN2Recipe, mesh: jax.sharding.Mesh) -> str:
-    """`N = processes x devices x each`."""
-    batch, processes = recipe.batch_size, jax.process_count()
+def batch_split(recipe: Recipe, mesh: jax.sharding.Mesh) -> str:
+    """`N = processes x devices x each`, whenever N changes while growing."""
+    processes = jax.process_count()
     local = mesh.size // processes
-    return (
-        f"{batch} = {processes} {'process' if processes == 1 else 'processes'} x "
-        f"{local} {'device' if local == 1 else 'devices'} x {batch // mesh.size}"
+    devices = (
+        f"{processes} {'process' if processes == 1 else 'processes'} x "
+        f"{local} {'device' if local == 1 else 'devices'}"
+    )
+    plans = [recipe.batch_at(step) for step in recipe.first_steps()]
+    changes = plans[:1] + [
+        plan for before, plan in itertools.pairwise(plans) if plan.size != before.size
+    ]
+    return ", ".join(
+        f"{plan.size} = {devices} x {plan.size // mesh.size}"
+        + (f" from {plan.resolution} pixels on" if len(changes) > 1 else "")
+        for plan in changes
     )
 
 
-def print_plan(
-    config: ConfigDict, recipe: StyleGAN2Recipe, mesh: jax.sharding.Mesh
-) -> None:
+def growing(recipe: Recipe) -> str:
+    """The phases of a growing network, as a line of the plan; else nothing."""
+    steps = recipe.first_steps()
+    if len(steps) == 1:
+        return ""
+    sizes = ", ".join(str(recipe.batch_at(step).resolution) for step in steps)
+    starts = ", ".join(f"{step:,}" for step in steps)
+    return f"\n  growing        {sizes} pixels from step {starts}"
+
+
+def print_plan(config: ConfigDict, recipe: Recipe, mesh: jax.sharding.Mesh) -> None:
     """Devices, batch, parameters, steps and memory."""
     state, family = abstract_state(recipe, mesh), recipe.family
     shares = ", ".join(
         f"G^{member} {weight:.3f}" for member, weight in enumerate(family.weights)
     )
-    images = config.training.steps * recipe.batch_size
+    images = recipe.batch_at(config.training.steps).start
     print(
         f"""training plan
   devices        {mesh.size} x {mesh.devices.flat[0].device_kind}
@@ -112,9 +116,9 @@ def print_plan(
   batch size     {batch_split(recipe, mesh)}
   generator      {count_parameters(state.generator):,} parameters
   discriminator  {count_parameters(state.discriminator):,} parameters
-  family         {shares} ({config.family.members}), sigma {family.sigma}, \
-after blocks {family.blocks}
-  steps          {config.training.steps:,} = {images / 1000:,.1f} thousand images
+  family         {shares} ({config.family.members}), {family}
+  steps          {config.training.steps:,} = {images / 1000:,.1f} thousand images\
+{growing(recipe)}
   checkpoints    every {config.checkpoint.every:,} steps, the newest \
 {config.checkpoint.keep} kept""",
         flush=True,

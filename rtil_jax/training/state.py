@@ -24,7 +24,8 @@ class TrainState:
         generator_optimizer: optax state.
         discriminator_optimizer: optax state.
         ema: exponential moving average of `generator`; this is the prior.
-        path_means: `(members,)`, running mean path length of each member of the family.
+        path_means: `(members,)`, running mean path length of each member of the
+            family; None without a path-length penalty.
     """
 
     step: Any
@@ -33,7 +34,7 @@ class TrainState:
     generator_optimizer: optax.OptState
     discriminator_optimizer: optax.OptState
     ema: Any
-    path_means: Any
+    path_means: Any = None
 
 
 def lazy_adam(learning_rate: float, every: int) -> optax.GradientTransformation:
@@ -46,12 +47,37 @@ def lazy_adam(learning_rate: float, every: int) -> optax.GradientTransformation:
     return optax.adam(learning_rate * ratio, b1=0.0, b2=0.99**ratio)
 
 
+def adam_per_module(learning_rate: float) -> optax.GradientTransformation:
+    """Adam(0, 0.99) with a step counter for each module of the network.
+
+    Updates may lack modules, whose state then stays: a network that grows reaches
+    its last modules late, and Adam's bias correction counts from there (a counter for
+    all would make their first updates ten times too large).
+    """
+    adam = optax.adam(learning_rate, b1=0.0, b2=0.99)
+
+    def init(params):
+        return {name: adam.init(module) for name, module in params["params"].items()}
+
+    def update(grads, state, params=None):
+        del params
+        pairs = {
+            name: adam.update(module, state[name])
+            for name, module in grads["params"].items()
+        }
+        updates = {name: update for name, (update, _) in pairs.items()}
+        new_state = state | {name: module for name, (_, module) in pairs.items()}
+        return {"params": updates}, new_state
+
+    return optax.GradientTransformation(init, update)
+
+
 def create_state(
     key: jax.Array,
     generator: generators.Generator,
     discriminator: nn.Module,
     optimizers: tuple[optax.GradientTransformation, optax.GradientTransformation],
-    num_members: int,
+    path_means: jax.Array | None = None,
 ) -> TrainState:
     """Fresh weights from `key`; the EMA starts at the generator."""
     generator_key, discriminator_key = jax.random.split(key)
@@ -67,5 +93,5 @@ def create_state(
         discriminator_optimizer=optimizers[1].init(discriminator_params),
         # A copy: donated buffers must not be shared by two leaves.
         ema=jax.tree.map(jnp.copy, params),
-        path_means=jnp.zeros(num_members),
+        path_means=path_means,
     )

@@ -9,15 +9,17 @@ convolution's gradient many times slower inside `lax.cond`:
     path_length     every `path_every`   path-length penalty of the family
 
 Each takes and returns the whole state, whose buffers are donated. They are compiled
-once per recipe, however often `make_train_step` is called.
+once per recipe.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from flax import linen as nn
 from jaxtyping import Array, Float
@@ -27,14 +29,13 @@ from rtil_jax.devices import constrain_batch
 from rtil_jax.discriminators import stddev_group_size
 from rtil_jax.families import AdditiveFamily, draw_members, enumerate_members
 from rtil_jax.generators import Generator
+from rtil_jax.training.recipe import BatchPlan, Metrics
 from rtil_jax.training.state import TrainState, create_state, lazy_adam
-
-Metrics = dict[str, Array]
 
 
 @dataclasses.dataclass(frozen=True)
 class StyleGAN2Recipe:
-    """What is trained, and how. Hashable: steps are compiled once per recipe.
+    """What is trained, and how; see `rtil_jax.training.recipe.Recipe`.
 
     Attributes:
         generator: any generator with the interface of `rtil_jax.generators`.
@@ -69,16 +70,52 @@ class StyleGAN2Recipe:
             lazy_adam(self.learning_rate, self.r1_every),
         )
 
+    def fresh_state(self, key: jax.Array) -> TrainState:
+        return create_state(
+            key,
+            self.generator,
+            self.discriminator,
+            self.optimizers(),
+            path_means=jnp.zeros(self.family.num_members),
+        )
 
-def fresh_state(recipe: StyleGAN2Recipe, key: jax.Array) -> TrainState:
-    """The state before the first step, with weights drawn from `key`."""
-    return create_state(
-        key,
-        recipe.generator,
-        recipe.discriminator,
-        recipe.optimizers(),
-        recipe.family.num_members,
-    )
+    def first_steps(self) -> tuple[int, ...]:
+        return (0,)
+
+    def batch_at(self, step: int) -> BatchPlan:
+        size = self.batch_size
+        return BatchPlan(step * size, size, self.generator.resolution)
+
+    def train_step(self, state, images, key, step) -> tuple[TrainState, Metrics]:
+        d_key, g_key, path_key = jax.random.split(jax.random.fold_in(key, step), 3)
+        state, metrics = jit_discriminator(self, state, images, d_key)
+        if self.r1_every and step % self.r1_every == 0:
+            state, more = jit_r1(self, state, images)
+            metrics |= more
+        state, more = jit_generator(self, state, g_key)
+        metrics |= more
+        if self.path_every and step % self.path_every == 0:
+            state, more = jit_path_length(self, state, path_key)
+            metrics |= more
+        return jit_finish(self, state), metrics
+
+    def sample(self, params, step, columns) -> Array:
+        members = range(self.family.num_members)
+        return jnp.stack(
+            [_sample_member(self, columns, params, member) for member in members]
+        )
+
+    def programs(self, state, images_at, key) -> dict[str, tuple]:
+        images = images_at(self.batch_at(0))
+        programs = {
+            "discriminator": (jit_discriminator, self, state, images, key),
+            "generator": (jit_generator, self, state, key),
+        }
+        if self.r1_every:
+            programs["R1"] = (jit_r1, self, state, images)
+        if self.path_every:
+            programs["path length"] = (jit_path_length, self, state, key)
+        return programs
 
 
 def choose_members(recipe: StyleGAN2Recipe, key: jax.Array):
@@ -90,7 +127,7 @@ def choose_members(recipe: StyleGAN2Recipe, key: jax.Array):
 
 
 def family_images(
-    recipe: StyleGAN2Recipe, params: dict, key: jax.Array, members: Array
+    recipe: StyleGAN2Recipe, params: dict, key: jax.Array, members: Array | np.ndarray
 ) -> Float[Array, "images height width channels"]:
     """One image of each entry of `members`, sharded over the devices."""
     family, generator = recipe.family, recipe.generator
@@ -232,27 +269,10 @@ jit_path_length = _jit(path_length_step)
 jit_finish = _jit(finish_step)
 
 
-def make_train_step(
-    recipe: StyleGAN2Recipe,
-) -> Callable[[TrainState, Array, jax.Array, int], tuple[TrainState, Metrics]]:
-    """A function (state, images, key, step) -> (state, metrics) of one iteration.
-
-    `images` is `(batch_size, height, width, channels)` in [-1, 1]; `key` belongs to
-    the run and is folded with `step`, the number of finished iterations, a Python
-    int. The state's buffers are donated.
-    """
-
-    def train_step(state, images, key, step):
-        d_key, g_key, path_key = jax.random.split(jax.random.fold_in(key, step), 3)
-        state, metrics = jit_discriminator(recipe, state, images, d_key)
-        if recipe.r1_every and step % recipe.r1_every == 0:
-            state, more = jit_r1(recipe, state, images)
-            metrics |= more
-        state, more = jit_generator(recipe, state, g_key)
-        metrics |= more
-        if recipe.path_every and step % recipe.path_every == 0:
-            state, more = jit_path_length(recipe, state, path_key)
-            metrics |= more
-        return jit_finish(recipe, state), metrics
-
-    return train_step
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _sample_member(recipe, columns, params, member):
+    """Images of one member; a column shares its z_0 and its z_k with the others."""
+    generator = recipe.generator.clone(style_mixing=0.0)
+    members = jnp.full(columns, member)
+    inputs = recipe.family.sample(generator, params, jax.random.key(0), members)
+    return recipe.family.decode(generator, params, inputs)

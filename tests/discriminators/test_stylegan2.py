@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rtil_jax.discriminators import StyleGAN2Discriminator, stddev_group_size
-from rtil_jax.discriminators.stylegan2 import minibatch_stddev
+from rtil_jax.discriminators.minibatch_stddev import minibatch_stddev
 from tests import slow_stylegan2 as slow
 from tests.slow_stylegan2 import assert_close, random_variables
 

@@ -1,7 +1,8 @@
 import pytest
 
+from rtil_jax.training import loop
 from rtil_jax.training.loop import train
-from tests.training.tiny_run import make_images, tiny_config
+from tests.training.tiny_run import Killed, make_images, tiny_config
 
 
 @pytest.fixture(scope="session")
@@ -15,3 +16,20 @@ def finished_run(images, tmp_path_factory):
     workdir = tmp_path_factory.mktemp("runs") / "finished"
     train(tiny_config(images), str(workdir))
     return workdir
+
+
+@pytest.fixture
+def kill_at(monkeypatch):
+    """Kills the next runs before their step number `step`."""
+
+    def arrange(step):
+        def read(config, recipe, images, at):
+            if at == step:
+                raise Killed
+            return read_batch(config, recipe, images, at)
+
+        read_batch = loop.read_batch
+        monkeypatch.setattr(loop, "read_batch", read)
+        return monkeypatch.undo
+
+    return arrange

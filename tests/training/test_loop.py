@@ -9,30 +9,20 @@ from PIL import Image
 
 from rtil_jax import devices
 from rtil_jax.checkpoints import Checkpoints
-from rtil_jax.config import build_recipe
 from rtil_jax.errors import UserError
 from rtil_jax.training import loop
 from rtil_jax.training.loop import train
 from rtil_jax.training.metrics_file import MetricsFile
-from tests.training.tiny_run import final_state, tiny_config
-
-
-def read_metrics(workdir, rates=False):
-    lines = (workdir / "metrics.jsonl").read_text().splitlines()
-    lines = [json.loads(line) for line in lines]
-    return lines if rates else [{**line, "images_per_second": 0} for line in lines]
-
-
-def assert_same_run(config, workdir, other):
-    """Bit for bit: weights, EMA, optimisers, path means, logged metrics, pictures."""
-    state, expected = final_state(config, workdir), final_state(config, other)
-    for (path, a), b in zip(
-        jax.tree.leaves_with_path(state), jax.tree.leaves(expected), strict=True
-    ):
-        np.testing.assert_array_equal(a, b, err_msg=jax.tree_util.keystr(path))
-    assert read_metrics(workdir) == read_metrics(other)
-    last = "samples/0000009.png"
-    assert (workdir / last).read_bytes() == (other / last).read_bytes()
+from rtil_jax.training.recipes import build_recipe
+from rtil_jax.training.stylegan2 import StyleGAN2Recipe
+from tests.training.tiny_run import (
+    Killed,
+    assert_same_run,
+    contents,
+    final_state,
+    read_metrics,
+    tiny_config,
+)
 
 
 def initial_state(config, workdir):
@@ -40,11 +30,6 @@ def initial_state(config, workdir):
     mesh = devices.data_mesh()
     with Checkpoints(str(workdir), 1) as checkpoints:
         return loop.initial_state(config, build_recipe(config), checkpoints, mesh)
-
-
-def contents(workdir):
-    files = sorted(path for path in workdir.rglob("*") if path.is_file())
-    return {path.relative_to(workdir): path.read_bytes() for path in files}
 
 
 def test_a_run_leaves_config_metrics_samples_and_checkpoints(images, finished_run):
@@ -81,27 +66,6 @@ def test_training_moves_every_part_of_the_state(images, finished_run, tmp_path):
             strict=True,
         )
         assert all((a != b).any() for a, b in pairs), name
-
-
-class Killed(Exception):
-    pass
-
-
-@pytest.fixture
-def kill_at(monkeypatch):
-    """Kills the next runs before their step number `step`."""
-
-    def arrange(step):
-        def read(config, images, at):
-            if at == step:
-                raise Killed
-            return read_batch(config, images, at)
-
-        read_batch = loop.read_batch
-        monkeypatch.setattr(loop, "read_batch", read)
-        return monkeypatch.undo
-
-    return arrange
 
 
 def test_a_killed_run_continues_bit_for_bit(images, finished_run, kill_at, tmp_path):
@@ -207,18 +171,15 @@ def test_a_bad_init_from_does_not_claim_the_directory(images, tmp_path):
 def test_divergence_stops_and_keeps_the_last_checkpoint(
     images, tmp_path, monkeypatch, what
 ):
-    def make_step(recipe):
-        def step_fn(state, batch, key, step):
-            bad = jnp.nan if step >= 6 else 1.0
-            ema = jax.tree.map(lambda x: x * bad, state.ema)
-            state = state.replace(step=state.step + 1)
-            if what == "weights":
-                return state.replace(ema=ema), {"d_loss": 1.0, "g_loss": 1.0}
-            return state, {"d_loss": 1.0, "g_loss": bad}
+    def step_fn(recipe, state, batch, key, step):
+        bad = jnp.nan if step >= 6 else 1.0
+        ema = jax.tree.map(lambda x: x * bad, state.ema)
+        state = state.replace(step=state.step + 1)
+        if what == "weights":
+            return state.replace(ema=ema), {"d_loss": 1.0, "g_loss": 1.0}
+        return state, {"d_loss": 1.0, "g_loss": bad}
 
-        return step_fn
-
-    monkeypatch.setattr(loop, "make_train_step", make_step)
+    monkeypatch.setattr(StyleGAN2Recipe, "train_step", step_fn)
     config = tiny_config(images)
     expected = {
         "metrics": r"diverged: g_loss became nan within steps \[6, 8\]",
@@ -230,17 +191,17 @@ def test_divergence_stops_and_keeps_the_last_checkpoint(
 
 
 def test_metrics_file_keeps_the_newest_value_of_everything(tmp_path):
-    file = MetricsFile(str(tmp_path), step=0, batch_size=4)
-    file.write(1, {"d_loss": 1.0, "r1": 5.0})
-    file.write(2, {"d_loss": 2.0})
-    file.write(3, {"d_loss": 3.0})
+    file = MetricsFile(str(tmp_path), step=0, images=0)
+    file.write(1, 4, {"d_loss": 1.0, "r1": 5.0})
+    file.write(2, 8, {"d_loss": 2.0})
+    file.write(3, 12, {"d_loss": 3.0})
     # Resumed at step 2; a line that a killed run left unfinished does not count.
     with open(tmp_path / "metrics.jsonl", "a") as unfinished:
         unfinished.write('{"step": 4')
-    file = MetricsFile(str(tmp_path), step=2, batch_size=4)
+    file = MetricsFile(str(tmp_path), step=2, images=8)
     with pytest.raises(UserError, match=r"g_loss became inf within steps \[2, 4\]"):
-        file.write(4, {"g_loss": np.inf})
-    file.write(4, {"d_loss": 4.0})
+        file.write(4, 16, {"g_loss": np.inf})
+    file.write(4, 16, {"d_loss": 4.0})
     lines = read_metrics(tmp_path)
     assert [line["step"] for line in lines] == [1, 2, 4]
     assert [line["d_loss"] for line in lines] == [1.0, 2.0, 4.0]
@@ -252,6 +213,6 @@ def test_the_samples_of_a_run_are_comparable(images, finished_run):
     config = tiny_config(images)
     recipe = build_recipe(config)
     ema = final_state(config, finished_run).ema
-    base, perturbed = (loop.sample_row(recipe, 2, ema, member) for member in (0, 1))
-    np.testing.assert_array_equal(base, loop.sample_row(recipe, 2, ema, 0))
+    base, perturbed = recipe.sample(ema, 9, 2)
+    np.testing.assert_array_equal(base, recipe.sample(ema, 0, 2)[0])
     assert (base[0] != base[1]).any() and (base != perturbed).any()

@@ -12,7 +12,7 @@ from flax import linen as nn
 from rtil_jax.families import AdditiveFamily
 from rtil_jax.training import stylegan2
 from rtil_jax.training.state import TrainState, lazy_adam
-from rtil_jax.training.stylegan2 import StyleGAN2Recipe, make_train_step
+from rtil_jax.training.stylegan2 import StyleGAN2Recipe
 
 SIZE = 3
 
@@ -127,7 +127,7 @@ def test_each_part_of_a_step_changes_its_own_network_only():
 
 
 def test_a_whole_step_does_all_parts():
-    state, metrics = make_train_step(RECIPE)(make_state(), IMAGES, KEY, 0)
+    state, metrics = RECIPE.train_step(make_state(), IMAGES, KEY, 0)
     changing = {"generator", "discriminator", "ema", "path_means", "step"}
     assert moved(state) == changing and state.step == 1
     names = "d_loss g_loss real_score fake_score r1 path_penalty path_length"
@@ -191,7 +191,7 @@ def test_vanilla_is_the_same_step_with_one_member():
     for family in (VANILLA, base_only):
         recipe = dataclasses.replace(RECIPE, family=family)
         state = make_state(recipe)
-        states.append(make_train_step(recipe)(state, IMAGES, KEY, 0)[0])
+        states.append(recipe.train_step(state, IMAGES, KEY, 0)[0])
     vanilla, rtil = states
     for field in ("generator", "discriminator", "ema"):
         a, b = (jax.tree.leaves(getattr(state, field))[0] for state in states)
@@ -218,11 +218,9 @@ def test_lazy_regularisers_run_every_nth_step(
     parts = ("discriminator", "r1", "generator", "path_length", "finish")
     for name in parts:
         monkeypatch.setattr(stylegan2, f"jit_{name}", record(name))
-    train_step = make_train_step(
-        dataclasses.replace(RECIPE, r1_every=r1_every, path_every=path_every)
-    )
+    recipe = dataclasses.replace(RECIPE, r1_every=r1_every, path_every=path_every)
     for step in range(10):
-        train_step(None, None, KEY, step)
+        recipe.train_step(make_state(), IMAGES, KEY, step)
     every = list(range(10))
     expected = (every, r1_steps, every, path_steps, every)
     for name, steps in zip(parts, expected, strict=True):

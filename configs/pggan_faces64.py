@@ -1,0 +1,48 @@
+"""PGGAN on grey faces at 64 pixels, from a folder or zip with `train/` and `test/`.
+
+Variants: `rtil` (default) or `vanilla`; `cpu` (32 pixels, 64 channels); `short`
+(minutes), `tiny` (about a minute).
+
+    python train.py --config configs/pggan_faces64.py:rtil,cpu \
+        --config.data.source=faces64.zip --workdir runs/faces32/pggan_rtil
+"""
+
+from rtil_jax.config import parse_variants
+from rtil_jax.training.defaults import pggan_config
+
+
+def get_config(variant=None):
+    variants = parse_variants(variant, ("rtil", "vanilla", "cpu", "short", "tiny"))
+    config = pggan_config()
+    config.resolution = 64
+    config.channels = 1
+    config.data.source = "faces64.zip"
+    config.generator.max_channels = config.discriminator.max_channels = 128
+    config.generator.latent_dim = 256
+    # 16 pixels: as in the paper, at least two blocks follow.
+    config.family.block = 3
+    config.training.batch_size = 32
+    config.training.steps = 60_000
+    config.checkpoint.every = config.sample.every = 1_000
+    if variants & {"cpu", "tiny"}:
+        config.resolution = 32
+        config.generator.max_channels = config.discriminator.max_channels = 64
+        config.generator.latent_dim = 128
+        config.family.block = 2  # 8 pixels
+        config.training.batch_size = 16
+        config.training.steps = 8_000
+        config.phases.steps = 1_200
+        config.checkpoint.every = config.sample.every = 200
+    if "short" in variants:
+        config.training.steps = 200
+        config.phases.steps = 0
+    if "tiny" in variants:
+        config.data.count = 256
+        config.generator.max_channels = config.discriminator.max_channels = 8
+        config.family.codes = (1, 2, 4)
+        config.training.batch_size = 12
+        config.training.steps = 20
+        config.phases.steps = 0
+    if "vanilla" in variants:
+        config.family.codes = (1,)
+    return config

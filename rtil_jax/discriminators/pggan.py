@@ -1,0 +1,64 @@
+"""The PGGAN discriminator (Karras et al. 2018), as in the public RTIL code."""
+
+from flax import linen as nn
+from jaxtyping import Array, Float
+
+from rtil_jax.convolutions import average_pool
+from rtil_jax.discriminators.minibatch_stddev import STDDEV_GROUP, minibatch_stddev
+from rtil_jax.generators.pggan import (
+    GAIN,
+    NormalizedConv,
+    normalized_leaky_relu,
+    pggan_width,
+)
+from rtil_jax.layers import Conv1x1, Dense
+
+
+class PGGANDiscriminator(nn.Module):
+    """Images `(batch, resolution, resolution, channels)` in [-1, 1] -> scores.
+
+    The generator's mirror image, PixelNorm included, with 2 x 2 average pooling. Like
+    the generator it grows: the same variables serve every smaller resolution, and
+    {"growth": {"fade": alpha}} beside the params fades the first block in.
+
+    Attributes:
+        max_channels, channel_base: widths, as those of the generator.
+        stddev_group: images that minibatch-stddev compares, at most.
+    """
+
+    max_channels: int = 256
+    channel_base: int = 8_192
+    stddev_group: int = STDDEV_GROUP
+
+    @nn.compact
+    def __call__(
+        self, images: Float[Array, "batch height width channels"]
+    ) -> Float[Array, " batch"]:
+        def width(size):
+            return pggan_width(size, self.max_channels, self.channel_base)
+
+        def from_rgb(images):
+            size = images.shape[1]
+            return Conv1x1(width(size), GAIN, name=f"from_rgb_{size}")(images)
+
+        x, smaller = from_rgb(images), images
+        if self.is_initializing():  # from-RGB layers read only while growing
+            while smaller.shape[1] > 4:
+                smaller = average_pool(smaller)
+                from_rgb(smaller)
+        while (size := x.shape[1]) > 4:
+            after = width(size // 2)
+            x = NormalizedConv(after, name=f"block_{size}_conv_0")(x)
+            x = NormalizedConv(after, name=f"block_{size}_conv_1")(x)
+            x = average_pool(x)
+            if size == images.shape[1] and self.has_variable("growth", "fade"):
+                fade = self.get_variable("growth", "fade")
+                x = fade * x + (1 - fade) * from_rgb(average_pool(images))
+        return self._score(minibatch_stddev(x, self.stddev_group), width(4))
+
+    def _score(self, x: Array, width: int) -> Array:
+        """4 x 4 features -> scores; the public code's 4 x 4 convolution is dense."""
+        x = NormalizedConv(width, name="block_4_conv_0")(x)
+        x = x.reshape(x.shape[0], -1)
+        x = normalized_leaky_relu(Dense(width, gain=GAIN, name="block_4_dense")(x))
+        return Dense(1, gain=GAIN, name="score")(x)[:, 0]

@@ -1,0 +1,284 @@
+"""One training iteration of RTIL-PGGAN: WGAN-GP over the family, growing by phases.
+
+Both networks grow together. A phase trains the part of each that its resolution reads;
+over its first steps the newest block fades in. One jitted function per phase does the
+whole iteration: the generator's images are made once, and serve the discriminator's
+update and, through the updated discriminator, the generator's.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import linen as nn
+from jaxtyping import Array, Float
+
+from rtil_jax import generators, losses
+from rtil_jax.devices import constrain_batch
+from rtil_jax.discriminators import stddev_group_size
+from rtil_jax.families import MultiCodeFamily, enumerate_members, share_members
+from rtil_jax.generators import Generator
+from rtil_jax.training.recipe import BatchPlan, Metrics
+from rtil_jax.training.state import TrainState, adam_per_module, create_state
+
+
+@dataclasses.dataclass(frozen=True)
+class Phase:
+    """Training at one resolution.
+
+    Attributes:
+        resolution: of the images.
+        batch_size: real images per step.
+        first_step: steps of all earlier phases.
+        first_image: images that they have read.
+        fade_steps: over how many steps the newest block fades in; 0 for no fade.
+    """
+
+    resolution: int
+    batch_size: int
+    first_step: int
+    first_image: int
+    fade_steps: int
+
+    def fade(self, step: int) -> float:
+        """alpha of the newest block, linear in the step."""
+        return min(1.0, (step - self.first_step) / max(self.fade_steps, 1))
+
+
+def growing_phases(
+    resolutions: tuple[int, ...], batch_sizes: tuple[int, ...], steps: int
+) -> tuple[Phase, ...]:
+    """Phases of `steps` steps each; all but the first fade in over half of them.
+
+    The last phase goes on for as long as training does.
+    """
+    phases, image = [], 0
+    for i, (size, batch) in enumerate(zip(resolutions, batch_sizes, strict=True)):
+        phases.append(Phase(size, batch, i * steps, image, steps // 2 if i else 0))
+        image += steps * batch
+    return tuple(phases)
+
+
+@dataclasses.dataclass(frozen=True)
+class PGGANRecipe:
+    """What is trained, and how; see `rtil_jax.training.recipe.Recipe`.
+
+    Attributes:
+        generator: at full resolution; `clone(resolution=r)` is what it is at r pixels.
+        discriminator: of images of any of those sizes, with an attribute
+            `stddev_group`; both read the fade (see `rtil_jax.generators.pggan`).
+        family: of codes; mixed after the last block there is while growing has not
+            reached `family.block`.
+        enumerate_family: evaluate all members at each step instead of sharing the
+            batch among them.
+        phases: one per resolution, the last one that of the generator.
+        learning_rate: of both networks.
+        penalty_weight: of the gradient penalty.
+        drift: of the discriminator's scores.
+        ema_decay: per iteration.
+    """
+
+    generator: Generator
+    discriminator: nn.Module
+    family: MultiCodeFamily
+    enumerate_family: bool
+    phases: tuple[Phase, ...]
+    learning_rate: float
+    penalty_weight: float
+    drift: float
+    ema_decay: float
+
+    def optimizer(self) -> optax.GradientTransformation:
+        """Of each network; its state lives through all phases."""
+        return adam_per_module(self.learning_rate)
+
+    def fresh_state(self, key: jax.Array) -> TrainState:
+        optimizer = self.optimizer()
+        return create_state(
+            key, self.generator, self.discriminator, (optimizer, optimizer)
+        )
+
+    def phase_at(self, step: int) -> Phase:
+        """The phase of the step after `step` finished ones."""
+        return [phase for phase in self.phases if phase.first_step <= step][-1]
+
+    def first_steps(self) -> tuple[int, ...]:
+        return tuple(phase.first_step for phase in self.phases)
+
+    def batch_at(self, step: int) -> BatchPlan:
+        phase = self.phase_at(step)
+        start = phase.first_image + (step - phase.first_step) * phase.batch_size
+        return BatchPlan(start, phase.batch_size, phase.resolution)
+
+    def at(self, phase: Phase) -> tuple[Generator, MultiCodeFamily]:
+        """Generator and family as the phase has them."""
+        generator = self.generator.clone(resolution=phase.resolution)
+        block = min(self.family.block, generator.num_blocks)
+        return generator, dataclasses.replace(self.family, block=block)
+
+    def members(self, phase: Phase) -> tuple[np.ndarray, np.ndarray]:
+        """(member, weight in the loss) of each fake image of one step."""
+        batch, weights = phase.batch_size, self.family.weights
+        if self.enumerate_family:
+            return enumerate_members(weights, batch)
+        group = stddev_group_size(batch, self.discriminator.stddev_group)
+        return share_members(weights, batch, group)
+
+    def train_step(self, state, images, key, step) -> tuple[TrainState, Metrics]:
+        phase = self.phase_at(step)
+        fade, key = np.float32(phase.fade(step)), jax.random.fold_in(key, step)
+        state, metrics = jit_step(self, phase, state, images, fade, key)
+        return state, metrics | {"resolution": phase.resolution, "fade": fade}
+
+    def sample(self, params, step, columns) -> Array:
+        phase = self.phase_at(step)
+        fade = np.float32(phase.fade(step))
+        small = jnp.stack(
+            [
+                _sample_member(self, phase, member, columns, params, fade)
+                for member in range(self.family.num_members)
+            ]
+        )
+        enlarge = self.generator.resolution // phase.resolution
+        return small.repeat(enlarge, axis=2).repeat(enlarge, axis=3)
+
+    def programs(self, state, images_at, key) -> dict[str, tuple]:
+        fade, programs = np.float32(0), {}
+        for phase in self.phases:
+            images = images_at(self.batch_at(phase.first_step))
+            name = f"{phase.resolution}-pixel"
+            programs[name] = (jit_step, self, phase, state, images, fade, key)
+        return programs
+
+
+def with_fade(phase: Phase, params: dict, fade: Array) -> dict:
+    """The variables of a network whose newest block has faded in to `fade`."""
+    return {**params, "growth": {"fade": fade}} if phase.fade_steps else params
+
+
+def family_images(
+    recipe: PGGANRecipe, phase: Phase, params: dict, fade: Array, key: jax.Array
+) -> Float[Array, "minibatches batch height width channels"]:
+    """The fake images of one step: one minibatch, or one per enumerated member."""
+    generator, family = recipe.at(phase)
+    variables = with_fade(phase, params, fade)
+    members, _ = recipe.members(phase)
+    latents, weights = family.sample(generator, variables, key, members)
+    inputs = constrain_batch(latents), weights
+    images = constrain_batch(family.decode(generator, variables, inputs))
+    return images.reshape(-1, phase.batch_size, *images.shape[1:])
+
+
+def critic_loss(
+    recipe: PGGANRecipe,
+    score: Callable[[dict, Array], Array],
+    params: dict,
+    images: Float[Array, "batch height width channels"],
+    fakes: Float[Array, "minibatches batch height width channels"],
+    weights: Float[np.ndarray, "minibatches batch"],
+    key: jax.Array,
+) -> tuple[Float[Array, ""], Metrics]:
+    """WGAN-GP with drift: equation (2) for a critic. Minibatches do not mix."""
+    keys = jax.random.split(key, len(fakes))
+
+    def one_minibatch(fakes, key):
+        penalties = losses.gradient_penalty(
+            lambda x: score(params, x), images, fakes, key
+        )
+        return score(params, fakes), penalties
+
+    fake, penalties = jax.vmap(one_minibatch)(fakes, keys)
+    real, penalty = score(params, images), jnp.sum(weights * penalties)
+    loss = losses.critic_wasserstein(
+        real, fake.reshape(-1), weights.reshape(-1), recipe.drift
+    )
+    metrics = {
+        "real_score": jnp.mean(real),
+        "fake_score": jnp.sum(weights * fake),
+        "gradient_penalty": penalty,
+    }
+    return loss + recipe.penalty_weight * penalty, metrics
+
+
+def step(
+    recipe: PGGANRecipe,
+    phase: Phase,
+    state: TrainState,
+    images: Float[Array, "batch height width channels"],
+    fade: Float[Array, ""],
+    key: jax.Array,
+) -> tuple[TrainState, Metrics]:
+    """One update of the discriminator, one of the generator, and the EMA."""
+    image_key, penalty_key = jax.random.split(key)
+    optimizer = recipe.optimizer()
+    # Modules that the phase does not read have no update, and count none in Adam.
+    generator = recipe.at(phase)[0]
+    g_shapes = jax.eval_shape(lambda key: generators.init(generator, key), key)
+    d_shapes = jax.eval_shape(recipe.discriminator.init, key, images)
+
+    def score(params, images):
+        return recipe.discriminator.apply(with_fade(phase, params, fade), images)
+
+    fakes, pull_back = jax.vjp(
+        lambda params: family_images(recipe, phase, params, fade, image_key),
+        _modules(state.generator, g_shapes),
+    )
+    weights = recipe.members(phase)[1].reshape(fakes.shape[:2])
+    (d_loss, metrics), grads = jax.value_and_grad(critic_loss, 2, has_aux=True)(
+        recipe,
+        score,
+        _modules(state.discriminator, d_shapes),
+        images,
+        fakes,
+        weights,
+        penalty_key,
+    )
+    discriminator, d_optimizer = _apply(
+        optimizer, grads, state.discriminator_optimizer, state.discriminator
+    )
+
+    def generator_loss(fakes):
+        return -jnp.sum(weights * jax.vmap(lambda x: score(discriminator, x))(fakes))
+
+    g_loss, image_grads = jax.value_and_grad(generator_loss)(fakes)
+    generator, g_optimizer = _apply(
+        optimizer, pull_back(image_grads)[0], state.generator_optimizer, state.generator
+    )
+    state = TrainState(
+        step=state.step + 1,
+        generator=generator,
+        discriminator=discriminator,
+        generator_optimizer=g_optimizer,
+        discriminator_optimizer=d_optimizer,
+        ema=optax.incremental_update(generator, state.ema, 1 - recipe.ema_decay),
+    )
+    return state, {"d_loss": d_loss, "g_loss": g_loss} | metrics
+
+
+jit_step = jax.jit(step, static_argnums=(0, 1), donate_argnums=2)
+
+
+def _modules(params: dict, shapes: dict) -> dict:
+    """The modules named in `shapes`, the ones that a smaller network reads."""
+    return {"params": {name: params["params"][name] for name in shapes["params"]}}
+
+
+def _apply(optimizer, grads: dict, opt_state: Any, params: dict) -> tuple[dict, Any]:
+    updates, opt_state = optimizer.update(grads, opt_state)
+    moved = optax.apply_updates(_modules(params, updates), updates)
+    return {"params": params["params"] | moved["params"]}, opt_state
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1, 2, 3))
+def _sample_member(recipe, phase, member, columns, params, fade):
+    generator, family = recipe.at(phase)
+    variables = with_fade(phase, params, fade)
+    inputs = family.sample(
+        generator, variables, jax.random.key(0), np.full(columns, member)
+    )
+    return family.decode(generator, variables, inputs)

@@ -1,0 +1,78 @@
+"""What the training loop asks of a recipe: a GAN's losses, optimisers, schedule."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, Protocol, runtime_checkable
+
+import jax
+from flax import linen as nn
+from jaxtyping import Array, Float
+
+from rtil_jax.generators import Generator
+from rtil_jax.training.state import TrainState
+
+Metrics = dict[str, Array]
+
+
+@dataclasses.dataclass(frozen=True)
+class BatchPlan:
+    """The images of one step.
+
+    Attributes:
+        start: how many images all earlier steps have read together.
+        size: how many this one reads, over all devices.
+        resolution: their height and width.
+    """
+
+    start: int
+    size: int
+    resolution: int
+
+
+@runtime_checkable
+class Recipe(Protocol):
+    """Implementations are frozen dataclasses: steps are compiled once per recipe.
+
+    Attributes:
+        generator: at its full resolution.
+        discriminator: images to scores.
+        family: the distribution over intermediate inputs.
+    """
+
+    generator: Generator
+    discriminator: nn.Module
+    family: Any
+
+    def fresh_state(self, key: jax.Array) -> TrainState:
+        """The state before the first step, with weights drawn from `key`."""
+
+    def first_steps(self) -> tuple[int, ...]:
+        """The steps, from 0, at which the shape of a batch changes."""
+
+    def batch_at(self, step: int) -> BatchPlan:
+        """What the step after `step` finished ones reads."""
+
+    def train_step(
+        self, state: TrainState, images: Array, key: jax.Array, step: int
+    ) -> tuple[TrainState, Metrics]:
+        """One iteration; the buffers of `state` are donated.
+
+        Args:
+            state: after `step` iterations.
+            images: those of `batch_at(step)`, in [-1, 1].
+            key: of the run; it is folded with `step`.
+            step: number of finished iterations, a Python int.
+        """
+
+    def sample(
+        self, params: dict, step: int, columns: int
+    ) -> Float[Array, "members columns height width channels"]:
+        """The same `columns` inputs at any `step`, through every member."""
+
+    def programs(
+        self, state: TrainState, images_at: Callable[[BatchPlan], Any], key: jax.Array
+    ) -> dict[str, tuple]:
+        """name -> (jitted function, *arguments) of whatever a step runs.
+
+        The arguments may be shapes; `images_at` makes those of the images.
+        """

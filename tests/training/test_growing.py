@@ -1,0 +1,116 @@
+"""Progressive growing from the command's side: files, resuming, refusals."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from rtil_jax.errors import UserError
+from rtil_jax.inversion import load_prior, prior
+from rtil_jax.training.loop import train
+from tests.training.tiny_run import (
+    Killed,
+    assert_same_run,
+    contents,
+    final_state,
+    read_metrics,
+    tiny_config,
+    tiny_pggan_config,
+)
+
+
+@pytest.fixture(scope="module")
+def grown_run(images, tmp_path_factory):
+    """The directory of eighteen steps taken in one go; don't write to it."""
+    workdir = tmp_path_factory.mktemp("runs") / "grown"
+    train(tiny_pggan_config(images), str(workdir))
+    return workdir
+
+
+def test_metrics_say_where_growing_is(grown_run):
+    lines = {line["step"]: line for line in read_metrics(grown_run)}
+    assert [lines[s]["resolution"] for s in (2, 6, 8, 12, 14, 18)] == [
+        4,
+        4,
+        8,
+        8,
+        16,
+        16,
+    ]
+    # The step after 7 finished ones was the second of phase two.
+    assert lines[8]["fade"] == pytest.approx(1 / 3)
+    assert lines[12]["fade"] == lines[18]["fade"] == 1
+    assert all(np.isfinite(list(line.values())).all() for line in lines.values())
+
+
+@pytest.mark.parametrize("step", [9, 15])
+def test_a_run_killed_while_fading_in_continues_bit_for_bit(
+    images, grown_run, kill_at, tmp_path, step
+):
+    # 9: the checkpoint at 8 is in the middle of a fade. 15: that at 12 is between
+    # two phases.
+    config = tiny_pggan_config(images)
+    revive = kill_at(step)
+    with pytest.raises(Killed):
+        train(config, str(tmp_path / "run"))
+    revive()
+    train(config, str(tmp_path / "run"))
+    assert_same_run(config, tmp_path / "run", grown_run)
+
+
+def test_the_last_phase_can_be_continued_but_not_stretched(images, grown_run, tmp_path):
+    before = contents(grown_run)
+    longer = tiny_pggan_config(images, training__steps=21)
+    with pytest.raises(UserError, match=r"config\.phases\.steps: found 6, expected 7"):
+        train(longer, str(grown_run))
+    assert contents(grown_run) == before
+    # With the phases that the run began with, it goes on at full resolution.
+    short = tiny_pggan_config(images, training__steps=14, phases__steps=6)
+    train(short, str(tmp_path))
+    train(tiny_pggan_config(images, phases__steps=6), str(tmp_path))
+    assert_same_run(tiny_pggan_config(images), tmp_path, grown_run)
+
+
+def test_inversion_finds_the_full_generator(images, grown_run):
+    prior = load_prior(str(grown_run))
+    assert prior.image_shape == (16, 16, 3)
+    ema = final_state(tiny_pggan_config(images), grown_run).ema
+    jax.tree.map(np.testing.assert_array_equal, prior.variables, ema)
+
+
+def test_training_at_full_resolution_from_the_start(images, tmp_path):
+    config = tiny_pggan_config(images, growing="none", training__steps=2)
+    train(config, str(tmp_path))
+    (line,) = read_metrics(tmp_path)
+    assert (line["resolution"], line["fade"]) == (16, 1)
+
+
+def test_a_prior_of_another_architecture(images, grown_run, finished_run, tmp_path):
+    cases = [
+        (tiny_config(images, init_from=str(grown_run)), "pggan", "stylegan2"),
+        (tiny_pggan_config(images, init_from=str(finished_run)), "stylegan2", "pggan"),
+    ]
+    for config, found, expected in cases:
+        message = (
+            rf"config\.init_from: found a {found} prior in .*, expected {expected}"
+        )
+        with pytest.raises(UserError, match=message):
+            train(config, str(tmp_path))
+        assert not (tmp_path / "config.json").exists()
+    with pytest.raises(UserError, match=r"another config\.architecture: found 'styleg"):
+        train(tiny_pggan_config(images), str(finished_run))
+
+
+def test_a_config_that_lies_about_its_architecture(grown_run, monkeypatch):
+    """Weights and config of different networks: one line that names what differs."""
+    config = prior.load_config(str(grown_run))
+    other = json.loads(json.dumps(config)) | {"architecture": "stylegan2"}
+    other["generator"] |= {"mapping_layers": 2, "style_mixing": 0.9}
+    monkeypatch.setattr(prior, "load_config", lambda workdir: other)
+    with pytest.raises(UserError) as error:
+        load_prior(str(grown_run))
+    message = str(error.value)
+    assert "checkpoints/18: does not fit the config: params.blocks_0.conv_0" in message
+    assert message.endswith("(the config says stylegan2 of 16 pixels)")
+    assert "\n" not in message
