@@ -3,6 +3,7 @@
 from rtil_jax.inversion.csgm import CSGM
 from rtil_jax.inversion.ilo import ILO
 from rtil_jax.inversion.inverting import Reconstruction, invert
+from rtil_jax.inversion.mganprior import MGANPrior
 from rtil_jax.inversion.prior import Prior, load_prior
 from rtil_jax.inversion.problems import Problem, make_problem, measurement_loss
 from rtil_jax.inversion.solutions import (
@@ -15,6 +16,7 @@ from rtil_jax.inversion.solutions import (
 __all__ = [
     "CSGM",
     "ILO",
+    "MGANPrior",
     "Prior",
     "Problem",
     "Reconstruction",

@@ -5,7 +5,7 @@ For StyleGAN2, z_0 is the input of the mapping network and the noise maps stay a
 """
 
 import dataclasses
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,7 @@ from rtil_jax.generators import Generator
 from rtil_jax.inversion.latents import mapping_space
 from rtil_jax.inversion.prior import Prior
 from rtil_jax.inversion.solutions import Solution
-from rtil_jax.inversion.solver import Stage
+from rtil_jax.inversion.solver import OptimizerName, Stage
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +42,7 @@ class CSGM:
 class CSGMStage:
     """The only stage: the whole generator, z_0 free."""
 
+    optimizer: ClassVar[OptimizerName] = "adam"
     steps: int = dataclasses.field(compare=False)
     learning_rate: float = dataclasses.field(compare=False)
 
@@ -52,7 +53,7 @@ class CSGMStage:
         variables = self.end(prior, free, fixed)
         return Solution(mapping_space(prior.generator).decode(prior, variables))
 
-    def penalty(self, free: Any) -> Float[Array, ""]:
+    def penalty(self, free: Any, images: Any, problem: Any) -> Float[Array, ""]:
         return jnp.zeros(())
 
     def constrain(self, free: Any, start: Any) -> Any:

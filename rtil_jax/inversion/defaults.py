@@ -10,10 +10,13 @@ from rtil_jax.errors import UserError
 from rtil_jax.inversion.csgm import CSGM
 from rtil_jax.inversion.ilo import ILO
 from rtil_jax.inversion.inverting import Method
-from rtil_jax.inversion.solver import SELECTIONS
+from rtil_jax.inversion.mganprior import STARTS, MGANPrior
+from rtil_jax.inversion.solver import OPTIMIZERS, SELECTIONS
 from rtil_jax.operators import OPERATORS
 
-METHODS = {"csgm": CSGM, "ilo": ILO}
+METHODS = {"csgm": CSGM, "ilo": ILO, "mganprior": MGANPrior}
+# Fields of methods that are words.
+WORDS = {"optimizer": tuple(OPTIMIZERS), "start_weights": STARTS}
 
 
 def inversion_config(method: str) -> ConfigDict:
@@ -122,12 +125,15 @@ def build_method(config: ConfigDict, prior: str) -> Method:
 
 def check_method_field(name: str, value) -> None:
     """Raises UserError if `value` cannot be an argument `name` of a method."""
+    if known := WORDS.get(name):
+        expected = f"one of {', '.join(known)}"
+        return require(value in known, f"method.{name}", value, expected)
     numbers = value if isinstance(value, tuple) else (value,)
     numeric = all(isinstance(n, float | int) for n in numbers)
     require(numeric, f"method.{name}", value, "a number, or a tuple of numbers")
-    if name == "steps":
+    if name in ("steps", "codes", "block", "codes_at_once"):
         whole = all(isinstance(n, int) and n >= 0 for n in numbers)
-        require(whole, "method.steps", value, "whole numbers from 0")
+        require(whole, f"method.{name}", value, "whole numbers from 0")
     elif name.endswith("radii"):
         require(min(numbers, default=1) > 0, f"method.{name}", value, "above 0")
     else:

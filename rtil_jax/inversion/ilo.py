@@ -12,6 +12,7 @@ one, start from z_k = 0, the solution of the stage before.
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -23,7 +24,7 @@ from rtil_jax.inversion.constraints import geocross, to_l1_ball
 from rtil_jax.inversion.latents import clip_latents, rescale_latents, style_space
 from rtil_jax.inversion.prior import Prior, has_styles
 from rtil_jax.inversion.solutions import Solution
-from rtil_jax.inversion.solver import Stage
+from rtil_jax.inversion.solver import OptimizerName, Stage
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,6 +106,7 @@ class ILO:
 class ILOStage:
     """Stage `block`: see `ILO`. The free variables are `latents` and `z_k`."""
 
+    optimizer: ClassVar[OptimizerName] = "adam"
     block: int
     steps: int = dataclasses.field(compare=False)
     learning_rate: float = dataclasses.field(compare=False)
@@ -143,7 +145,7 @@ class ILOStage:
             return Solution(latents)
         return Solution(latents, fixed["features"] + free["z_k"], self.block)
 
-    def penalty(self, free: dict) -> Float[Array, "*batch"]:
+    def penalty(self, free: dict, images: Any, problem: Any) -> Float[Array, "*batch"]:
         if not self.geocross:
             return jnp.zeros(())
         return self.geocross * geocross(free["latents"]["styles"])

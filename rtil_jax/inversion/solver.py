@@ -1,4 +1,4 @@
-"""The solver of every method: stages of Adam on a batch of images at once.
+"""The solver of every method: stages of descent on a batch of images at once.
 
 A method (CSGM, ILO, ...) is a list of stages. A stage says which variables are free,
 how they decode to a solution, and what they are constrained to after each step; this
@@ -26,7 +26,8 @@ from rtil_jax.inversion.solutions import Solution, render
 
 Select = Literal["measurement", "last", "oracle"]
 SELECTIONS = get_args(Select)
-ADAM = optax.scale_by_adam()
+OptimizerName = Literal["adam", "sgd"]
+OPTIMIZERS = {"adam": optax.scale_by_adam(), "sgd": optax.identity()}
 
 
 @runtime_checkable
@@ -36,10 +37,12 @@ class Stage(Protocol):
     Attributes:
         steps: number of updates. Not compiled in, so it need not count for equality.
         learning_rate: at the top of the schedule (see `schedules.ramp`); likewise.
+        optimizer: `adam` or `sgd`.
     """
 
     steps: int
     learning_rate: float
+    optimizer: OptimizerName
 
     def begin(self, prior: Prior, variables: Any) -> tuple[Any, Any]:
         """(free, fixed) from the variables that the stage before has left."""
@@ -47,8 +50,10 @@ class Stage(Protocol):
     def decode(self, prior: Prior, free: Any, fixed: Any) -> Solution:
         """The solution that the variables stand for."""
 
-    def penalty(self, free: Any) -> Float[Array, " batch"]:
-        """Added to each image's measurement loss."""
+    def penalty(
+        self, free: Any, images: Array, problem: Problem
+    ) -> Float[Array, "*batch"]:
+        """Added to each image's measurement loss; `images` are those of `free`."""
 
     def constrain(self, free: Any, start: Any) -> Any:
         """Applied after each update; `start` is `free` as `begin` returned it."""
@@ -63,7 +68,7 @@ class Iterate:
 
     Attributes:
         free: the variables.
-        optimizer: Adam's state, one per image.
+        optimizer: its state, one per image.
         best: the variables of the lowest score so far.
         best_score: that score; what it measures depends on the selection rule.
         best_loss: the measurement loss of `best`.
@@ -99,13 +104,14 @@ def _update(stage, select, prior, problem, fixed, start, iterate, rate):
             prior.generator, prior.variables, stage.decode(prior, free, fixed)
         )
         loss = measurement_loss(problem, images)
-        return jnp.sum(loss + stage.penalty(free)), (images, loss)
+        return jnp.sum(loss + stage.penalty(free, images, problem)), (images, loss)
 
     free = iterate.free
     grads, (images, loss) = jax.grad(objective, has_aux=True)(free)
     score = _score(select, problem, images, loss)
     better = score < iterate.best_score  # false for nan
-    updates, optimizer = jax.vmap(ADAM.update)(grads, iterate.optimizer)
+    update = OPTIMIZERS[stage.optimizer].update
+    updates, optimizer = jax.vmap(update)(grads, iterate.optimizer)
     moved = jax.tree.map(lambda x, update: x - rate * update, free, updates)
     moved = stage.constrain(moved, start)
     iterate = Iterate(
@@ -142,7 +148,8 @@ def begin(stage, prior, variables):
     """(free, fixed, first iterate) of a stage."""
     free, fixed = stage.begin(prior, variables)
     infinite = jnp.full(jax.tree.leaves(free)[0].shape[0], jnp.inf, jnp.float32)
-    iterate = Iterate(free, jax.vmap(ADAM.init)(free), free, infinite, infinite)
+    optimizer = jax.vmap(OPTIMIZERS[stage.optimizer].init)(free)
+    iterate = Iterate(free, optimizer, free, infinite, infinite)
     # A step donates the iterate's buffers, so none may appear in it twice.
     return free, fixed, jax.tree.map(jnp.copy, iterate)
 

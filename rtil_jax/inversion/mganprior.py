@@ -1,0 +1,157 @@
+"""Multi-code GAN prior (Gu et al. 2020), Algorithm 2 of the paper.
+
+N codes and the weight of each of their channels are free:
+
+    min over {z^n}, {alpha^n} of ||A(g_1(sum_n g_0(z^n) * alpha^n)) - y||^2,
+
+where * weighs channels and g = g_1 o g_0 is cut after one block. The codes of all
+images are one batch. On a StyleGAN2, z^n goes through the mapping network, noise maps
+stay as drawn, and g_1 reads the styles and noise maps of the first code.
+"""
+
+import dataclasses
+from typing import Any, Literal, get_args
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from rtil_jax.errors import UserError
+from rtil_jax.families import flat_dirichlet
+from rtil_jax.generators import Generator, mix_codes
+from rtil_jax.inversion.latents import mapping_space
+from rtil_jax.inversion.prior import Prior
+from rtil_jax.inversion.solutions import Solution
+from rtil_jax.inversion.solver import OptimizerName, Stage
+
+Start = Literal["dirichlet", "uniform", "channels"]
+STARTS = get_args(Start)
+
+
+@dataclasses.dataclass(frozen=True)
+class MGANPrior:
+    """The method. Defaults are those of the public RTIL demo for RTIL priors.
+
+    Attributes:
+        codes: N.
+        block: the codes are mixed after this block.
+        steps: number of updates.
+        learning_rate: at the top of the schedule.
+        optimizer: `adam` or `sgd`.
+        start_weights: alpha at the start. `dirichlet`: one draw per image from the
+            distribution of RTIL training, the same for all channels. `uniform`: 1 / N.
+            `channels`: one over the number of channels, which is what the public code
+            does for vanilla priors.
+        codes_at_once: how many codes go through g_0 together; the others wait, and
+            are computed again for the gradient. 0 for all: fastest, most memory.
+    """
+
+    codes: int = 20
+    block: int = 4
+    steps: int = 2_500
+    learning_rate: float = 0.05
+    optimizer: OptimizerName = "adam"
+    start_weights: Start = "dirichlet"
+    codes_at_once: int = 0
+
+    def stages(self, generator: Generator) -> tuple[Stage, ...]:
+        """The one stage.
+
+        Raises:
+            UserError: if the generator has no such block, or N is no number of codes.
+        """
+        if not 1 <= self.block <= generator.num_blocks:
+            raise UserError(
+                f"method.block: found {self.block}, expected 1 to "
+                f"{generator.num_blocks}, the last block of {generator.resolution} "
+                "pixels"
+            )
+        if self.codes < 1:
+            raise UserError(f"method.codes: found {self.codes}, expected at least 1")
+        at_once = self.codes_at_once or self.codes
+        if self.codes % at_once:
+            raise UserError(
+                f"method.codes_at_once: found {self.codes_at_once}, expected 0 or a "
+                f"divisor of method.codes = {self.codes}"
+            )
+        stage = MGANPriorStage(
+            self.block, at_once, self.optimizer, self.steps, self.learning_rate
+        )
+        return (stage,)
+
+    def start(self, prior: Prior, key: jax.Array) -> dict:
+        """{"latents": the codes, "weights": alpha `(codes, channels)`} of one image."""
+        latent_key, weight_key = jax.random.split(key)
+        sample = jax.vmap(mapping_space(prior.generator).sample, (None, 0))
+        channels = prior.generator.intermediate_shape(self.block)[-1]
+        if self.start_weights == "dirichlet":
+            weights = flat_dirichlet(weight_key, (self.codes,))[:, None]
+        elif self.start_weights == "uniform":
+            weights = jnp.full((self.codes, 1), 1 / self.codes)
+        else:
+            weights = jnp.full((self.codes, 1), 1 / channels)
+        return {
+            "latents": sample(prior, jax.random.split(latent_key, self.codes)),
+            "weights": jnp.repeat(weights, channels, axis=1),
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class MGANPriorStage:
+    """The only stage: codes and weights, both unconstrained."""
+
+    block: int
+    codes_at_once: int
+    optimizer: OptimizerName
+    steps: int = dataclasses.field(compare=False)
+    learning_rate: float = dataclasses.field(compare=False)
+
+    def begin(self, prior: Prior, variables: dict) -> tuple[dict, Any]:
+        space = mapping_space(prior.generator)
+        free, kept = space.split(variables["latents"], stage=0)
+        return {"latents": free, "weights": variables["weights"]}, kept
+
+    def decode(self, prior: Prior, free: dict, fixed: Any) -> Solution:
+        variables = self.end(prior, free, fixed)
+        codes, weights = variables["latents"], variables["weights"]
+        first = jax.tree.map(lambda x: x[:, 0], codes)
+        latents = mapping_space(prior.generator).decode(prior, first)
+        if self.codes_at_once == weights.shape[1]:
+            features = self._mix(prior, codes, weights)
+        else:
+            features = self._mix_in_turns(prior, codes, weights)
+        return Solution(latents, features, self.block)
+
+    def _mix(
+        self, prior: Prior, codes: Any, weights: Float[Array, "batch codes channels"]
+    ) -> Any:
+        """sum_n g_0(z^n) * alpha^n, all codes of all images in one batch."""
+        flat = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), codes)
+        latents = mapping_space(prior.generator).decode(prior, flat)
+        features = prior.generator.apply(
+            prior.variables, latents, self.block, method="head"
+        )
+        return mix_codes(features, weights)
+
+    def _mix_in_turns(self, prior: Prior, codes: Any, weights: Array) -> Any:
+        """The same sum, `codes_at_once` at a time, activations not kept."""
+
+        def turns(x):
+            x = x.reshape(x.shape[0], -1, self.codes_at_once, *x.shape[2:])
+            return x.swapaxes(0, 1)
+
+        parts = jax.lax.map(
+            jax.checkpoint(lambda turn: self._mix(prior, *turn)),
+            jax.tree.map(turns, (codes, weights)),
+        )
+        return jax.tree.map(lambda x: jnp.sum(x, axis=0), parts)
+
+    def penalty(self, free: Any, images: Any, problem: Any) -> Float[Array, ""]:
+        return jnp.zeros(())
+
+    def constrain(self, free: dict, start: dict) -> dict:
+        return free
+
+    def end(self, prior: Prior, free: dict, fixed: Any) -> dict:
+        latents = mapping_space(prior.generator).merge(free["latents"], fixed)
+        return {"latents": latents, "weights": free["weights"]}
