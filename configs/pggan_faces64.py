@@ -21,6 +21,7 @@ def get_config(variant=None):
     config.generator.latent_dim = 256
     # 16 pixels: as in the paper, at least two blocks follow.
     config.family.block = 3
+    config.discriminator.stddev_group = 4
     config.training.batch_size = 32
     config.training.steps = 60_000
     config.checkpoint.every = config.sample.every = 1_000

@@ -21,8 +21,6 @@ def get_config(variant=None):
     config = pggan_config()
     config.data.source = "ffhq"
     config.phases.batch_sizes = (32, 32, 32, 16, 8, 6, 6)
-    # Of a batch of 6, each of the three members has a group (vanilla: likewise).
-    config.discriminator.stddev_group = 2
     if "paper_weights" in variants:
         config.family.weighting = "paper"
     if "short" in variants:

@@ -62,5 +62,4 @@ def stylegan2():
 def pggan():
     config = pggan_config()
     config.family.block = 2  # 8 pixels; two blocks follow
-    config.discriminator.stddev_group = 2  # of a batch of 8, each member has a group
     return config

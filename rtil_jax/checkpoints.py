@@ -115,6 +115,20 @@ def load_config(workdir: str) -> dict:
         return _newest(checkpointer, load)[1]
 
 
+def load_step(workdir: str) -> int:
+    """Finished steps of the newest checkpoint of `workdir` that can be read.
+
+    Raises:
+        UserError: if there is none.
+    """
+    with _open_existing(workdir) as checkpointer:
+
+        def load(step):
+            return checkpointer.load_checkpointables(step, {"data": None})["data"]
+
+        return _newest(checkpointer, load)[1]["next_step"]
+
+
 def load_ema(workdir: str, params: Any) -> Any:
     """The prior in the newest checkpoint of `workdir`, shaped like `params`.
 

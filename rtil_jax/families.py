@@ -43,6 +43,9 @@ class AdditiveFamily:
     def num_members(self) -> int:
         return len(self.blocks) + 1
 
+    def __str__(self) -> str:
+        return f"sigma {self.sigma}, after blocks {self.blocks}"
+
     def sample(
         self,
         generator: Generator,
@@ -60,9 +63,6 @@ class AdditiveFamily:
             noise = self.sigma * jax.random.normal(site_key, shape)
             intermediates[block] = jnp.where(perturbed, noise, 0.0)
         return sample_latents(generator, params, latent_key, batch), intermediates
-
-    def __str__(self) -> str:
-        return f"sigma {self.sigma}, after blocks {self.blocks}"
 
     def decode(
         self, generator: Generator, params: dict, inputs: tuple[Latents, Intermediates]
@@ -150,7 +150,8 @@ def flat_dirichlet(
     key: jax.Array, shape: tuple[int, ...]
 ) -> Float[Array, "*images codes"]:
     """Dirichlet(1): uniform over the weights of `codes` codes that sum to 1."""
-    drawn = jax.random.exponential(key, shape)
+    # An exponential draw can be 0, and 0 / 0 would be the weight of a single code.
+    drawn = jnp.maximum(jax.random.exponential(key, shape), 1e-30)
     return drawn / jnp.sum(drawn, axis=-1, keepdims=True)
 
 
@@ -210,7 +211,8 @@ def share_members(
         raise UserError(
             f"found {batch} images in {groups} groups of {group_size}, expected at "
             f"least one group for each of the family's {len(used)} members: enlarge "
-            "the batch, lower config.discriminator.stddev_group or enumerate"
+            "the batch, lower config.discriminator.stddev_group, or set "
+            "config.family.members=enumerated"
         )
     shares = np.array(weights, np.float64) * groups
     counts = np.zeros(len(weights), int)

@@ -11,9 +11,11 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
-from rtil_jax.convolutions import conv1x1
+from rtil_jax.convolutions import conv1x1, conv3x3
 
 LEAKY_SLOPE = 0.2
+GAIN = math.sqrt(2)  # of a leaky ReLU, in PGGAN's constants
+MIN_CHANNELS = 64  # Table 2 of the paper does not go below
 
 
 def scaled_leaky_relu(x: Array) -> Array:
@@ -78,3 +80,27 @@ class Conv1x1(nn.Module):
         kernel = scaled_kernel(self, 1, x.shape[-1], self.features, self.gain)[0, 0]
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
         return add_bias(conv1x1(x, kernel), bias)
+
+
+def pggan_width(resolution: int, max_channels: int, channel_base: int) -> int:
+    """Channels at `resolution`: 256 up to 32 pixels, 128 at 64, then 64 in Table 2."""
+    return min(max_channels, max(MIN_CHANNELS, channel_base // resolution))
+
+
+def normalized_leaky_relu(x: Array) -> Array:
+    """PixelNorm, then leaky ReLU of slope 0.2."""
+    return jax.nn.leaky_relu(pixel_norm(x), LEAKY_SLOPE)
+
+
+class NormalizedConv(nn.Module):
+    """3x3 convolution, bias, PixelNorm, leaky ReLU."""
+
+    features: int
+
+    @nn.compact
+    def __call__(
+        self, x: Float[Array, "batch height width in"]
+    ) -> Float[Array, "batch height width out"]:
+        kernel = scaled_kernel(self, 3, x.shape[-1], self.features, GAIN)
+        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        return normalized_leaky_relu(add_bias(conv3x3(x, kernel), bias))

@@ -118,6 +118,8 @@ def test_the_papers_pggan_and_its_schedule():
     assert [p.first_step for p in recipe.phases] == [85_714 * i for i in range(7)]
     assert [p.fade_steps for p in recipe.phases] == [0] + [42_857] * 6
     assert config.training.steps == 600_000
+    assert (recipe.learning_rate, recipe.ema_decay) == (0.001, 0.999)
+    assert (recipe.penalty_weight, recipe.drift) == (10, 0.001)
 
 
 FOUND = {"seed": 1, "data": {"source": "a", "count": 0}, "training": {"steps": 5}}

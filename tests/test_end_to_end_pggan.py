@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import pytest
+from ml_collections import ConfigDict
 from PIL import Image
 
 from rtil_jax.data import to_uint8
@@ -108,6 +109,14 @@ BAD = {
     "start": (
         {"method__start_weights": "zero"},
         "method.start_weights: found 'zero', expected one of dirichlet, uniform, chan",
+    ),
+    "codes of vanilla": (
+        {"method_for__vanilla": ConfigDict({"codes": (1, 10)})},
+        "method_for.vanilla.codes: found (1, 10), expected a whole number from 0",
+    ),
+    "rate": (
+        {"method_for__rtil": ConfigDict({"learning_rate": (0.1, 0.2)})},
+        "method_for.rtil.learning_rate: found (0.1, 0.2), expected a number of at leas",
     ),
     "turns": (
         {"method__codes_at_once": 3},

@@ -68,6 +68,13 @@ def test_weights_are_uniform_over_the_simplex():
     np.testing.assert_allclose(np.mean(weights[:, 0] < 0.2), 1 - 0.8**3, atol=0.015)
 
 
+def test_a_draw_of_zero_is_no_division_by_zero(monkeypatch):
+    monkeypatch.setattr(jax.random, "exponential", lambda key, shape: jnp.zeros(shape))
+    np.testing.assert_array_equal(flat_dirichlet(jax.random.key(0), (3, 1)), 1)
+    weights = flat_dirichlet(jax.random.key(0), (3, 4))
+    np.testing.assert_allclose(weights, 1 / 4)
+
+
 @pytest.mark.parametrize("generator", [GENERATOR, STYLED])
 @pytest.mark.parametrize("block", [1, 2, 3])
 def test_images_are_tails_of_weighted_sums_of_heads(generator, block):

@@ -3,7 +3,9 @@
 Each prior gets the published setting of its kind: the one named `vanilla` that of
 vanilla priors, all others that of RTIL. Variants: `rtil` or `vanilla` give one setting
 to every prior; `short` (minutes on two cores, for generators from 32 pixels), `tiny`
-(about a minute, from 16 pixels). The default is for generators from 64 pixels.
+(about a minute, from 16 pixels). The default mixes codes at 32 pixels, as the paper
+does; mix them where training did: --config.method.block=3 for the 64-pixel priors of
+`configs/pggan_faces64.py`, 2 (`short`) for its 32-pixel ones.
 
     python invert.py --config configs/invert/mganprior.py:short \
         --config.priors.rtil=runs/faces32/pggan_rtil \
@@ -16,7 +18,9 @@ from rtil_jax.inversion.defaults import inversion_config
 # The paper prints 0.1; the public code uses 0.05.
 RTIL = {"optimizer": "adam", "learning_rate": 0.05, "start_weights": "dirichlet"}
 # The published rate is 1 for images in [0, 1]. On [-1, 1] the loss, and with it the
-# gradient, is four times as large.
+# gradient, is four times as large. It was tuned for compressed sensing at 256 pixels:
+# the circulant operator is not normalised, so at n numbers per image the loss is about
+# n times that of images, and other sizes and problems see another descent.
 VANILLA = {"optimizer": "sgd", "learning_rate": 0.25, "start_weights": "uniform"}
 
 

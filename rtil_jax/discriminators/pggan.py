@@ -5,13 +5,14 @@ from jaxtyping import Array, Float
 
 from rtil_jax.convolutions import average_pool
 from rtil_jax.discriminators.minibatch_stddev import STDDEV_GROUP, minibatch_stddev
-from rtil_jax.generators.pggan import (
+from rtil_jax.layers import (
     GAIN,
+    Conv1x1,
+    Dense,
     NormalizedConv,
     normalized_leaky_relu,
     pggan_width,
 )
-from rtil_jax.layers import Conv1x1, Dense
 
 
 class PGGANDiscriminator(nn.Module):

@@ -2,6 +2,7 @@
 
 from ml_collections import ConfigDict
 
+from rtil_jax.errors import UserError
 from rtil_jax.generators.interface import Generator
 from rtil_jax.generators.pggan import PGGANGenerator
 from rtil_jax.generators.stylegan2 import StyleGAN2Generator
@@ -15,12 +16,34 @@ def architecture_of(config: ConfigDict | dict) -> str:
 
 
 def build_generator(config: ConfigDict, **changes: float) -> Generator:
-    """The generator of a training config, with `changes` of its attributes."""
+    """The generator of a training config, with `changes` of its attributes.
+
+    Raises:
+        UserError: for an architecture or attributes that there are not.
+    """
+    architecture = architecture_of(config)
+    if architecture not in ARCHITECTURES:
+        raise UserError(
+            f"config.architecture: found {architecture!r}, expected one of "
+            f"{', '.join(ARCHITECTURES)}"
+        )
     attributes = {"resolution": config.resolution, "channels": config.channels}
-    if architecture_of(config) == "pggan":
-        kind = PGGANGenerator
-        attributes |= config.generator.to_dict()
-    else:
-        kind = StyleGAN2Generator
-        attributes |= config.generator.to_dict() | {"style_mixing": 0.0}
-    return kind(**attributes | changes)
+    attributes |= config.generator.to_dict() | changes
+    try:
+        if architecture == "pggan":
+            return PGGANGenerator(**attributes)
+        return StyleGAN2Generator(**{**attributes, "style_mixing": 0.0} | changes)
+    except TypeError as error:
+        raise UserError(
+            f"config.generator: found {', '.join(config.generator)}, expected the "
+            f"fields of {architecture} ({error})"
+        ) from error
+
+
+def steps_to_grow(config: ConfigDict) -> int:
+    """Steps after which a network with `resolved` phases is at its full resolution."""
+    if architecture_of(config) != "pggan" or config.growing == "none":
+        return 0
+    phases = config.phases
+    earlier = len(phases.resolutions) - 1
+    return phases.steps * earlier + (phases.steps // 2 if earlier else 0)

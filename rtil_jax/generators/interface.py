@@ -12,8 +12,11 @@ The law that every generator keeps, for every block k:
     tail(head(z, k) + z_k, z, k)  == G(z, {k: z_k})
 
 A generator of your own is a `flax.linen.Module` with these methods; it needs nothing
-else to be trained with RTIL or inverted with CSGM and ILO. One with a mapping network
-and per-layer styles may add `map_styles` (see `rtil_jax.inversion.prior.has_styles`).
+else to be inverted with CSGM and ILO or trained with RTIL for ILO. mGANprior and its
+RTIL also need features that `mix_codes` can weigh (see `generators.features`), and
+growing needs `clone(resolution=r)` (see `generators.pggan`). A generator with a mapping
+network and per-layer styles may add `map_styles` (see
+`rtil_jax.inversion.prior.has_styles`).
 """
 
 from typing import Any, Protocol, runtime_checkable

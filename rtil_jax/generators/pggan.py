@@ -18,43 +18,17 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
-from rtil_jax.convolutions import conv3x3, upsample_bilinear
+from rtil_jax.convolutions import upsample_bilinear
+from rtil_jax.generators.chain import BlockChain
 from rtil_jax.generators.features import SkipFeatures
-from rtil_jax.generators.interface import Intermediates
 from rtil_jax.layers import (
-    LEAKY_SLOPE,
+    GAIN,
     Conv1x1,
+    NormalizedConv,
     add_bias,
-    pixel_norm,
-    scaled_kernel,
+    normalized_leaky_relu,
+    pggan_width,
 )
-
-GAIN = math.sqrt(2)
-MIN_CHANNELS = 64  # Table 2 does not go below
-
-
-def pggan_width(resolution: int, max_channels: int, channel_base: int) -> int:
-    """Channels at `resolution`: 256 up to 32 pixels, 128 at 64, then 64 in Table 2."""
-    return min(max_channels, max(MIN_CHANNELS, channel_base // resolution))
-
-
-def normalized_leaky_relu(x: Array) -> Array:
-    """PixelNorm, then leaky ReLU of slope 0.2."""
-    return jax.nn.leaky_relu(pixel_norm(x), LEAKY_SLOPE)
-
-
-class NormalizedConv(nn.Module):
-    """3x3 convolution, bias, PixelNorm, leaky ReLU."""
-
-    features: int
-
-    @nn.compact
-    def __call__(
-        self, x: Float[Array, "batch height width in"]
-    ) -> Float[Array, "batch height width out"]:
-        kernel = scaled_kernel(self, 3, x.shape[-1], self.features, GAIN)
-        bias = self.param("bias", nn.initializers.zeros, (self.features,))
-        return normalized_leaky_relu(add_bias(conv3x3(x, kernel), bias))
 
 
 class ConvPair(nn.Module):
@@ -89,7 +63,7 @@ class CodeLayer(nn.Module):
         return normalized_leaky_relu(add_bias(x, bias))
 
 
-class PGGANGenerator(nn.Module):
+class PGGANGenerator(BlockChain):
     """The PGGAN generator with intermediate inputs.
 
     Latents are {"z": `(batch, latent_dim)`}, z ~ N(0, I), not put on a sphere. Block k
@@ -118,21 +92,16 @@ class PGGANGenerator(nn.Module):
         self.blocks = [ConvPair(width, up=i > 0) for i, width in enumerate(widths)]
         self.to_rgbs = [Conv1x1(self.channels, GAIN) for _ in widths]
 
-    @property
-    def num_blocks(self) -> int:
-        return int(math.log2(self.resolution)) - 1
-
     def width(self, block: int) -> int:
         """Channels of the features after `block`."""
         return pggan_width(2 ** (block + 1), self.max_channels, self.channel_base)
 
-    def intermediate_shape(self, block: int) -> tuple[int, int, int]:
-        """`(height, width, channels)` of the features after `block`."""
-        return (2 ** (block + 1), 2 ** (block + 1), self.width(block))
-
     def sample_latents(self, key: jax.Array, batch: int) -> dict[str, Array]:
         """z ~ N(0, I)."""
         return {"z": jax.random.normal(key, (batch, self.latent_dim))}
+
+    def _first(self, latents: dict) -> Array:
+        return self.blocks[0](self.code(latents["z"]))
 
     def _read_rgb(self, x: Array, block: int) -> Array:
         if self.is_initializing():  # heads of smaller sizes, read only while growing
@@ -140,7 +109,7 @@ class PGGANGenerator(nn.Module):
                 self.to_rgbs[smaller - 1](jnp.zeros((1, 1, 1, self.width(smaller))))
         return self.to_rgbs[block - 1](x)
 
-    def _advance(self, x: Array, block: int) -> Array | SkipFeatures:
+    def _advance(self, x: Array, latents: dict, block: int) -> Array | SkipFeatures:
         """Features after `block` -> features after `block` + 1."""
         after = self.blocks[block](x)
         fading = self.has_variable("growth", "fade")
@@ -148,35 +117,14 @@ class PGGANGenerator(nn.Module):
             return after
         return SkipFeatures(after, upsample_bilinear(self._read_rgb(x, block)))
 
-    def head(
-        self, latents: dict, block: int, intermediates: Intermediates | None = None
-    ) -> Array | SkipFeatures:
-        """g_0: features after `block`; `intermediates` perturb earlier blocks."""
-        features = self.blocks[0](self.code(latents["z"]))
-        for earlier in range(1, block):
-            if intermediates and earlier in intermediates:
-                features = features + intermediates[earlier]
-            features = self._advance(features, earlier)
-        return features
-
     def tail(
         self, features: Array | SkipFeatures, latents: dict, block: int
     ) -> Float[Array, "batch height width channels"]:
         """g_1: the image from the features after `block`."""
         for later in range(block, self.num_blocks):
-            features = self._advance(features, later)
+            features = self._advance(features, latents, later)
         if not isinstance(features, SkipFeatures):
             return self._read_rgb(features, self.num_blocks)
         fade = self.get_variable("growth", "fade")
         new = self._read_rgb(features.activations, self.num_blocks)
         return fade * new + (1 - fade) * features.rgb
-
-    def __call__(
-        self, latents: dict, intermediates: Intermediates | None = None
-    ) -> Float[Array, "batch height width channels"]:
-        """G~(z_0, z_1, ..., z_K); G(z_0) without `intermediates`."""
-        last = self.num_blocks
-        features = self.head(latents, last, intermediates)
-        if intermediates and last in intermediates:
-            features = features + intermediates[last]
-        return self.tail(features, latents, last)

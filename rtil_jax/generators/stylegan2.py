@@ -5,7 +5,6 @@ resampling, per-pixel noise; with `max_channels=256` it is the paper's Table 1 (
 parameter count is an artefact of the tool that made it: the network has 10,206,434).
 """
 
-import math
 from typing import Any
 
 import jax
@@ -15,8 +14,8 @@ from flax import linen as nn
 from jaxtyping import Array, Float
 
 from rtil_jax.convolutions import conv3x3, conv3x3_up, upsample
+from rtil_jax.generators.chain import BlockChain
 from rtil_jax.generators.features import SkipFeatures
-from rtil_jax.generators.interface import Intermediates
 from rtil_jax.layers import (
     Dense,
     add_bias,
@@ -97,7 +96,7 @@ class MappingNetwork(nn.Module):
         return w
 
 
-class StyleGAN2Generator(nn.Module):
+class StyleGAN2Generator(BlockChain):
     """The StyleGAN2 generator with intermediate inputs.
 
     Latents are a dict: `styles` `(batch, 2 * num_blocks, latent_dim)`, the w of each
@@ -134,17 +133,9 @@ class StyleGAN2Generator(nn.Module):
         self.convs = [StyledConv(width) for width in widths]
         self.to_rgbs = [ToRGB(self.channels) for _ in widths]
 
-    @property
-    def num_blocks(self) -> int:
-        return int(math.log2(self.resolution)) - 1
-
     def width(self, block: int) -> int:
         """Channels of the features after `block`."""
         return min(self.max_channels, self.channel_base // 2 ** (block + 1))
-
-    def intermediate_shape(self, block: int) -> tuple[int, int, int]:
-        """`(height, width, channels)` of the features after `block`."""
-        return (2 ** (block + 1), 2 ** (block + 1), self.width(block))
 
     def map_styles(
         self, z: Float[Array, "batch latent"]
@@ -179,6 +170,12 @@ class StyleGAN2Generator(nn.Module):
             for noise, size in zip(maps, sizes, strict=True)
         )
 
+    def _first(self, latents: dict) -> SkipFeatures:
+        batch = latents["styles"].shape[0]
+        constant = jnp.repeat(self.constant, batch, axis=0)
+        rgb = jnp.zeros((*constant.shape[:3], self.channels))
+        return self._enter(SkipFeatures(constant, rgb), latents, 1)
+
     def _enter(self, features: SkipFeatures, latents: dict, block: int) -> SkipFeatures:
         """Features after `block` - 1, already read by its RGB -> after `block`."""
         styles, noises = latents["styles"], latents["noises"]
@@ -205,20 +202,6 @@ class StyleGAN2Generator(nn.Module):
             rgb = upsample(self._read_rgb(features, latents, block))
         return self._enter(features.replace(rgb=rgb), latents, block + 1)
 
-    def head(
-        self, latents: dict, block: int, intermediates: Intermediates | None = None
-    ) -> SkipFeatures:
-        """g_0: features after `block`; `intermediates` perturb earlier blocks."""
-        batch = latents["styles"].shape[0]
-        constant = jnp.repeat(self.constant, batch, axis=0)
-        rgb = jnp.zeros((*constant.shape[:3], self.channels))
-        features = self._enter(SkipFeatures(constant, rgb), latents, 1)
-        for earlier in range(1, block):
-            if intermediates and earlier in intermediates:
-                features = features + intermediates[earlier]
-            features = self._advance(features, latents, earlier)
-        return features
-
     def tail(
         self, features: SkipFeatures, latents: dict, block: int
     ) -> Float[Array, "batch height width channels"]:
@@ -226,13 +209,3 @@ class StyleGAN2Generator(nn.Module):
         for later in range(block, self.num_blocks):
             features = self._advance(features, latents, later)
         return self._read_rgb(features, latents, self.num_blocks)
-
-    def __call__(
-        self, latents: dict, intermediates: Intermediates | None = None
-    ) -> Float[Array, "batch height width channels"]:
-        """G~(z_0, z_1, ..., z_K); G(z_0) without `intermediates`."""
-        last = self.num_blocks
-        features = self.head(latents, last, intermediates)
-        if intermediates and last in intermediates:
-            features = features + intermediates[last]
-        return self.tail(features, latents, last)

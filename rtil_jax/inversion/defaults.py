@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import math
 
 from ml_collections import ConfigDict
 
@@ -114,27 +115,36 @@ def build_method(config: ConfigDict, prior: str) -> Method:
     Raises:
         UserError: if a field's value is not one that the method can have.
     """
-    fields = (
-        config.method.to_dict() | config.method_for.get(prior, ConfigDict()).to_dict()
-    )
+    own = config.method_for.get(prior, ConfigDict()).to_dict()
+    fields = config.method.to_dict() | own
     method = METHODS[fields.pop("name")]
+    defaults = {field.name: field.default for field in dataclasses.fields(method)}
     for name, value in fields.items():
-        check_method_field(name, value)
+        path = f"method_for.{prior}.{name}" if name in own else f"method.{name}"
+        check_method_field(path, value, defaults[name])
     return method(**fields)
 
 
-def check_method_field(name: str, value) -> None:
-    """Raises UserError if `value` cannot be an argument `name` of a method."""
-    if known := WORDS.get(name):
-        expected = f"one of {', '.join(known)}"
-        return require(value in known, f"method.{name}", value, expected)
-    numbers = value if isinstance(value, tuple) else (value,)
-    numeric = all(isinstance(n, float | int) for n in numbers)
-    require(numeric, f"method.{name}", value, "a number, or a tuple of numbers")
-    if name in ("steps", "codes", "block", "codes_at_once"):
-        whole = all(isinstance(n, int) and n >= 0 for n in numbers)
-        require(whole, f"method.{name}", value, "whole numbers from 0")
-    elif name.endswith("radii"):
-        require(min(numbers, default=1) > 0, f"method.{name}", value, "above 0")
-    else:
-        require(min(numbers, default=0) >= 0, f"method.{name}", value, "at least 0")
+def check_method_field(path: str, value, default) -> None:
+    """Raises UserError if `value` cannot stand for `default`, a method's argument."""
+    name = path.rpartition(".")[2]
+    if isinstance(default, str):
+        known = WORDS[name]
+        return require(value in known, path, value, f"one of {', '.join(known)}")
+    if isinstance(default, bool):
+        return require(isinstance(value, bool), path, value, "True or False")
+    several = isinstance(default, tuple)
+    numbers = tuple(value) if several and isinstance(value, tuple | list) else (value,)
+    fits = isinstance(value, tuple | list) == several
+    whole = isinstance(default, int) or name == "steps"
+    kinds = (int,) if whole else (int, float)
+    fits = fits and all(type(n) in kinds and 0 <= n < math.inf for n in numbers)
+    expected = {
+        (True, True): "a tuple of whole numbers from 0",
+        (True, False): "a tuple of numbers of at least 0",
+        (False, True): "a whole number from 0",
+        (False, False): "a number of at least 0",
+    }
+    require(fits, path, value, expected[several, whole])
+    if name.endswith("radii"):
+        require(min(numbers, default=1) > 0, path, value, "above 0")

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from rtil_jax.errors import UserError
-from rtil_jax.generators import Generator
+from rtil_jax.generators import Generator, init, sample_latents
 from rtil_jax.inversion.constraints import geocross, to_l1_ball
 from rtil_jax.inversion.latents import clip_latents, rescale_latents, style_space
 from rtil_jax.inversion.prior import Prior, has_styles
@@ -77,6 +77,11 @@ class ILO:
                     f"method.{name}: found {len(getattr(self, name))} radii, expected "
                     f"none or one per stage ({count})"
                 )
+        if not self.keep_skip and not has_skip(generator):
+            raise UserError(
+                "method.keep_skip: found False, expected True for a generator whose "
+                "features have no RGB skip"
+            )
         styled = has_styles(generator)
         return tuple(self._stage(block, styled) for block in range(count))
 
@@ -100,6 +105,17 @@ class ILO:
         """z_0 of one image; the perturbations join as their stages begin."""
         latents = style_space(prior.generator).sample(prior, key)
         return {"latents": latents, "perturbations": {}}
+
+
+def has_skip(generator: Generator) -> bool:
+    """Whether features carry an RGB skip that can be dropped."""
+
+    def features(key):
+        variables = init(generator, key)
+        latents = sample_latents(generator, variables, key, 1)
+        return generator.apply(variables, latents, 1, method="head")
+
+    return hasattr(jax.eval_shape(features, jax.random.key(0)), "drop_skip")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,11 +144,6 @@ class ILOStage:
         inputs = (latents, self.block, earlier) if earlier else (latents, self.block)
         features = generator.apply(prior.variables, *inputs, method="head")
         if not self.keep_skip:
-            if not hasattr(features, "drop_skip"):
-                raise UserError(
-                    "method.keep_skip: found False, expected True for a generator "
-                    "whose features have no RGB skip"
-                )
             features = features.drop_skip()
         batch = jax.tree.leaves(free)[0].shape[0]
         z_k = jnp.zeros((batch, *generator.intermediate_shape(self.block)))

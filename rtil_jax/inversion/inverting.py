@@ -70,7 +70,7 @@ def invert(
     """Reconstructs a batch of images from their measurements.
 
     Args:
-        method: `CSGM`, `ILO`, or anything with their two methods.
+        method: `CSGM`, `ILO`, `MGANPrior`, or anything with their two methods.
         prior: from `load_prior`, or `Prior.of(generator, variables)`.
         problem: one operator and one measurement per image.
         keys: one per image, `(batch,)`; an image's result depends on its own only.

@@ -8,10 +8,14 @@ from flax import struct
 from jaxtyping import Array, Float
 from ml_collections import ConfigDict
 
-from rtil_jax.checkpoints import load_config, load_ema
+from rtil_jax.checkpoints import load_config, load_ema, load_step
 from rtil_jax.errors import UserError
 from rtil_jax.generators import Generator, init
-from rtil_jax.generators.configured import architecture_of, build_generator
+from rtil_jax.generators.configured import (
+    architecture_of,
+    build_generator,
+    steps_to_grow,
+)
 from rtil_jax.layers import LEAKY_SLOPE
 
 FIT_SAMPLES = 2**16
@@ -99,13 +103,21 @@ def load_prior(workdir: str) -> Prior:
     """The prior in a training directory: the EMA of its newest checkpoint.
 
     Raises:
-        UserError: if there is no checkpoint, or it does not fit its own config.
+        UserError: if there is no checkpoint, it does not fit its own config, or it is
+            of a network that is still growing.
     """
     config = ConfigDict(load_config(workdir))
     generator = build_generator(config)
+    step, grown = load_step(workdir), steps_to_grow(config)
+    if step < grown:
+        raise UserError(
+            f"{workdir}: found a network that is still growing at step {step:,}, "
+            f"expected at least {grown:,} steps to {config.resolution} pixels"
+        )
     shapes = jax.eval_shape(lambda key: init(generator, key), jax.random.key(0))
     try:
-        return Prior.of(generator, load_ema(workdir, shapes))
+        ema = load_ema(workdir, shapes)
     except UserError as error:
         network = f"{architecture_of(config)} of {config.resolution} pixels"
         raise UserError(f"{error} (the config says {network})") from error
+    return Prior.of(generator, ema)

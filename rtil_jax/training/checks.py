@@ -8,7 +8,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from rtil_jax.config import require
-from rtil_jax.discriminators import stddev_group_size
+from rtil_jax.discriminators.minibatch_stddev import STDDEV_GROUP, stddev_group_size
 from rtil_jax.errors import UserError
 from rtil_jax.generators.configured import ARCHITECTURES, architecture_of
 
@@ -26,16 +26,12 @@ def _whole_numbers(values: Any) -> bool:
 
 
 def _is_power_of_two(value: int) -> bool:
-    return value >= 4 and value & (value - 1) == 0
+    return value > 0 and value & (value - 1) == 0
 
 
 _POSITIVE = (lambda value: 0 < value < math.inf, "a number above 0")
 _NOT_NEGATIVE = (lambda value: 0 <= value < math.inf, "a number of at least 0")
 _FRACTION = (lambda value: 0 <= value <= 1, "a number in [0, 1]")
-_BATCH = (
-    lambda value: value >= 2 and stddev_group_size(value) > 1,
-    "a multiple of 2 or 3 (images are compared in groups of 2 to 4)",
-)
 
 # Field -> (what holds for its values, how to say it). `nan` passes none of them.
 _ALL = {
@@ -53,7 +49,6 @@ _ALL = {
     "family.base_weight": _FRACTION,
     "family.members": _one_of("drawn", "enumerated"),
     "training.steps": _at_least(1),
-    "training.batch_size": _BATCH,
     "training.learning_rate": _POSITIVE,
     "training.ema_decay": (lambda value: 0 <= value < 1, "a number in [0, 1)"),
     "checkpoint.every": _at_least(1),
@@ -74,7 +69,7 @@ _STYLEGAN2 = {
     "training.path_batch_shrink": _at_least(1),
 }
 _PGGAN = {
-    "discriminator.stddev_group": _at_least(1),
+    "discriminator.stddev_group": _at_least(2),
     "family.codes": (
         lambda value: (
             _whole_numbers(value)
@@ -85,10 +80,7 @@ _PGGAN = {
     ),
     "growing": _one_of("progressive", "none"),
     "phases.resolutions": (_whole_numbers, "integers, such as (4, 8, 16), or ()"),
-    "phases.batch_sizes": (
-        lambda value: _whole_numbers(value) and all(map(_BATCH[0], value)),
-        "multiples of 2 or 3 (images are compared in groups of 2 to 4), or ()",
-    ),
+    "phases.batch_sizes": (_whole_numbers, "integers, such as (32, 32, 16), or ()"),
     "phases.steps": _at_least(0),
     "training.penalty_weight": _NOT_NEGATIVE,
     "training.drift": _NOT_NEGATIVE,
@@ -97,31 +89,45 @@ _PGGAN = {
 
 def check_training_config(config: ConfigDict, num_devices: int) -> None:
     """Raises UserError for the first field that cannot be used."""
-    architecture = architecture_of(config)
-    known = ", ".join(ARCHITECTURES)
-    require(
-        architecture in ARCHITECTURES, "architecture", architecture, f"one of {known}"
-    )
+    architecture, known = architecture_of(config), ", ".join(ARCHITECTURES)
+    is_known = architecture in ARCHITECTURES
+    require(is_known, "architecture", architecture, f"one of {known}")
     fields = _ALL | (_PGGAN if architecture == "pggan" else _STYLEGAN2)
     for field, (holds, expected) in fields.items():
-        value = functools.reduce(getattr, field.split("."), config)
+        try:
+            value = functools.reduce(getattr, field.split("."), config)
+        except AttributeError as error:
+            raise UserError(
+                f"config.architecture: found {architecture!r}, but this config has no "
+                f"config.{field}: expected a config made for {architecture}"
+            ) from error
         require(holds(value), field, value, expected)
     for network in ("generator", "discriminator"):
         base, size = config[network].channel_base, config.resolution
         expected = f"at least {size}, the resolution"
         require(base >= size, f"{network}.channel_base", base, expected)
-    batches = {"training.batch_size": [config.training.batch_size]}
+    largest_group, batches = STDDEV_GROUP, ()
     if architecture == "pggan":
+        largest_group = config.discriminator.stddev_group
         blocks = int(math.log2(config.resolution)) - 1
         block, expected = config.family.block, f"one of 1 to {blocks}, the last block"
-        require(1 <= block <= blocks, "family.block", block, expected)
+        is_block = type(block) is int and 1 <= block <= blocks
+        require(is_block, "family.block", block, expected)
         if config.growing == "progressive":
             check_phases(config)
-            batches["phases.batch_sizes"] = config.phases.batch_sizes
-    for field, sizes in batches.items():
-        for size in sizes:
-            expected = f"a multiple of {num_devices}, the number of devices"
-            require(size % num_devices == 0, field, size, expected)
+            batches = config.phases.batch_sizes
+    field = "phases.batch_sizes" if batches else "training.batch_size"
+    for size in batches or [config.training.batch_size]:
+        check_batch_size(field, size, largest_group, num_devices)
+
+
+def check_batch_size(field: str, size: int, group: int, num_devices: int) -> None:
+    """Raises UserError unless minibatch-stddev and the devices can divide `size`."""
+    comparable = size >= 2 and stddev_group_size(size, group) > 1
+    expected = f"a multiple of a number from 2 to {group} (of images compared at once)"
+    require(comparable, field, size, expected)
+    expected = f"a multiple of {num_devices}, the number of devices"
+    require(size % num_devices == 0, field, size, expected)
 
 
 def check_phases(config: ConfigDict) -> None:
@@ -131,7 +137,10 @@ def check_phases(config: ConfigDict) -> None:
     if sizes:
         doubling = all(2 * a == b for a, b in zip(sizes, sizes[1:], strict=False))
         require(
-            _is_power_of_two(sizes[0]) and doubling and sizes[-1] == config.resolution,
+            min(sizes) >= 4
+            and _is_power_of_two(sizes[0])
+            and doubling
+            and sizes[-1] == config.resolution,
             "phases.resolutions",
             tuple(sizes),
             f"powers of two from 4 or more, each twice the one before, that end at "
@@ -150,10 +159,11 @@ def check_phases(config: ConfigDict) -> None:
             f"config.training.steps: found {steps}, expected at least {count}, one "
             "for each phase of growing"
         )
+    grown = phases.steps * (count - 1) + (phases.steps // 2 if count > 1 else 0)
     require(
-        phases.steps * (count - 1) < steps,
+        grown < steps,
         "phases.steps",
         phases.steps,
-        f"so few that the {count} phases reach {config.resolution} pixels within "
+        f"so few that the last of {count} phases has faded in within "
         f"config.training.steps = {steps}",
     )

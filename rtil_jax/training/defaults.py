@@ -100,9 +100,9 @@ def pggan_config() -> ConfigDict:
     config.discriminator = discriminator = ConfigDict()
     discriminator.max_channels = 256
     discriminator.channel_base = 8_192
-    # Images that minibatch-stddev compares, at most (the public code: all). With
-    # `drawn` members each needs a group, so a batch of 6 needs groups of 2.
-    discriminator.stddev_group = 4
+    # Images that minibatch-stddev compares, at most (the public code: all). `drawn`
+    # members need a group each, so three of them need groups of 2 in a batch of 6.
+    discriminator.stddev_group = 2
 
     family = config.family
     # Member G^k mixes this many codes; (1,) is vanilla training.

@@ -9,7 +9,6 @@ update and, through the updated discriminator, the generator's.
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -47,7 +46,9 @@ class Phase:
 
     def fade(self, step: int) -> float:
         """alpha of the newest block, linear in the step."""
-        return min(1.0, (step - self.first_step) / max(self.fade_steps, 1))
+        if not self.fade_steps:
+            return 1.0
+        return min(1.0, (step - self.first_step) / self.fade_steps)
 
 
 def growing_phases(
@@ -136,6 +137,7 @@ class PGGANRecipe:
         return state, metrics | {"resolution": phase.resolution, "fade": fade}
 
     def sample(self, params, step, columns) -> Array:
+        """Each member has codes of its own; small images are enlarged by repetition."""
         phase = self.phase_at(step)
         fade = np.float32(phase.fade(step))
         small = jnp.stack(
@@ -215,63 +217,60 @@ def step(
 ) -> tuple[TrainState, Metrics]:
     """One update of the discriminator, one of the generator, and the EMA."""
     image_key, penalty_key = jax.random.split(key)
-    optimizer = recipe.optimizer()
-    # Modules that the phase does not read have no update, and count none in Adam.
-    generator = recipe.at(phase)[0]
-    g_shapes = jax.eval_shape(lambda key: generators.init(generator, key), key)
-    d_shapes = jax.eval_shape(recipe.discriminator.init, key, images)
 
     def score(params, images):
         return recipe.discriminator.apply(with_fade(phase, params, fade), images)
 
+    smaller = functools.partial(generators.init, recipe.at(phase)[0])
     fakes, pull_back = jax.vjp(
         lambda params: family_images(recipe, phase, params, fade, image_key),
-        _modules(state.generator, g_shapes),
+        _modules(state.generator, jax.eval_shape(smaller, key)),
     )
     weights = recipe.members(phase)[1].reshape(fakes.shape[:2])
-    (d_loss, metrics), grads = jax.value_and_grad(critic_loss, 2, has_aux=True)(
+
+    read = jax.eval_shape(recipe.discriminator.init, key, images)
+    (d_loss, metrics), d_grads = jax.value_and_grad(critic_loss, 2, has_aux=True)(
         recipe,
         score,
-        _modules(state.discriminator, d_shapes),
+        _modules(state.discriminator, read),
         images,
         fakes,
         weights,
         penalty_key,
     )
-    discriminator, d_optimizer = _apply(
-        optimizer, grads, state.discriminator_optimizer, state.discriminator
-    )
+    state = _update(recipe, state, "discriminator", d_grads)
 
     def generator_loss(fakes):
-        return -jnp.sum(weights * jax.vmap(lambda x: score(discriminator, x))(fakes))
+        scores = jax.vmap(lambda x: score(state.discriminator, x))(fakes)
+        return -jnp.sum(weights * scores)
 
     g_loss, image_grads = jax.value_and_grad(generator_loss)(fakes)
-    generator, g_optimizer = _apply(
-        optimizer, pull_back(image_grads)[0], state.generator_optimizer, state.generator
-    )
-    state = TrainState(
-        step=state.step + 1,
-        generator=generator,
-        discriminator=discriminator,
-        generator_optimizer=g_optimizer,
-        discriminator_optimizer=d_optimizer,
-        ema=optax.incremental_update(generator, state.ema, 1 - recipe.ema_decay),
-    )
-    return state, {"d_loss": d_loss, "g_loss": g_loss} | metrics
+    state = _update(recipe, state, "generator", pull_back(image_grads)[0])
+    ema = optax.incremental_update(state.generator, state.ema, 1 - recipe.ema_decay)
+    metrics |= {"d_loss": d_loss, "g_loss": g_loss}
+    return state.replace(ema=ema, step=state.step + 1), metrics
 
 
 jit_step = jax.jit(step, static_argnums=(0, 1), donate_argnums=2)
 
 
 def _modules(params: dict, shapes: dict) -> dict:
-    """The modules named in `shapes`, the ones that a smaller network reads."""
+    """The modules named in `shapes`.
+
+    Of a network at the phase's size: modules that growing has not reached must neither
+    move nor count a step in Adam's bias correction.
+    """
     return {"params": {name: params["params"][name] for name in shapes["params"]}}
 
 
-def _apply(optimizer, grads: dict, opt_state: Any, params: dict) -> tuple[dict, Any]:
-    updates, opt_state = optimizer.update(grads, opt_state)
+def _update(
+    recipe: PGGANRecipe, state: TrainState, network: str, grads: dict
+) -> TrainState:
+    params, name = getattr(state, network), f"{network}_optimizer"
+    updates, optimizer = recipe.optimizer().update(grads, getattr(state, name))
     moved = optax.apply_updates(_modules(params, updates), updates)
-    return {"params": params["params"] | moved["params"]}, opt_state
+    params = {"params": params["params"] | moved["params"]}
+    return state.replace(**{network: params, name: optimizer})
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2, 3))

@@ -67,7 +67,7 @@ class Recipe(Protocol):
     def sample(
         self, params: dict, step: int, columns: int
     ) -> Float[Array, "members columns height width channels"]:
-        """The same `columns` inputs at any `step`, through every member."""
+        """Images of every member; each has the same inputs at any `step`."""
 
     def programs(
         self, state: TrainState, images_at: Callable[[BatchPlan], Any], key: jax.Array

@@ -5,6 +5,7 @@ import math
 from ml_collections import ConfigDict
 
 from rtil_jax.discriminators import PGGANDiscriminator, StyleGAN2Discriminator
+from rtil_jax.errors import UserError
 from rtil_jax.families import AdditiveFamily, MultiCodeFamily, member_weights
 from rtil_jax.generators import check_blocks
 from rtil_jax.generators.configured import architecture_of, build_generator
@@ -93,5 +94,8 @@ def _pggan(config: ConfigDict) -> PGGANRecipe:
         ema_decay=training.ema_decay,
     )
     for phase in phases:
-        recipe.members(phase)  # refuses batches that are too small for the family
+        try:
+            recipe.members(phase)
+        except UserError as error:
+            raise UserError(f"batch at {phase.resolution} pixels: {error}") from error
     return recipe

@@ -8,6 +8,7 @@ from ml_collections import ConfigDict
 
 from rtil_jax.config import first_difference, plain
 from rtil_jax.errors import UserError
+from rtil_jax.generators.configured import architecture_of
 
 # A run may be continued with other values of these.
 FREE_FIELDS = (
@@ -40,11 +41,12 @@ def _check_same_config(new: dict, path: str) -> None:
             old = json.load(file)
         except ValueError as error:
             raise UserError(f"{path}: expected JSON ({error})") from error
+    old.setdefault("architecture", architecture_of(old))
     if field := first_difference(old, new, FREE_FIELDS):
         was, now = (_get(values, field) for values in (old, new))
         raise UserError(
             f"{path}: belongs to a run with another config.{field}: found {was!r}, "
-            f"expected {now!r}; choose another --workdir"
+            f"expected {now!r}; choose another --workdir, or --config.{field}={was}"
         )
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rtil_jax.data import to_float, to_uint8
+from rtil_jax.data import shrink, to_float, to_uint8
 from rtil_jax.data.pixels import decode_image
 
 
@@ -71,3 +71,13 @@ def test_value_ranges_round_trip_and_clip():
     assert values.dtype == np.float32 and values.min() == -1 and values.max() == 1
     np.testing.assert_array_equal(to_uint8(values), levels)
     np.testing.assert_array_equal(to_uint8(np.float32([-3, 0, 3])), [0, 128, 255])
+
+
+def test_shrinking_takes_means_over_squares():
+    images = np.random.default_rng(0).normal(size=(2, 8, 8, 3)).astype(np.float32)
+    small = shrink(images, 2)
+    assert small.shape == (2, 2, 2, 3)
+    np.testing.assert_allclose(
+        small[1, 0, 1], images[1, :4, 4:].mean(axis=(0, 1)), rtol=1e-5
+    )
+    assert shrink(images, 8) is images

@@ -35,8 +35,8 @@ BAD_FIELDS = [
     ("family.weighting", "even", "one of ('paper', 'uniform')"),
     ("family.members", "all", "one of ('drawn', 'enumerated')"),
     ("training.steps", 0, "at least 1"),
-    ("training.batch_size", 0, "a multiple of 2 or 3"),
-    ("training.batch_size", 7, "a multiple of 2 or 3"),
+    ("training.batch_size", 0, "a multiple of a number from 2 to 4"),
+    ("training.batch_size", 7, "a multiple of a number from 2 to 4"),
     ("training.learning_rate", 0.0, "a number above 0"),
     ("training.learning_rate", math.nan, "a number above 0"),
     ("training.learning_rate", math.inf, "a number above 0"),
@@ -114,13 +114,13 @@ BAD_PGGAN_FIELDS = [
     ("phases.resolutions", (128, 256, 512), "powers of two from 4 or more, each twice"),
     ("phases.resolutions", (2, 4), "powers of two from 4 or more, each twice"),
     ("phases.batch_sizes", (6, 6), "one for each of the 7 phases, or ()"),
-    ("phases.batch_sizes", (6, 7), "multiples of 2 or 3"),
     ("phases.steps", -1, "at least 0"),
-    ("phases.steps", 100_000, "so few that the 7 phases reach 256 pixels within"),
-    ("discriminator.stddev_group", 0, "at least 1"),
+    ("phases.steps", 95_000, "so few that the last of 7 phases has faded in within"),
+    ("phases.steps", 100_000, "so few that the last of 7 phases has faded in within"),
+    ("discriminator.stddev_group", 0, "at least 2"),
     ("training.penalty_weight", -1.0, "a number of at least 0"),
     ("training.drift", math.nan, "a number of at least 0"),
-    ("training.batch_size", 5, "a multiple of 2 or 3"),
+    ("discriminator.stddev_group", 1, "at least 2"),
 ]
 
 
@@ -153,20 +153,60 @@ def test_devices_divide_the_batch_of_every_phase():
         check_training_config(config, num_devices=3)
 
 
+@pytest.mark.parametrize("field", ["training.batch_size", "phases.batch_sizes"])
+@pytest.mark.parametrize("group, size", [(2, 9), (4, 5), (4, 7), (8, 11)])
+def test_minibatch_stddev_needs_groups_of_two_or_more(field, group, size):
+    config = pggan_config()
+    config.discriminator.stddev_group = group
+    value = size if field == "training.batch_size" else (6,) * 6 + (size,)
+    config.update_from_flattened_dict({field: value})
+    message = f"{field}: found {size}, expected a multiple of a number from 2 to"
+    with pytest.raises(UserError, match=re.escape(message)):
+        check_training_config(config, num_devices=1)
+
+
+@pytest.mark.parametrize("group, size", [(2, 8), (4, 9), (8, 35)])
+def test_groups_may_have_any_size_up_to_the_largest(group, size):
+    config = pggan_config()
+    config.discriminator.stddev_group, config.training.batch_size = group, size
+    check_training_config(config, num_devices=1)
+
+
+def test_the_batch_size_that_is_not_read_is_not_checked():
+    config = pggan_config()
+    config.phases.batch_sizes = (8,) * 7
+    check_training_config(config, num_devices=4)
+
+
 def test_every_drawn_member_needs_a_group_of_the_batch():
-    config = pggan_config()  # batch size 6, two groups of three
-    message = "found 6 images in 2 groups of 3, expected at least one group for each of"
+    config = pggan_config()
+    build_recipe(resolved(config, num_devices=1))
+    config.discriminator.stddev_group = 4  # of a batch of 6: two groups of three
+    message = "at 4 pixels: found 6 images in 2 groups of 3, expected at least one"
     with pytest.raises(UserError, match=message):
         build_recipe(resolved(config, num_devices=1))
     config.family.members = "enumerated"
     build_recipe(resolved(config, num_devices=1))
-    config.family.members, config.discriminator.stddev_group = "drawn", 2
-    build_recipe(resolved(config, num_devices=1))
+
+
+@pytest.mark.parametrize(
+    "make, other, missing",
+    [
+        (stylegan2_config, "pggan", "discriminator.stddev_group"),
+        (pggan_config, "stylegan2", "generator.mapping_layers"),
+    ],
+)
+def test_a_config_of_the_other_architecture(make, other, missing):
+    config = make()
+    config.architecture = other
+    message = f"config.architecture: found '{other}', but this config has no config."
+    with pytest.raises(UserError, match=re.escape(message + missing)):
+        check_training_config(config, num_devices=1)
 
 
 def test_phases_are_written_out():
     config = pggan_config()
-    config.resolution, config.discriminator.stddev_group = 16, 2
+    config.resolution = 16
     config.family.block = 3
     config.training.steps = 100
     phases = resolved(config, num_devices=1).phases

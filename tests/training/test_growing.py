@@ -1,11 +1,10 @@
 """Progressive growing from the command's side: files, resuming, refusals."""
 
-import json
-
 import jax
 import numpy as np
 import pytest
 
+from rtil_jax.checkpoints import load_config
 from rtil_jax.errors import UserError
 from rtil_jax.inversion import load_prior, prior
 from rtil_jax.training.loop import train
@@ -62,11 +61,13 @@ def test_a_run_killed_while_fading_in_continues_bit_for_bit(
 def test_the_last_phase_can_be_continued_but_not_stretched(images, grown_run, tmp_path):
     before = contents(grown_run)
     longer = tiny_pggan_config(images, training__steps=21)
-    with pytest.raises(UserError, match=r"config\.phases\.steps: found 6, expected 7"):
+    with pytest.raises(
+        UserError, match=r"config\.phases\.steps: found 6, expected 7; choose .*=6"
+    ):
         train(longer, str(grown_run))
     assert contents(grown_run) == before
     # With the phases that the run began with, it goes on at full resolution.
-    short = tiny_pggan_config(images, training__steps=14, phases__steps=6)
+    short = tiny_pggan_config(images, training__steps=16, phases__steps=6)
     train(short, str(tmp_path))
     train(tiny_pggan_config(images, phases__steps=6), str(tmp_path))
     assert_same_run(tiny_pggan_config(images), tmp_path, grown_run)
@@ -77,6 +78,26 @@ def test_inversion_finds_the_full_generator(images, grown_run):
     assert prior.image_shape == (16, 16, 3)
     ema = final_state(tiny_pggan_config(images), grown_run).ema
     jax.tree.map(np.testing.assert_array_equal, prior.variables, ema)
+
+
+def test_a_prior_that_is_still_growing(images, kill_at, tmp_path):
+    kill_at(9)
+    with pytest.raises(Killed):
+        train(tiny_pggan_config(images), str(tmp_path))
+    message = "found a network that is still growing at step 8, expected at least 15"
+    with pytest.raises(UserError, match=message):
+        load_prior(str(tmp_path))
+
+
+def test_vanilla_training_can_start_from_rtil(images, grown_run, tmp_path):
+    fields = dict(family__codes=(1,), growing="none", training__steps=1)
+    config = tiny_pggan_config(images, init_from=str(grown_run), **fields)
+    train(config, str(tmp_path))
+    source = final_state(tiny_pggan_config(images), grown_run).generator["params"]
+    found = final_state(config, tmp_path).generator["params"]
+    # One step of Adam moves no weight by more than its rate.
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(source), strict=True):
+        np.testing.assert_allclose(a, b, atol=1.01e-3)
 
 
 def test_training_at_full_resolution_from_the_start(images, tmp_path):
@@ -104,13 +125,21 @@ def test_a_prior_of_another_architecture(images, grown_run, finished_run, tmp_pa
 
 def test_a_config_that_lies_about_its_architecture(grown_run, monkeypatch):
     """Weights and config of different networks: one line that names what differs."""
-    config = prior.load_config(str(grown_run))
-    other = json.loads(json.dumps(config)) | {"architecture": "stylegan2"}
-    other["generator"] |= {"mapping_layers": 2, "style_mixing": 0.9}
-    monkeypatch.setattr(prior, "load_config", lambda workdir: other)
-    with pytest.raises(UserError) as error:
-        load_prior(str(grown_run))
-    message = str(error.value)
+    config = load_config(str(grown_run))
+
+    def loading(**changes):
+        monkeypatch.setattr(prior, "load_config", lambda workdir: config | changes)
+        with pytest.raises(UserError) as error:
+            load_prior(str(grown_run))
+        assert "\n" not in str(error.value)
+        return str(error.value)
+
+    network = {"max_channels": 8, "latent_dim": 16, "channel_base": 16_384}
+    styled = network | {"mapping_layers": 2, "style_mixing": 0.9}
+    message = loading(architecture="stylegan2", generator=styled)
     assert "checkpoints/18: does not fit the config: params.blocks_0.conv_0" in message
     assert message.endswith("(the config says stylegan2 of 16 pixels)")
-    assert "\n" not in message
+    message = loading(generator=styled)
+    assert "config.generator: found" in message and "mapping_layers" in message
+    message = loading(architecture="biggan")
+    assert message.startswith("config.architecture: found 'biggan', expected one of")
