@@ -123,6 +123,31 @@ FIELDS_AND_VALUES = [
 ]
 
 
+PGGAN_FIELDS_AND_VALUES = [
+    ("architecture=stylegan2", "found 'stylegan2', but this config has no config."),
+    ("family.codes=0", "config.family.codes: found (0,), expected increasing numbers"),
+    (
+        "family.block=9",
+        "config.family.block: found 9, expected one of 1 to 4, the last",
+    ),
+    ("phases.resolutions=(4,8)", "found (4, 8), expected powers of two from 4 or more"),
+    ("phases.resolutions=32", None),  # a schedule of one phase
+    ("phases.batch_sizes=(8,8)", "found (8, 8), expected one for each of the 4 phases"),
+    ("growing=fast", "config.growing: found 'fast', expected one of"),
+]
+
+
+@pytest.mark.parametrize("flag, message", PGGAN_FIELDS_AND_VALUES)
+def test_bad_fields_and_values_of_growing(cli, refused, tmp_path, flag, message):
+    config = "--config=configs/quickstart.py:pggan,tiny"
+    flags = [config, f"--workdir={tmp_path / 'run'}", f"--config.{flag}"]
+    if message:
+        assert message in refused(*flags)
+    else:
+        assert cli(*flags, "--dry_run")[0] == 0
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize("arguments, message", FLAGS)
 def test_bad_flags(refused, arguments, message):
     assert message in refused(*arguments)

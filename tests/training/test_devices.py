@@ -6,16 +6,23 @@ import sys
 import jax
 import numpy as np
 
-from tests.training.tiny_run import FIELDS, final_state, tiny_config
+from rtil_jax.training.loop import train
+from tests.training.tiny_run import (
+    FIELDS,
+    PGGAN_FIELDS,
+    final_state,
+    tiny_config,
+    tiny_pggan_config,
+)
 
 
-def train_on(num_devices, workdir, config):
+def train_on(num_devices, workdir, config, variant="tiny", fields=FIELDS):
     """Output of `train.py` in a process of its own, with virtual devices."""
     count = f"--xla_force_host_platform_device_count={num_devices}"
-    fields = {**FIELDS, "data.source": config.data.source}
+    fields = {**fields, "data.source": config.data.source}
     fields["data.cache_dir"] = config.data.cache_dir
     return subprocess.run(
-        [sys.executable, "train.py", "--config=configs/quickstart.py:tiny"]
+        [sys.executable, "train.py", f"--config=configs/quickstart.py:{variant}"]
         + [f"--config.{name}={value}" for name, value in fields.items()]
         + [f"--workdir={workdir}"],
         env=os.environ | {"XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} {count}"},
@@ -45,3 +52,25 @@ def test_four_devices_train_like_one(images, finished_run, tmp_path):
     ):
         name = jax.tree_util.keystr(path)
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5, err_msg=name)
+
+
+def test_four_devices_train_a_pggan_like_one(images, tmp_path):
+    fields = PGGAN_FIELDS | {
+        "resolution": 8,
+        "growing": "none",
+        "training.steps": 2,
+        "training.batch_size": 12,
+        "log.every": 1,
+    }
+    config = tiny_pggan_config(images, **fields)
+    train(config, str(tmp_path / "one"))
+    train_on(4, tmp_path / "four", config, "pggan,tiny", fields)
+    one, four = (
+        [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").open()]
+        for name in ("one", "four")
+    )
+    for line, like in zip(four, one, strict=True):
+        for name in line.keys() - {"images_per_second"}:
+            np.testing.assert_allclose(
+                line[name], like[name], rtol=1e-3, atol=1e-4, err_msg=name
+            )
