@@ -88,7 +88,7 @@ def claim_directory(config: ConfigDict, workdir: str) -> None:
     try:
         if os.path.exists(path):
             with open(path, encoding="utf-8") as file:
-                found = json.load(file)
+                found = _parse_config(file.read(), path)
             if field := first_difference(found, plain(config), free=()):
                 raise UserError(
                     f"{path}: found another {field}, expected that of --config; choose "
@@ -100,6 +100,16 @@ def claim_directory(config: ConfigDict, workdir: str) -> None:
         raise UserError(
             f"--workdir={workdir}: cannot be written ({error.strerror})"
         ) from error
+
+
+def _parse_config(text: str, path: str) -> dict:
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise UserError(f"{path}: expected JSON ({error})") from error
+    if not isinstance(found, dict):
+        raise UserError(f"{path}: found another program's, expected --config's fields")
+    return found
 
 
 def closed_form_rows(config: ConfigDict, truth: Truth) -> Iterator[ErrorRow]:
@@ -121,7 +131,11 @@ def closed_form_rows(config: ConfigDict, truth: Truth) -> Iterator[ErrorRow]:
 
 
 def learned_rows(config: ConfigDict, truth: Truth) -> Iterator[ErrorRow]:
-    """Both models, trained by the library and inverted by its ILO."""
+    """Both models, trained by the library and inverted by its ILO.
+
+    Raises:
+        UserError: if training diverges.
+    """
     generator = linear_generator(truth)
     true_variables = variables_of(truth.w0, truth.w1)
     train_key, invert_key = jax.random.split(jax.random.key(config.seed))
@@ -130,6 +144,9 @@ def learned_rows(config: ConfigDict, truth: Truth) -> Iterator[ErrorRow]:
         name: train(generator, family, true_variables, train_key, **settings.training)
         for name, family in FAMILIES.items()
     }
+    rate = settings.training.learning_rate
+    finite = all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(models))
+    require(finite, "learned.training.learning_rate", rate, "less: training diverged")
     rng = np.random.default_rng(config.seed + 2)
     for m in settings.measurements:
         x = draw_signals(rng, truth, settings.signals)

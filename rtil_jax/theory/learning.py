@@ -61,10 +61,7 @@ def least_squares_loss(
     return jnp.sum((images - signals) ** 2) / batch
 
 
-@functools.partial(
-    jax.jit,
-    static_argnames=("generator", "family", "steps", "batch", "learning_rate"),
-)
+@functools.partial(jax.jit, static_argnames=("generator", "family", "steps", "batch"))
 def train(
     generator: LinearGenerator,
     family: AdditiveFamily,
@@ -73,7 +70,7 @@ def train(
     *,
     steps: int,
     batch: int,
-    learning_rate: float,
+    learning_rate: float | Array,
 ) -> dict:
     """The variables after gradient descent on W_1, from W_1 = 0.
 

@@ -230,3 +230,20 @@ def test_a_base_model_that_misses_nothing_has_no_error():
     """W*_0 onto all features would leave nothing to bound."""
     w1 = np.random.default_rng(0).standard_normal((6, 3))
     assert sharper_bound(Truth(np.eye(3), w1)) < 1e-20
+
+
+def test_the_minimum_norm_is_vanillas_good_case():
+    """Weights that stay random off the range of W*_0 are worse at few measurements.
+
+    Both minimise (6); the untrained part has the scale of an initial layer.
+    """
+    rng, truth = draw(0, 4, 16, 64)
+    least = trained_weights(truth)["vanilla"]
+    unseen = np.eye(16) - truth.w0 @ np.linalg.pinv(truth.w0)
+    pairs = []
+    for matrix in rng.standard_normal((20, 20, 64)):
+        other = least + rng.standard_normal((64, 16)) / 4 @ unseen
+        assert training_loss(truth, "vanilla", other) == pytest.approx(square(truth.w1))
+        pairs.append([expected_error(truth, w1, matrix) for w1 in (least, other)])
+    least_error, other_error = np.mean(pairs, axis=0)
+    assert other_error > 2 * least_error

@@ -84,6 +84,21 @@ def test_a_file_cannot_be_the_directory(tmp_path):
         run_theory(small_config(), str(tmp_path / "file"))
 
 
+@pytest.mark.parametrize("text", ["{", "3"])
+def test_a_config_json_that_is_no_config_is_refused(tmp_path, text):
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(UserError, match="config.json: (expected JSON|found another)"):
+        run_theory(small_config(), str(tmp_path))
+    assert (tmp_path / "config.json").read_text() == text
+
+
+def test_training_that_diverges_is_named(tmp_path):
+    changes = {"learned.training.learning_rate": 1.0, "measurements": (12,)}
+    with pytest.raises(UserError, match="learning_rate: found 1.0, expected less"):
+        run_theory(small_config(**changes), str(tmp_path))
+    assert not (tmp_path / "results.csv").exists()
+
+
 @pytest.mark.parametrize("variant", [None, "tiny"])
 def test_the_config_is_one_that_can_run(variant):
     config = CONFIG.get_config(variant)
