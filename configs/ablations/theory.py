@@ -5,8 +5,8 @@ Variants: `tiny` (seconds: fewer draws and fewer numbers of measurements).
     python -m rtil_jax.theory --config configs/ablations/theory.py --workdir runs/theory
 
 Measured, mean of ||x - x^||^2 and its standard error, where E ||x||^2 = 122, the bound
-(8) is 6.7 and the sharper one in its proof 43.1; about 35 s on two busy CPU cores,
-`tiny` 13 s:
+(8) is 6.7 and the sharper one in its proof 43.1; 22 s of CPU time (`tiny` 8 s), twice
+as long or more on busy cores:
 
                     closed form                   trained and inverted by the library
       m         vanilla          RTIL           vanilla           RTIL
@@ -19,9 +19,9 @@ Measured, mean of ||x - x^||^2 and its standard error, where E ||x||^2 = 122, th
      63       46.1 +- 0.1          3e-28      46.2 +- 2.7          6e-12
 
 The sampling of 64 signals is all that separates the two vanilla columns: signal by
-signal they agree to 5 % (tests/theory/test_learning.py). The minimum norm that the
-paper assumes is vanilla's good case: were W_1 random off the range of W*_0, as an
-untrained layer is, its error at m = 20 would be 233 instead of 55.
+signal they agree to 5 % at m = 40 (tests/theory/test_learning.py). The minimum norm
+that the paper assumes is vanilla's good case: were W_1 random off the range of W*_0,
+as an untrained layer is, its error at m = 20 would be 233 instead of 55.
 """
 
 from ml_collections import ConfigDict
