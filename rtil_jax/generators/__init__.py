@@ -18,6 +18,9 @@ from rtil_jax.generators.interface import (
 from rtil_jax.generators.interface import (
     zero_intermediates as zero_intermediates,
 )
+from rtil_jax.generators.linear import (
+    LinearGenerator as LinearGenerator,
+)
 from rtil_jax.generators.pggan import (
     PGGANGenerator as PGGANGenerator,
 )

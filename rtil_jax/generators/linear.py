@@ -1,0 +1,91 @@
+"""The two-layer linear generator of Section 5: G~(z_0, z_1) = W_1 (W_0 z_0 + z_1).
+
+Its images are square, because the interface counts pixels by one `resolution`: the
+n_d numbers of the paper are the resolution^2 * channels numbers of an image in
+`(height, width, channels)` order. Nothing else about them is an image.
+"""
+
+import math
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from jaxtyping import Array, Float
+
+from rtil_jax.generators.interface import Intermediates
+
+# 1 / sqrt(fan-in) for matrices that are (outputs, inputs), as the paper writes them.
+_INIT = nn.initializers.lecun_normal(in_axis=-1, out_axis=-2)
+
+
+class LinearGenerator(nn.Module):
+    """Block 1 is W_0, whose features are `(1, 1, n_1)`; block 2 is W_1.
+
+    Its variables are {"params": {"W0": (n_1, n_0), "W1": (n_d, n_1)}}.
+
+    Attributes:
+        resolution: height and width; n_d = resolution^2 * channels.
+        latent_dim: n_0.
+        num_features: n_1.
+        channels: of the images.
+    """
+
+    resolution: int
+    latent_dim: int
+    num_features: int
+    channels: int = 1
+
+    @property
+    def num_blocks(self) -> int:
+        return 2
+
+    def setup(self):
+        size = math.prod(self.intermediate_shape(2))
+        shapes = (self.num_features, self.latent_dim), (size, self.num_features)
+        self.weights = [
+            self.param(name, _INIT, shape)
+            for name, shape in zip(("W0", "W1"), shapes, strict=True)
+        ]
+
+    def sample_latents(self, key: jax.Array, batch: int) -> dict[str, Array]:
+        """z_0 ~ N(0, I)."""
+        return {"z": jax.random.normal(key, (batch, self.latent_dim))}
+
+    def intermediate_shape(self, block: int) -> tuple[int, int, int]:
+        image = (self.resolution, self.resolution, self.channels)
+        return ((1, 1, self.num_features), image)[block - 1]
+
+    def head(
+        self,
+        latents: dict[str, Array],
+        block: int,
+        intermediates: Intermediates | None = None,
+    ) -> Float[Array, "batch _ _ _"]:
+        """W_0 z_0, or the image if `block` is 2."""
+        features = self._layer(latents["z"], 1)
+        if block == 1:
+            return features
+        if intermediates and 1 in intermediates:
+            features = features + intermediates[1]
+        return self._layer(features, 2)
+
+    def tail(
+        self, features: Float[Array, "batch _ _ _"], latents: dict, block: int
+    ) -> Float[Array, "batch height width channels"]:
+        """W_1 applied to the features after block 1; an image stays as it is."""
+        return features if block == 2 else self._layer(features, 2)
+
+    def __call__(
+        self, latents: dict[str, Array], intermediates: Intermediates | None = None
+    ) -> Float[Array, "batch height width channels"]:
+        image = self.head(latents, 2, intermediates)
+        if intermediates and 2 in intermediates:
+            image = image + intermediates[2]
+        return image
+
+    def _layer(self, x: Array, block: int) -> Array:
+        """W_{block - 1} x, in the shape of the block's features."""
+        flat = x.reshape(x.shape[0], -1)
+        # By default, accelerators round the factors of a product to 10 bits or fewer.
+        y = jnp.matmul(flat, self.weights[block - 1].T, precision="highest")
+        return y.reshape(-1, *self.intermediate_shape(block))

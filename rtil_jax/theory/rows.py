@@ -1,0 +1,41 @@
+"""The table of the experiment: one row per number of measurements and model."""
+
+import csv
+import dataclasses
+import os
+
+
+@dataclasses.dataclass(frozen=True)
+class ErrorRow:
+    """One line of `results.csv`: the error of one model at one m.
+
+    Attributes:
+        measurements: m.
+        model: `vanilla` or `rtil`.
+        solved_by: `closed_form` or `gradient_descent`, both W_1 and the recovery.
+        mean_error: of ||x - G~(z^_0, z^_1)||^2 over operators and signals.
+        standard_error: of that mean; draws that share an A count as one.
+        expected_error: mean over the same operators of the closed form of E ||.||^2
+            with the weights of Lemma 5.1 and A.1.
+        bound: the right-hand side of (8).
+        sharper_bound: the one before it in the proof.
+    """
+
+    measurements: int
+    model: str
+    solved_by: str
+    mean_error: float
+    standard_error: float
+    expected_error: float
+    bound: float
+    sharper_bound: float
+
+
+def write_rows(rows: list[ErrorRow], path: str) -> None:
+    """Writes the rows as CSV, replacing `path` in one step."""
+    columns = [field.name for field in dataclasses.fields(ErrorRow)]
+    with open(f"{path}.partial", "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(map(dataclasses.asdict, rows))
+    os.replace(f"{path}.partial", path)
