@@ -54,6 +54,8 @@ def inversion_config(method: str) -> ConfigDict:
     # `measurement` (lowest measurement loss), `last`, or `oracle` (closest to the true
     # image: an upper bound, and what the public demo reports).
     config.select = "measurement"
+    # The network of LPIPS in the results, `alex` (the usual one) or `vgg`; "" for none.
+    config.lpips = "alex"
     # Independent starts per image, of which the lowest measurement loss is kept.
     config.restarts = 1
     return config
@@ -72,6 +74,7 @@ def check_inversion_config(config: ConfigDict) -> None:
     )
     select, known = config.select, ", ".join(SELECTIONS)
     require(select in SELECTIONS, "select", select, f"one of {known}")
+    require(config.lpips in ("alex", "vgg", ""), "lpips", config.lpips, "alex or vgg")
     require(len(config.ratios) > 0, "ratios", (), "at least one number in (0, 1]")
     for ratio in config.ratios:
         number = isinstance(ratio, float | int)

@@ -27,6 +27,8 @@ from rtil_jax.inversion.results import (
 from rtil_jax.inversion.solutions import save_solution
 from rtil_jax.inversion.workdir import claim_workdir
 from rtil_jax.operators import sample_operator
+from rtil_jax.perceptual import LPIPS, load_lpips
+from rtil_jax.perceptual.networks import LEAST_SIZE
 
 MIN_SSIM_SIZE = 11
 SHOW_EVERY = 20  # steps; reading the losses waits for the device
@@ -51,12 +53,15 @@ def run_sweep(config: ConfigDict, workdir: str, dry_run: bool = False) -> None:
     images = load_test_images(config, next(iter(priors.values())))
     claim_workdir(config, workdir, priors)
     results = Results(workdir)
+    lpips = load_metric(config)
     for name, method in methods.items():
         print(f"{name}: {method}")
     for ratio in config.ratios:
         for name, prior in priors.items():
             setting = setting_of(config, name, ratio)
-            invert_missing(config, results, images, setting, prior, methods[name])
+            invert_missing(
+                config, results, images, setting, prior, methods[name], lpips
+            )
     write_report(config, workdir, results, images)
 
 
@@ -135,6 +140,7 @@ def invert_missing(
     setting: dict,
     prior: Prior,
     method: Method,
+    lpips: LPIPS | None,
 ) -> None:
     """One setting, in batches; each batch is on disk before the next begins."""
     rows = [{"image": image, **setting} for image in images.names]
@@ -167,7 +173,7 @@ def invert_missing(
             )
             found.images.block_until_ready()
             seconds = (time.perf_counter() - started) / size
-            quality = evaluate(found, problem.truth)[: len(batch)]
+            quality = evaluate(found, problem.truth, lpips)[: len(batch)]
             done = [
                 rows[i] | values | {"seconds": seconds}
                 for i, values in zip(batch, quality, strict=True)
@@ -176,23 +182,39 @@ def invert_missing(
             results.add(done)
 
 
-def evaluate(found: Reconstruction, truth: Array) -> list[dict]:
-    """Quality of each image, clipped and mapped to [0, 1]."""
+def load_metric(config: ConfigDict) -> LPIPS | None:
+    """LPIPS as a metric; without its weights the column stays empty."""
+    if not config.lpips:
+        return None
+    try:
+        return load_lpips(config.lpips)
+    except UserError as error:
+        print(f"LPIPS is left out: {error}")
+        return None
+
+
+def evaluate(found: Reconstruction, truth: Array, lpips: LPIPS | None) -> list[dict]:
+    """Quality of each image, clipped; PSNR and SSIM of pixels in [0, 1]."""
     count = len(found.status)
-    x, y = ((np.clip(z, -1, 1) + 1) / 2 for z in (found.images, truth))
-    psnr = metrics.psnr(x, y)
-    big = min(x.shape[1:3]) >= MIN_SSIM_SIZE
-    ssim = metrics.ssim(x, y) if big else np.full(count, np.nan)
+    clipped = [np.clip(images, -1, 1) for images in (found.images, truth)]
+    x, y = ((images + 1) / 2 for images in clipped)
+    size, left_out = min(x.shape[1:3]), np.full(count, np.nan)
+    quality = {
+        "psnr": metrics.psnr(x, y),
+        "ssim": metrics.ssim(x, y) if size >= MIN_SSIM_SIZE else left_out,
+        "lpips": left_out,
+        "measurement_mse": found.measurement_loss,
+    }
+    if lpips and size >= LEAST_SIZE:
+        quality["lpips"] = _distance(lpips, *clipped)
     return [
-        {
-            "psnr": float(psnr[i]),
-            "ssim": float(ssim[i]),
-            "lpips": float("nan"),
-            "measurement_mse": float(found.measurement_loss[i]),
-            "status": found.status[i],
-        }
+        {name: float(values[i]) for name, values in quality.items()}
+        | {"status": found.status[i]}
         for i in range(count)
     ]
+
+
+_distance = jax.jit(lambda lpips, x, y: lpips(x, y))
 
 
 def save_batch(

@@ -11,7 +11,15 @@ from rtil_jax.errors import UserError
 from rtil_jax.inversion.prior import Prior
 
 # Results of one directory may differ in these.
-FREE_FIELDS = ("ratios", "problem", "select", "batch_size", "images.count", "priors")
+FREE_FIELDS = (
+    "ratios",
+    "problem",
+    "select",
+    "batch_size",
+    "images.count",
+    "priors",
+    "lpips",
+)
 # And from method to method in these.
 METHOD_FIELDS = ("method", "method_for", "restarts")
 
