@@ -1,0 +1,42 @@
+"""Operators by the name of their problem."""
+
+import jax
+
+from rtil_jax.errors import UserError
+from rtil_jax.operators.circulant import PartialCirculant
+from rtil_jax.operators.inpainting import Inpainting
+from rtil_jax.operators.interface import ImageShape, Operator
+from rtil_jax.operators.super_resolution import SuperResolution
+
+OPERATORS = {
+    "compressed_sensing": PartialCirculant,
+    "inpainting": Inpainting,
+    "super_resolution": SuperResolution,
+}
+
+
+def sample_operator(
+    problem: str, key: jax.Array, image_shape: ImageShape, ratio: float | int
+) -> Operator:
+    """The operator of `problem` for images of `(height, width, channels)`.
+
+    Raises:
+        UserError: for an unknown problem, or a ratio that the problem does not have.
+    """
+    if problem not in OPERATORS:
+        known = ", ".join(sorted(OPERATORS))
+        raise UserError(f"problem: found {problem!r}, expected one of {known}")
+    if not 0 < ratio <= 1:
+        raise UserError(f"ratios: found {ratio:g}, expected numbers in (0, 1]")
+    return OPERATORS[problem].sample(key, image_shape, ratio)
+
+
+def sample_operators(
+    problem: str, keys: jax.Array, image_shape: ImageShape, ratio: float | int
+) -> Operator:
+    """One operator per key, `(batch,)`: the arrays have a leading batch axis.
+
+    Raises:
+        UserError: as `sample_operator`.
+    """
+    return jax.vmap(lambda key: sample_operator(problem, key, image_shape, ratio))(keys)
