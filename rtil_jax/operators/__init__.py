@@ -12,6 +12,7 @@ of an operator are typed `Any` because JAX also rebuilds pytrees of shapes and s
 """
 
 from rtil_jax.operators.circulant import PartialCirculant
+from rtil_jax.operators.gaussian import Gaussian
 from rtil_jax.operators.inpainting import Inpainting
 from rtil_jax.operators.interface import Operator, measure
 from rtil_jax.operators.sampling import OPERATORS, sample_operator, sample_operators
@@ -19,6 +20,7 @@ from rtil_jax.operators.super_resolution import SuperResolution
 
 __all__ = [
     "OPERATORS",
+    "Gaussian",
     "Inpainting",
     "Operator",
     "PartialCirculant",

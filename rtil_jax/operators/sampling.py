@@ -4,12 +4,14 @@ import jax
 
 from rtil_jax.errors import UserError
 from rtil_jax.operators.circulant import PartialCirculant
+from rtil_jax.operators.gaussian import Gaussian
 from rtil_jax.operators.inpainting import Inpainting
 from rtil_jax.operators.interface import ImageShape, Operator
 from rtil_jax.operators.super_resolution import SuperResolution
 
 OPERATORS = {
     "compressed_sensing": PartialCirculant,
+    "gaussian": Gaussian,
     "inpainting": Inpainting,
     "super_resolution": SuperResolution,
 }
