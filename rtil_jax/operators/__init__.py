@@ -12,6 +12,7 @@ of an operator are typed `Any` because JAX also rebuilds pytrees of shapes and s
 """
 
 from rtil_jax.operators.circulant import PartialCirculant
+from rtil_jax.operators.deblurring import GaussianDeblurring, MotionDeblurring
 from rtil_jax.operators.gaussian import Gaussian
 from rtil_jax.operators.inpainting import Inpainting
 from rtil_jax.operators.interface import Operator, measure
@@ -21,7 +22,9 @@ from rtil_jax.operators.super_resolution import SuperResolution
 __all__ = [
     "OPERATORS",
     "Gaussian",
+    "GaussianDeblurring",
     "Inpainting",
+    "MotionDeblurring",
     "Operator",
     "PartialCirculant",
     "SuperResolution",

@@ -4,6 +4,7 @@ import jax
 
 from rtil_jax.errors import UserError
 from rtil_jax.operators.circulant import PartialCirculant
+from rtil_jax.operators.deblurring import GaussianDeblurring, MotionDeblurring
 from rtil_jax.operators.gaussian import Gaussian
 from rtil_jax.operators.inpainting import Inpainting
 from rtil_jax.operators.interface import ImageShape, Operator
@@ -12,7 +13,9 @@ from rtil_jax.operators.super_resolution import SuperResolution
 OPERATORS = {
     "compressed_sensing": PartialCirculant,
     "gaussian": Gaussian,
+    "gaussian_deblurring": GaussianDeblurring,
     "inpainting": Inpainting,
+    "motion_deblurring": MotionDeblurring,
     "super_resolution": SuperResolution,
 }
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from rtil_jax.errors import UserError
 from rtil_jax.generators import init
 from rtil_jax.inversion import Prior, sweep
 from rtil_jax.inversion.defaults import inversion_config
@@ -18,6 +19,8 @@ from tests.toy_generator import ToyGenerator
 # Those of the paper have `tests/test_end_to_end.py`.
 RATIOS = {
     "gaussian": 0.25,
+    "gaussian_deblurring": 0.25,
+    "motion_deblurring": 0.25,
 }
 
 
@@ -66,3 +69,16 @@ def test_it_is_inverted_and_reported(problem, run):
 
 def test_the_ratio_of_every_problem_has_a_name():
     assert RATIO_LABELS.keys() == OPERATORS.keys() >= set(RECIPROCALS)
+
+
+@pytest.mark.parametrize(
+    "problem, ratio",
+    [("motion_deblurring", 0.1)],
+)
+def test_a_ratio_that_cannot_be_is_refused_before_anything_is_written(
+    problem, ratio, run, tmp_path
+):
+    message = f"ratios: found {ratio} with problem={problem}"
+    with pytest.raises(UserError, match=message) as caught:
+        run(problem, (ratio,))
+    assert "\n" not in str(caught.value) and not (tmp_path / "run").exists()

@@ -12,6 +12,8 @@ from rtil_jax.operators import OPERATORS, measure, sample_operator, sample_opera
 # The three of `tests/test_operators.py` aside. Sides that differ, one not even.
 RATIOS = {
     "gaussian": 0.3,
+    "gaussian_deblurring": 1 / 3,
+    "motion_deblurring": 1 / 5,
 }
 SHAPE = (8, 7, 3)
 LEAD = (2, 3)
