@@ -11,8 +11,11 @@ itself batched also takes images and measurements with leading batch axes. The a
 of an operator are typed `Any` because JAX also rebuilds pytrees of shapes and specs.
 """
 
+from rtil_jax.operators.box_inpainting import BoxInpainting
 from rtil_jax.operators.circulant import PartialCirculant
+from rtil_jax.operators.colourisation import Colourisation
 from rtil_jax.operators.deblurring import GaussianDeblurring, MotionDeblurring
+from rtil_jax.operators.denoising import Denoising
 from rtil_jax.operators.gaussian import Gaussian
 from rtil_jax.operators.inpainting import Inpainting
 from rtil_jax.operators.interface import Operator, measure
@@ -21,6 +24,9 @@ from rtil_jax.operators.super_resolution import SuperResolution
 
 __all__ = [
     "OPERATORS",
+    "BoxInpainting",
+    "Colourisation",
+    "Denoising",
     "Gaussian",
     "GaussianDeblurring",
     "Inpainting",

@@ -3,15 +3,21 @@
 import jax
 
 from rtil_jax.errors import UserError
+from rtil_jax.operators.box_inpainting import BoxInpainting
 from rtil_jax.operators.circulant import PartialCirculant
+from rtil_jax.operators.colourisation import Colourisation
 from rtil_jax.operators.deblurring import GaussianDeblurring, MotionDeblurring
+from rtil_jax.operators.denoising import Denoising
 from rtil_jax.operators.gaussian import Gaussian
 from rtil_jax.operators.inpainting import Inpainting
 from rtil_jax.operators.interface import ImageShape, Operator
 from rtil_jax.operators.super_resolution import SuperResolution
 
 OPERATORS = {
+    "box_inpainting": BoxInpainting,
+    "colourisation": Colourisation,
     "compressed_sensing": PartialCirculant,
+    "denoising": Denoising,
     "gaussian": Gaussian,
     "gaussian_deblurring": GaussianDeblurring,
     "inpainting": Inpainting,

@@ -18,6 +18,9 @@ from tests.toy_generator import ToyGenerator
 
 # Those of the paper have `tests/test_end_to_end.py`.
 RATIOS = {
+    "box_inpainting": 0.5,
+    "colourisation": 1.0,
+    "denoising": 1.0,
     "gaussian": 0.25,
     "gaussian_deblurring": 0.25,
     "motion_deblurring": 0.25,
@@ -73,7 +76,7 @@ def test_the_ratio_of_every_problem_has_a_name():
 
 @pytest.mark.parametrize(
     "problem, ratio",
-    [("motion_deblurring", 0.1)],
+    [("denoising", 0.5), ("box_inpainting", 0.01), ("motion_deblurring", 0.1)],
 )
 def test_a_ratio_that_cannot_be_is_refused_before_anything_is_written(
     problem, ratio, run, tmp_path

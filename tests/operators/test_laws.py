@@ -14,6 +14,9 @@ RATIOS = {
     "gaussian": 0.3,
     "gaussian_deblurring": 1 / 3,
     "motion_deblurring": 1 / 5,
+    "box_inpainting": 0.6,
+    "colourisation": 1.0,
+    "denoising": 1.0,
 }
 SHAPE = (8, 7, 3)
 LEAD = (2, 3)
