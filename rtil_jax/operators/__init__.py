@@ -16,6 +16,7 @@ from rtil_jax.operators.circulant import PartialCirculant
 from rtil_jax.operators.colourisation import Colourisation
 from rtil_jax.operators.deblurring import GaussianDeblurring, MotionDeblurring
 from rtil_jax.operators.denoising import Denoising
+from rtil_jax.operators.fourier import Fourier
 from rtil_jax.operators.gaussian import Gaussian
 from rtil_jax.operators.inpainting import Inpainting
 from rtil_jax.operators.interface import Operator, measure
@@ -27,6 +28,7 @@ __all__ = [
     "BoxInpainting",
     "Colourisation",
     "Denoising",
+    "Fourier",
     "Gaussian",
     "GaussianDeblurring",
     "Inpainting",

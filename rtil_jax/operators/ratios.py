@@ -10,6 +10,7 @@ RATIO_LABELS = {
     "colourisation": _PIXELS,
     "compressed_sensing": _NUMBERS,
     "denoising": _PIXELS,
+    "fourier": "measured lines of the spectrum (%)",
     "gaussian": _NUMBERS,
     "gaussian_deblurring": _BLUR,
     "inpainting": _PIXELS,

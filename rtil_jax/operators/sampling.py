@@ -8,6 +8,7 @@ from rtil_jax.operators.circulant import PartialCirculant
 from rtil_jax.operators.colourisation import Colourisation
 from rtil_jax.operators.deblurring import GaussianDeblurring, MotionDeblurring
 from rtil_jax.operators.denoising import Denoising
+from rtil_jax.operators.fourier import Fourier
 from rtil_jax.operators.gaussian import Gaussian
 from rtil_jax.operators.inpainting import Inpainting
 from rtil_jax.operators.interface import ImageShape, Operator
@@ -18,6 +19,7 @@ OPERATORS = {
     "colourisation": Colourisation,
     "compressed_sensing": PartialCirculant,
     "denoising": Denoising,
+    "fourier": Fourier,
     "gaussian": Gaussian,
     "gaussian_deblurring": GaussianDeblurring,
     "inpainting": Inpainting,

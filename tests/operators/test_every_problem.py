@@ -21,6 +21,7 @@ RATIOS = {
     "box_inpainting": 0.5,
     "colourisation": 1.0,
     "denoising": 1.0,
+    "fourier": 0.5,
     "gaussian": 0.25,
     "gaussian_deblurring": 0.25,
     "motion_deblurring": 0.25,

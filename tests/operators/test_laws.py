@@ -17,6 +17,7 @@ RATIOS = {
     "box_inpainting": 0.6,
     "colourisation": 1.0,
     "denoising": 1.0,
+    "fourier": 0.5,
 }
 SHAPE = (8, 7, 3)
 LEAD = (2, 3)
