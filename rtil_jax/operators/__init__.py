@@ -19,7 +19,8 @@ from rtil_jax.operators.denoising import Denoising
 from rtil_jax.operators.fourier import Fourier
 from rtil_jax.operators.gaussian import Gaussian
 from rtil_jax.operators.inpainting import Inpainting
-from rtil_jax.operators.interface import Operator, measure
+from rtil_jax.operators.interface import LinearOperator, Operator, measure
+from rtil_jax.operators.phase_retrieval import PhaseRetrieval
 from rtil_jax.operators.sampling import OPERATORS, sample_operator, sample_operators
 from rtil_jax.operators.super_resolution import SuperResolution
 
@@ -32,9 +33,11 @@ __all__ = [
     "Gaussian",
     "GaussianDeblurring",
     "Inpainting",
+    "LinearOperator",
     "MotionDeblurring",
     "Operator",
     "PartialCirculant",
+    "PhaseRetrieval",
     "SuperResolution",
     "measure",
     "sample_operator",

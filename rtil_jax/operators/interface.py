@@ -29,21 +29,27 @@ class Operator(Protocol):
     ) -> "Operator":
         """A random operator for images of `(height, width, channels)`.
 
-        `ratio` is the fraction of measurements, of observed pixels, or 1 / factor.
+        `ratio` is the fraction of measurements, of observed pixels, or 1 / factor
+        (see `ratios.RATIO_LABELS`).
         """
 
     def __call__(self, x: Images) -> Array:
-        """y = A x, noiseless; 0 where nothing is measured."""
-
-    def adjoint(self, y: Array) -> Images:
-        """A^T y."""
+        """y = A(x), noiseless; 0 where nothing is measured."""
 
     def preview(self, y: Array) -> Images:
         """A picture of y in [-1, 1], for people only."""
 
 
+@runtime_checkable
+class LinearOperator(Operator, Protocol):
+    """An operator y = A x; all but `PhaseRetrieval` are."""
+
+    def adjoint(self, y: Array) -> Images:
+        """A^T y."""
+
+
 def measure(operator: Operator, x: Array, key: jax.Array, noise_std: float) -> Array:
-    """y = A x + noise, Gaussian of standard deviation `noise_std` where A measures.
+    """y = A(x) + noise, Gaussian of standard deviation `noise_std` where A measures.
 
     The noise is in the units of y, which for `PartialCirculant` are ||x|| per entry.
     """

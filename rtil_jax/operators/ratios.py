@@ -15,6 +15,7 @@ RATIO_LABELS = {
     "gaussian_deblurring": _BLUR,
     "inpainting": _PIXELS,
     "motion_deblurring": _BLUR,
+    "phase_retrieval": "measured magnitudes (% of the image's numbers)",
     "super_resolution": "size of the measured image (fraction per side)",
 }
 # Problems whose ratios are read as 1 / a number of pixels.

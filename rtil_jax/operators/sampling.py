@@ -12,6 +12,7 @@ from rtil_jax.operators.fourier import Fourier
 from rtil_jax.operators.gaussian import Gaussian
 from rtil_jax.operators.inpainting import Inpainting
 from rtil_jax.operators.interface import ImageShape, Operator
+from rtil_jax.operators.phase_retrieval import PhaseRetrieval
 from rtil_jax.operators.super_resolution import SuperResolution
 
 OPERATORS = {
@@ -24,6 +25,7 @@ OPERATORS = {
     "gaussian_deblurring": GaussianDeblurring,
     "inpainting": Inpainting,
     "motion_deblurring": MotionDeblurring,
+    "phase_retrieval": PhaseRetrieval,
     "super_resolution": SuperResolution,
 }
 

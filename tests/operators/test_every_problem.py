@@ -25,6 +25,7 @@ RATIOS = {
     "gaussian": 0.25,
     "gaussian_deblurring": 0.25,
     "motion_deblurring": 0.25,
+    "phase_retrieval": 0.5,
 }
 
 
