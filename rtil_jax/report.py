@@ -13,6 +13,7 @@ from PIL import Image
 from rtil_jax.data.pixels import to_uint8
 from rtil_jax.errors import UserError
 from rtil_jax.metrics import confidence_interval
+from rtil_jax.operators.ratios import RATIO_LABELS, RECIPROCALS
 
 Images = Float[Array | np.ndarray, "n height width channels"]
 Row = dict[str, str | float]
@@ -31,11 +32,6 @@ SELECTION_RULES = {
     "last": "the last iterate is kept",
     "measurement": "the iterate with the lowest measurement loss is kept",
     "oracle": "the iterate closest to the true image is kept: an upper bound",
-}
-RATIO_LABELS = {
-    "compressed_sensing": "measurements (% of the image's numbers)",
-    "inpainting": "observed pixels (%)",
-    "super_resolution": "size of the measured image (fraction per side)",
 }
 # Okabe and Ito's colours, which colour-blind readers can tell apart.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -240,7 +236,7 @@ def _draw_curves(axes, rows: Sequence[Row], colours: Mapping[str, str]) -> None:
 def _label_axes(axes, problem: str, rows: Sequence[Row]) -> None:
     """Ticks at the measured ratios, and words."""
     ratios = [ratio for (ratio,) in _groups(rows, "ratio")]
-    fractions = problem == "super_resolution"
+    fractions = problem in RECIPROCALS
     if fractions or ratios[-1] > 10 * ratios[0]:
         axes.set_xscale("log")
     names = [f"1/{1 / r:g}" if fractions else f"{100 * r:g}" for r in ratios]

@@ -7,7 +7,6 @@ import pytest
 
 from rtil_jax.errors import UserError
 from rtil_jax.operators import (
-    OPERATORS,
     Inpainting,
     PartialCirculant,
     SuperResolution,
@@ -15,6 +14,7 @@ from rtil_jax.operators import (
     sample_operator,
 )
 
+# The problems of the paper; `tests/operators` has the others.
 RATIOS = {"compressed_sensing": 0.3, "inpainting": 0.4, "super_resolution": 0.25}
 
 
@@ -36,7 +36,7 @@ def batch_of_operators(problem, keys, shape, ratio):
     return jax.vmap(lambda key: sample(problem, key, shape, ratio))(keys)
 
 
-@pytest.mark.parametrize("problem", OPERATORS)
+@pytest.mark.parametrize("problem", RATIOS)
 @pytest.mark.parametrize("shape", [(8, 16, 3), (32, 32, 1)])
 @pytest.mark.parametrize("lead", [(), (2, 3)])
 def test_adjoint_is_the_transpose(problem, shape, lead):
@@ -52,7 +52,7 @@ def test_adjoint_is_the_transpose(problem, shape, lead):
     assert abs(difference) < 1e-6 * scale
 
 
-@pytest.mark.parametrize("problem", OPERATORS)
+@pytest.mark.parametrize("problem", RATIOS)
 def test_adjoint_is_what_autodiff_finds(problem):
     operator = operator_for(problem, (8, 8, 3))
     y, pullback = jax.vjp(lambda x: apply(operator, x), images(1, 8, 8, 3))
@@ -61,7 +61,7 @@ def test_adjoint_is_what_autodiff_finds(problem):
     )
 
 
-@pytest.mark.parametrize("problem", OPERATORS)
+@pytest.mark.parametrize("problem", RATIOS)
 def test_leading_axes_are_independent_images(problem):
     operator = operator_for(problem, (16, 16, 3))
     x = images(1, 2, 3, 16, 16, 3)
@@ -72,7 +72,7 @@ def test_leading_axes_are_independent_images(problem):
     assert operator.preview(y).shape == x.shape
 
 
-@pytest.mark.parametrize("problem", OPERATORS)
+@pytest.mark.parametrize("problem", RATIOS)
 def test_a_batch_of_operators_equals_each_alone(problem):
     shape, ratio, x = (8, 8, 3), RATIOS[problem], images(1, 3, 8, 8, 3)
     keys = jax.random.split(jax.random.key(0), 3)
@@ -243,7 +243,7 @@ def test_super_resolution_taps():
     np.testing.assert_allclose(taps, half + half[::-1], atol=1e-5)
 
 
-@pytest.mark.parametrize("problem", OPERATORS)
+@pytest.mark.parametrize("problem", RATIOS)
 def test_noise_lands_on_measurements_only(problem):
     shape = (32, 32, 3)
     operator, x = operator_for(problem, shape), images(1, *shape)
@@ -276,7 +276,7 @@ def test_previews():
         (
             "deblurring",
             0.5,
-            "problem: found 'deblurring'.*inpainting, super_resolution",
+            "problem: found 'deblurring'.*inpainting, .*super_resolution",
         ),
         ("inpainting", 0.0, r"ratios: found 0, expected .* \(0, 1\]"),
         ("compressed_sensing", 1.5, "ratios: found 1.5"),

@@ -6,7 +6,7 @@ from flax import linen as nn
 
 
 class ToyGenerator(nn.Module):
-    """z -> tanh features `(4, 4, 2)` -> image `(8, 8, 1)`, both blocks dense."""
+    """z -> tanh features `(4, 4, 2)` -> image `(8, 8, channels)`, both blocks dense."""
 
     resolution: int = 8
     channels: int = 1
@@ -14,10 +14,10 @@ class ToyGenerator(nn.Module):
     latent_dim: int = 6
 
     def setup(self):
-        self.dense = [nn.Dense(32), nn.Dense(64)]
+        self.dense = [nn.Dense(32), nn.Dense(64 * self.channels)]
 
     def intermediate_shape(self, block):
-        return ((4, 4, 2), (8, 8, 1))[block - 1]
+        return ((4, 4, 2), (8, 8, self.channels))[block - 1]
 
     def sample_latents(self, key, batch):
         return {"z": jax.random.normal(key, (batch, self.latent_dim))}

@@ -33,9 +33,10 @@ def inversion_config(method: str) -> ConfigDict:
         config.method[field.name] = field.default
     # Prior's name -> fields of `method` that are other for this prior.
     config.method_for = ConfigDict()
-    # compressed_sensing, inpainting or super_resolution.
+    # A name in `rtil_jax.operators.OPERATORS`.
     config.problem = "compressed_sensing"
-    # Fraction of measurements or of observed pixels, or 1 / factor.
+    # Fraction of measurements or of observed pixels, or 1 / factor; for each problem
+    # see `rtil_jax/operators/ratios.py`.
     config.ratios = (0.1,)
     # Standard deviation of Gaussian noise on y, in the units of y.
     config.noise_std = 0.0

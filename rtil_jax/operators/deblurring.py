@@ -1,0 +1,138 @@
+"""Deblurring: convolution with a Gaussian, or with the streak of a motion.
+
+The ratio is 1 / the width of the blur in pixels, as it is 1 / factor for
+super-resolution: 1 is (almost) sharp, and smaller is harder. Convolutions are circular,
+so borders blur into the opposite ones.
+"""
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+from jaxtyping import Array, Float
+
+from rtil_jax.errors import UserError
+from rtil_jax.operators.interface import Images, ImageShape
+from rtil_jax.operators.masks import scale
+
+Kernel = Float[Array | np.ndarray, "height width"]
+
+
+@struct.dataclass
+class Blur:
+    """y = kernel * x, a circular convolution of every channel.
+
+    Attributes:
+        spectrum: rfft2 of the kernel, `(height, width // 2 + 1, 1)` complex64. The
+            kernel is centred on pixel (0, 0), is not negative and sums to 1.
+        image_shape: `(height, width, channels)`.
+    """
+
+    spectrum: Any
+    image_shape: ImageShape = struct.field(pytree_node=False)
+
+    @classmethod
+    def of_kernel(cls, kernel: Kernel, image_shape: ImageShape) -> "Blur":
+        return cls(jnp.fft.rfft2(jnp.asarray(kernel))[..., None], image_shape)
+
+    @property
+    def mask(self) -> Float[Array, ""]:
+        return jnp.ones(())
+
+    @property
+    def num_measurements(self) -> int:
+        return math.prod(self.image_shape)
+
+    def __call__(self, x: Images) -> Images:
+        return self._filter(self.spectrum, x)
+
+    def adjoint(self, y: Images) -> Images:
+        return self._filter(jnp.conj(self.spectrum), y)
+
+    def _filter(self, spectrum: Array, x: Images) -> Images:
+        axes, size = (-3, -2), self.image_shape[:2]
+        product = scale(spectrum, jnp.fft.rfft2(x, axes=axes))
+        return jnp.fft.irfft2(product, s=size, axes=axes)
+
+    def preview(self, y: Images) -> Images:
+        """The blurred image itself."""
+        return jnp.clip(y, -1, 1)
+
+
+@struct.dataclass
+class GaussianDeblurring(Blur):
+    """Blur by a Gaussian whose full width at half maximum is 1 / ratio pixels."""
+
+    @classmethod
+    def sample(
+        cls, key: jax.Array, image_shape: ImageShape, ratio: float | int
+    ) -> "GaussianDeblurring":
+        """The operator; `key` is unused.
+
+        Raises:
+            UserError: if the blur is wider than the image.
+        """
+        blur = _width("gaussian_deblurring", image_shape, ratio)
+        height, width, _ = image_shape
+        rows, columns = (
+            np.exp2(-((2 * _distances(size, np.zeros(1)) / blur) ** 2))
+            for size in (height, width)
+        )
+        kernel = rows[0][:, None] * columns[0]
+        return cls.of_kernel((kernel / kernel.sum()).astype(np.float32), image_shape)
+
+
+@struct.dataclass
+class MotionDeblurring(Blur):
+    """Blur by uniform motion along 1 / ratio pixels, in a random direction."""
+
+    @classmethod
+    def sample(
+        cls, key: jax.Array, image_shape: ImageShape, ratio: float | int
+    ) -> "MotionDeblurring":
+        """The operator; its direction is random, and the same at every ratio.
+
+        Raises:
+            UserError: if the motion is longer than the image.
+        """
+        blur = _width("motion_deblurring", image_shape, ratio)
+        height, width, _ = image_shape
+        angle = jax.random.uniform(key, maxval=math.pi)
+        # Positions less than half a pixel apart, each shared by its four pixels in
+        # the proportions of bilinear interpolation. From centre to centre, `blur`
+        # pixels in line are one less apart.
+        count = 2 * min(height, width) + 1
+        along = (blur - 1) * np.linspace(-0.5, 0.5, count, dtype=np.float32)
+        rows, columns = (
+            jnp.maximum(0, 1 - abs(_distances(size, along * direction)))
+            for size, direction in ((height, jnp.sin(angle)), (width, jnp.cos(angle)))
+        )
+        kernel = jnp.einsum("ph,pw->hw", rows, columns, precision="highest") / count
+        return cls.of_kernel(kernel, image_shape)
+
+
+def _width(problem: str, image_shape: ImageShape, ratio: float | int) -> float:
+    """1 / ratio.
+
+    Raises:
+        UserError: if it is above the smaller side of the image.
+    """
+    height, width, _ = image_shape
+    if 1 / ratio > min(height, width):
+        raise UserError(
+            f"ratios: found {ratio:g} with problem={problem}, a blur of {1 / ratio:g} "
+            f"pixels, expected at least {1 / min(height, width):g} for images of "
+            f"{height}x{width} pixels"
+        )
+    return 1 / ratio
+
+
+def _distances(
+    size: int, positions: Float[Array | np.ndarray, " p"]
+) -> Float[Array | np.ndarray, "p size"]:
+    """Signed distances of pixels from positions on a circle of `size` pixels."""
+    offsets = np.arange(size, dtype=np.float32)[None] - positions[:, None]
+    return (offsets + size / 2) % size - size / 2

@@ -1,0 +1,77 @@
+"""Undersampled Fourier measurements, as in magnetic resonance imaging."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+from jaxtyping import Array, Float
+
+from rtil_jax.operators.interface import Images, ImageShape
+from rtil_jax.operators.masks import scale
+
+Lines = Float[Array, "*batch lines width channels 2"]
+# As in the fastMRI challenge at its smaller acceleration.
+CENTRE = 0.08
+
+
+@struct.dataclass
+class Fourier:
+    """Some lines of the orthonormal 2-D Fourier transform of every channel.
+
+    The spectrum of a real image is symmetric: line -k is the mirror of line k, and
+    lines 0 to height / 2 are all. y holds their real and imaginary parts, sqrt(2)
+    times for the lines that have a mirror, as if the mirror were measured too. All
+    lines together keep norms: A^T A x = x.
+
+    Attributes:
+        mask: `(height // 2 + 1, 1, 1, 1)`: the measured lines. The lowest 8 % come
+            first, from line 0 upwards, then the others in a random order.
+        image_shape: `(height, width, channels)`.
+    """
+
+    mask: Any
+    image_shape: ImageShape = struct.field(pytree_node=False)
+
+    @classmethod
+    def sample(
+        cls, key: jax.Array, image_shape: ImageShape, ratio: float | int
+    ) -> "Fourier":
+        """A random operator; `ratio` is the fraction of lines, at least one."""
+        lines = image_shape[0] // 2 + 1
+        centre = max(1, round(CENTRE * lines))
+        others = centre + jax.random.permutation(key, lines - centre)
+        ranks = jnp.concatenate([jnp.arange(centre), others])
+        mask = (ranks < max(1, round(ratio * lines))).astype(jnp.float32)
+        return cls(mask=mask[:, None, None, None], image_shape=image_shape)
+
+    @property
+    def num_measurements(self) -> Float[Array, "*batch"]:
+        _, width, channels = self.image_shape
+        return 2 * width * channels * jnp.sum(self.mask, axis=(-4, -3, -2, -1))
+
+    def __call__(self, x: Images) -> Lines:
+        spectrum = jnp.fft.rfft2(x, axes=(-2, -3), norm="ortho")
+        parts = jnp.stack([spectrum.real, spectrum.imag], axis=-1)
+        return scale(self.mask * self._weights(), parts)
+
+    def adjoint(self, y: Lines) -> Images:
+        """A^T y, which is also the least-norm solution of A x = y."""
+        # The inverse of a real transform takes every line with its mirror.
+        parts = scale(self.mask / self._weights(), y)
+        spectrum = jax.lax.complex(parts[..., 0], parts[..., 1])
+        size = self.image_shape[1::-1]
+        return jnp.fft.irfft2(spectrum, s=size, axes=(-2, -3), norm="ortho")
+
+    def _weights(self) -> Float[np.ndarray, "lines 1 1 1"]:
+        """sqrt(2) for lines with a mirror; line 0 and the highest may be their own."""
+        height = self.image_shape[0]
+        lines = np.arange(height // 2 + 1)
+        mirrored = (lines > 0) & (2 * lines < height)
+        weights = np.where(mirrored, np.sqrt(2), 1).astype(np.float32)
+        return weights[:, None, None, None]
+
+    def preview(self, y: Lines) -> Images:
+        """The back-projection A^T y: the image whose other lines are 0."""
+        return jnp.clip(self.adjoint(y), -1, 1)

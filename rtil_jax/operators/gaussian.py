@@ -1,0 +1,87 @@
+"""Compressed sensing by a dense Gaussian matrix."""
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+from jaxtyping import Array, Float
+
+from rtil_jax.errors import UserError
+from rtil_jax.operators.interface import Images, ImageShape
+
+Vectors = Float[Array, "*batch m"]
+MAX_BYTES = 2**29
+
+
+@struct.dataclass
+class Gaussian:
+    """y = A x with independent entries A_ij ~ N(0, 1 / m), as in Bora et al. (2017).
+
+    So E ||y||^2 = ||x||^2, unlike with `PartialCirculant`, which is not normalised.
+    Up to that scale, the rows of a smaller ratio are the first of a larger one's. The
+    matrix has m rows, not n rows and a mask: it is the one operator whose size is a
+    concern, so a sweep of ratios compiles once for each.
+
+    Attributes:
+        matrix: A, `(m, n)` with m = int(ratio n), at least one.
+        image_shape: `(height, width, channels)`, n numbers.
+    """
+
+    matrix: Any
+    image_shape: ImageShape = struct.field(pytree_node=False)
+
+    @classmethod
+    def sample(
+        cls, key: jax.Array, image_shape: ImageShape, ratio: float | int
+    ) -> "Gaussian":
+        """A random matrix.
+
+        Raises:
+            UserError: if it needs more than half a GiB. Every image has its own, so
+                a batch needs that many times more.
+        """
+        size = math.prod(image_shape)
+        rows = max(1, int(ratio * size))
+        if 4 * rows * size > MAX_BYTES:
+            shape, most = "x".join(map(str, image_shape)), MAX_BYTES / (4 * size**2)
+            raise UserError(
+                f"ratios: found {ratio:g} with problem=gaussian, a matrix of "
+                f"{4 * rows * size / 2**30:.2g} GiB for each image of {shape}, "
+                f"expected at most {MAX_BYTES / 2**30:g} GiB (a ratio of {most:.2g}); "
+                "problem=compressed_sensing needs no matrix"
+            )
+
+        # A key per row: what a row holds does not depend on how many there are.
+        def row(index):
+            return jax.random.normal(jax.random.fold_in(key, index), (size,))
+
+        matrix = jax.vmap(row)(jnp.arange(rows)) / math.sqrt(rows)
+        return cls(matrix=matrix, image_shape=image_shape)
+
+    @property
+    def mask(self) -> Float[Array, ""]:
+        return jnp.ones(())
+
+    @property
+    def num_measurements(self) -> int:
+        return self.matrix.shape[-2]
+
+    def __call__(self, x: Images) -> Vectors:
+        flat = x.reshape(*x.shape[:-3], math.prod(self.image_shape))
+        # By default, accelerators round the factors of a product to 10 bits or fewer.
+        return jnp.einsum("mn,...n->...m", self.matrix, flat, precision="highest")
+
+    def adjoint(self, y: Vectors) -> Images:
+        flat = jnp.einsum("mn,...m->...n", self.matrix, y, precision="highest")
+        return flat.reshape(*y.shape[:-1], *self.image_shape)
+
+    def preview(self, y: Vectors) -> Images:
+        """The back-projection A^T y m / (m + n).
+
+        That scale is the best linear one in mean square for a white x: few
+        measurements give a faint picture, not a loud one.
+        """
+        count, size = self.matrix.shape[-2:]
+        return jnp.clip(self.adjoint(y) * count / (count + size), -1, 1)

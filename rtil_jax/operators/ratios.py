@@ -1,0 +1,31 @@
+"""What the ratio of each problem is, in words."""
+
+from rtil_jax.errors import UserError
+
+_NUMBERS = "measurements (% of the image's numbers)"
+_PIXELS = "observed pixels (%)"
+_BLUR = "1 / width of the blur in pixels"
+RATIO_LABELS = {
+    "box_inpainting": _PIXELS,
+    "colourisation": _PIXELS,
+    "compressed_sensing": _NUMBERS,
+    "denoising": _PIXELS,
+    "fourier": "measured lines of the spectrum (%)",
+    "gaussian": _NUMBERS,
+    "gaussian_deblurring": _BLUR,
+    "inpainting": _PIXELS,
+    "motion_deblurring": _BLUR,
+    "phase_retrieval": "measured magnitudes (% of the image's numbers)",
+    "super_resolution": "size of the measured image (fraction per side)",
+}
+# Problems whose ratios are read as 1 / a number of pixels.
+RECIPROCALS = ("gaussian_deblurring", "motion_deblurring", "super_resolution")
+
+
+def require_whole(problem: str, ratio: float | int) -> None:
+    """Raises UserError unless `ratio` is 1, for problems that measure every pixel."""
+    if ratio != 1:
+        raise UserError(
+            f"ratios: found {ratio:g} with problem={problem}, which measures every "
+            "pixel; expected 1 (--config.ratios='(1.0,)')"
+        )

@@ -1,0 +1,57 @@
+"""Operators by the name of their problem."""
+
+import jax
+
+from rtil_jax.errors import UserError
+from rtil_jax.operators.box_inpainting import BoxInpainting
+from rtil_jax.operators.circulant import PartialCirculant
+from rtil_jax.operators.colourisation import Colourisation
+from rtil_jax.operators.deblurring import GaussianDeblurring, MotionDeblurring
+from rtil_jax.operators.denoising import Denoising
+from rtil_jax.operators.fourier import Fourier
+from rtil_jax.operators.gaussian import Gaussian
+from rtil_jax.operators.inpainting import Inpainting
+from rtil_jax.operators.interface import ImageShape, Operator
+from rtil_jax.operators.phase_retrieval import PhaseRetrieval
+from rtil_jax.operators.super_resolution import SuperResolution
+
+OPERATORS = {
+    "box_inpainting": BoxInpainting,
+    "colourisation": Colourisation,
+    "compressed_sensing": PartialCirculant,
+    "denoising": Denoising,
+    "fourier": Fourier,
+    "gaussian": Gaussian,
+    "gaussian_deblurring": GaussianDeblurring,
+    "inpainting": Inpainting,
+    "motion_deblurring": MotionDeblurring,
+    "phase_retrieval": PhaseRetrieval,
+    "super_resolution": SuperResolution,
+}
+
+
+def sample_operator(
+    problem: str, key: jax.Array, image_shape: ImageShape, ratio: float | int
+) -> Operator:
+    """The operator of `problem` for images of `(height, width, channels)`.
+
+    Raises:
+        UserError: for an unknown problem, or a ratio that the problem does not have.
+    """
+    if problem not in OPERATORS:
+        known = ", ".join(sorted(OPERATORS))
+        raise UserError(f"problem: found {problem!r}, expected one of {known}")
+    if not 0 < ratio <= 1:
+        raise UserError(f"ratios: found {ratio:g}, expected numbers in (0, 1]")
+    return OPERATORS[problem].sample(key, image_shape, ratio)
+
+
+def sample_operators(
+    problem: str, keys: jax.Array, image_shape: ImageShape, ratio: float | int
+) -> Operator:
+    """One operator per key, `(batch,)`: the arrays have a leading batch axis.
+
+    Raises:
+        UserError: as `sample_operator`.
+    """
+    return jax.vmap(lambda key: sample_operator(problem, key, image_shape, ratio))(keys)

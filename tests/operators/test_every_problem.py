@@ -1,0 +1,89 @@
+"""Every problem through what `invert.py` runs, with a generator of two layers."""
+
+import csv
+import os
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+
+from rtil_jax.errors import UserError
+from rtil_jax.generators import init
+from rtil_jax.inversion import Prior, sweep
+from rtil_jax.inversion.defaults import inversion_config
+from rtil_jax.operators import OPERATORS
+from rtil_jax.operators.ratios import RATIO_LABELS, RECIPROCALS
+from tests.toy_generator import ToyGenerator
+
+# Those of the paper have `tests/test_end_to_end.py`.
+RATIOS = {
+    "box_inpainting": 0.5,
+    "colourisation": 1.0,
+    "denoising": 1.0,
+    "fourier": 0.5,
+    "gaussian": 0.25,
+    "gaussian_deblurring": 0.25,
+    "motion_deblurring": 0.25,
+    "phase_retrieval": 0.5,
+}
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pictures")
+    levels = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), np.uint8)
+    for index, pixels in enumerate(levels):
+        Image.fromarray(pixels).save(folder / f"{index}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def toy_prior():
+    generator = ToyGenerator(channels=3)
+    return Prior.of(generator, init(generator, jax.random.key(0)))
+
+
+@pytest.fixture
+def run(pictures, toy_prior, tmp_path, monkeypatch):
+    def run(problem, ratios):
+        monkeypatch.setattr(sweep, "load_priors", lambda config: {"rtil": toy_prior})
+        config = inversion_config("csgm")
+        config.priors.rtil, config.images.source = "toy", str(pictures)
+        config.images.cache_dir, config.images.count = str(pictures / ".cache"), 2
+        config.problem, config.ratios, config.noise_std = problem, ratios, 0.01
+        config.method.steps = 25
+        sweep.run_sweep(config, str(tmp_path / "run"))
+        return tmp_path / "run"
+
+    return run
+
+
+@pytest.mark.parametrize("problem", RATIOS)
+def test_it_is_inverted_and_reported(problem, run):
+    ratio = RATIOS[problem]
+    directory = run(problem, (ratio,))
+    with open(directory / "results.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 2
+    # The loss fell: what the gradient of this operator says is so.
+    assert {row["status"] for row in rows} == {"ok"}
+    names = (f"{problem}_{ratio:g}_csgm_measurement.png", f"{problem}_psnr.png")
+    assert set(os.listdir(directory / "figures")) == set(names)
+
+
+def test_the_ratio_of_every_problem_has_a_name():
+    assert RATIO_LABELS.keys() == OPERATORS.keys() >= set(RECIPROCALS)
+
+
+@pytest.mark.parametrize(
+    "problem, ratio",
+    [("denoising", 0.5), ("box_inpainting", 0.01), ("motion_deblurring", 0.1)],
+)
+def test_a_ratio_that_cannot_be_is_refused_before_anything_is_written(
+    problem, ratio, run, tmp_path
+):
+    message = f"ratios: found {ratio} with problem={problem}"
+    with pytest.raises(UserError, match=message) as caught:
+        run(problem, (ratio,))
+    assert "\n" not in str(caught.value) and not (tmp_path / "run").exists()
