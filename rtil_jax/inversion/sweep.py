@@ -27,7 +27,7 @@ from rtil_jax.inversion.results import (
 from rtil_jax.inversion.solutions import save_solution
 from rtil_jax.inversion.workdir import claim_workdir
 from rtil_jax.operators import sample_operator
-from rtil_jax.perceptual import LPIPS, load_lpips
+from rtil_jax.perceptual import Perceptual, load_lpips
 from rtil_jax.perceptual.networks import LEAST_SIZE
 
 MIN_SSIM_SIZE = 11
@@ -140,7 +140,7 @@ def invert_missing(
     setting: dict,
     prior: Prior,
     method: Method,
-    lpips: LPIPS | None,
+    lpips: Perceptual | None,
 ) -> None:
     """One setting, in batches; each batch is on disk before the next begins."""
     rows = [{"image": image, **setting} for image in images.names]
@@ -182,7 +182,7 @@ def invert_missing(
             results.add(done)
 
 
-def load_metric(config: ConfigDict) -> LPIPS | None:
+def load_metric(config: ConfigDict) -> Perceptual | None:
     """LPIPS as a metric; without its weights the column stays empty."""
     if not config.lpips:
         return None
@@ -193,7 +193,9 @@ def load_metric(config: ConfigDict) -> LPIPS | None:
         return None
 
 
-def evaluate(found: Reconstruction, truth: Array, lpips: LPIPS | None) -> list[dict]:
+def evaluate(
+    found: Reconstruction, truth: Array, lpips: Perceptual | None
+) -> list[dict]:
     """Quality of each image, clipped; PSNR and SSIM of pixels in [0, 1]."""
     count = len(found.status)
     clipped = [np.clip(images, -1, 1) for images in (found.images, truth)]
