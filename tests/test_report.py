@@ -88,6 +88,29 @@ def test_summary_states_its_rules(tmp_path):
     assert "oracle" not in text
 
 
+def test_the_gap_between_selection_rules(tmp_path):
+    rows = [
+        row("a", "rtil", 23.0, select="oracle"),
+        row("a", "rtil", 20.0),
+        row("b", "rtil", 22.0),
+        row("b", "rtil", 23.0, select="oracle"),
+        row("b", "vanilla", 21.0),
+    ]
+    write_results(tmp_path, rows)
+    *means, priors, selections = table_lines(tmp_path)
+    assert [line[:4:3] for line in means] == [
+        ["0.1", "measurement"],
+        ["0.1", "measurement"],
+        ["0.1", "oracle"],
+    ]
+    assert priors[1] == "rtil − vanilla"
+    # Measurement is the reference whatever the order: 3 and 1, error 1, t = 12.7062.
+    key = ["0.1", "oracle − measurement", "rtil", "ilo", "2"]
+    assert selections[:6] == [*key, "+2.00 ± 12.71"]
+    with open(report.write_summary(str(tmp_path)), encoding="utf-8") as file:
+        assert "what `oracle` gains, it owes to the true image" in file.read()
+
+
 def test_one_image_has_no_interval(tmp_path):
     write_results(tmp_path, [row("a", "rtil", 20.0), row("a", "other", 21.0)])
     rtil, other, paired = table_lines(tmp_path)

@@ -1,0 +1,15 @@
+"""Tables and pictures of results."""
+
+from rtil_jax.report.figures import COLOURS, DPI, image_grid, plot_curves, sample_grid
+from rtil_jax.report.tables import Row, read_results, write_summary
+
+__all__ = [
+    "COLOURS",
+    "DPI",
+    "Row",
+    "image_grid",
+    "plot_curves",
+    "read_results",
+    "sample_grid",
+    "write_summary",
+]
