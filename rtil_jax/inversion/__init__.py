@@ -12,6 +12,7 @@ from rtil_jax.inversion.solutions import (
     render,
     save_solution,
 )
+from rtil_jax.inversion.surgery import Surgery
 
 __all__ = [
     "CSGM",
@@ -21,6 +22,7 @@ __all__ = [
     "Problem",
     "Reconstruction",
     "Solution",
+    "Surgery",
     "invert",
     "load_prior",
     "load_solution",

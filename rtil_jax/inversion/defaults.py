@@ -12,9 +12,10 @@ from rtil_jax.inversion.ilo import ILO
 from rtil_jax.inversion.inverting import Method
 from rtil_jax.inversion.mganprior import STARTS, MGANPrior
 from rtil_jax.inversion.solver import OPTIMIZERS, SELECTIONS
+from rtil_jax.inversion.surgery import Surgery
 from rtil_jax.operators import OPERATORS
 
-METHODS = {"csgm": CSGM, "ilo": ILO, "mganprior": MGANPrior}
+METHODS = {"csgm": CSGM, "ilo": ILO, "mganprior": MGANPrior, "surgery": Surgery}
 # Fields of methods that are words.
 WORDS = {"optimizer": tuple(OPTIMIZERS), "start_weights": STARTS}
 

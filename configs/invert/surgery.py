@@ -1,0 +1,26 @@
+"""Generator Surgery: the first blocks are dropped, the features at the cut are free.
+
+Variants: `short` (minutes on two cores), `tiny` (about a minute). All cut after block
+2 (8 pixels); the authors choose the cut of each network on validation images.
+
+    python invert.py --config configs/invert/surgery.py:short \
+        --config.priors.rtil=runs/avatars/rtil \
+        --config.priors.vanilla=runs/avatars/vanilla --workdir runs/avatars/surgery
+"""
+
+from rtil_jax.config import parse_variants
+from rtil_jax.inversion.defaults import inversion_config
+
+
+def get_config(variant=None):
+    variants = parse_variants(variant, ("short", "tiny"))
+    config = inversion_config("surgery")
+    config.ratios = (0.05, 0.1, 0.25)
+    if "short" in variants:
+        config.method.steps = 300
+        config.images.count = 8
+    if "tiny" in variants:
+        config.method.steps = 40
+        config.ratios = (0.1, 0.25)
+        config.images.count = config.batch_size = 4
+    return config
