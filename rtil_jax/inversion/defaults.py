@@ -7,6 +7,7 @@ from ml_collections import ConfigDict
 
 from rtil_jax.config import require
 from rtil_jax.errors import UserError
+from rtil_jax.inversion.constraints import PRIOR_FORMS
 from rtil_jax.inversion.csgm import CSGM
 from rtil_jax.inversion.ilo import ILO
 from rtil_jax.inversion.inverting import Method
@@ -17,7 +18,11 @@ from rtil_jax.operators import OPERATORS
 
 METHODS = {"csgm": CSGM, "ilo": ILO, "mganprior": MGANPrior, "surgery": Surgery}
 # Fields of methods that are words.
-WORDS = {"optimizer": tuple(OPTIMIZERS), "start_weights": STARTS}
+WORDS = {
+    "optimizer": tuple(OPTIMIZERS),
+    "start_weights": STARTS,
+    "prior_form": PRIOR_FORMS,
+}
 
 
 def inversion_config(method: str) -> ConfigDict:
@@ -135,7 +140,7 @@ def check_method_field(name: str, value) -> None:
     if name in ("steps", "codes", "block", "codes_at_once"):
         whole = all(isinstance(n, int) and n >= 0 for n in numbers)
         require(whole, f"method.{name}", value, "whole numbers from 0")
-    elif name.endswith("radii"):
+    elif name.endswith("radii") or name == "prior_sigma":
         require(min(numbers, default=1) > 0, f"method.{name}", value, "above 0")
     else:
         require(min(numbers, default=0) >= 0, f"method.{name}", value, "at least 0")
