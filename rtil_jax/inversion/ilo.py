@@ -15,7 +15,7 @@ one, start from z_k = 0, the solution of the stage before.
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -138,7 +138,6 @@ class ILO:
 class ILOStage:
     """Stage `block`: see `ILO`. The free variables are `latents` and `z_k`."""
 
-    optimizer: ClassVar[OptimizerName] = "adam"
     block: int
     steps: int = dataclasses.field(compare=False)
     learning_rate: float = dataclasses.field(compare=False)
@@ -151,6 +150,8 @@ class ILOStage:
     prior_weight: float
     prior_form: PriorForm
     prior_sigma: float
+    optimizer: OptimizerName = "adam"
+    temperature: float = 0.0
 
     def begin(self, prior: Prior, variables: dict) -> tuple[dict, dict]:
         space, generator = style_space(prior.generator), prior.generator
@@ -170,7 +171,9 @@ class ILOStage:
                 )
             features = features.drop_skip()
         batch = jax.tree.leaves(free)[0].shape[0]
-        z_k = jnp.zeros((batch, *generator.intermediate_shape(self.block)))
+        z_k = earlier.get(self.block)  # not there yet, unless this stage goes on
+        if z_k is None:
+            z_k = jnp.zeros((batch, *generator.intermediate_shape(self.block)))
         return {"latents": free, "z_k": z_k}, fixed | {"features": features}
 
     def decode(self, prior: Prior, free: dict, fixed: dict) -> Solution:

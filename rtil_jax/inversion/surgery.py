@@ -68,6 +68,7 @@ class SurgeryStage:
     """The only stage: see `Surgery`."""
 
     optimizer: ClassVar[OptimizerName] = "adam"
+    temperature: ClassVar[float] = 0.0
     block: int
     steps: int = dataclasses.field(compare=False)
     learning_rate: float = dataclasses.field(compare=False)
