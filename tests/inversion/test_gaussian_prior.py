@@ -1,5 +1,8 @@
 """The Gaussian prior on ILO's z_k: its formulas, its weight, its absence."""
 
+import importlib.util
+import pathlib
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,12 +10,14 @@ import pytest
 from ml_collections import ConfigDict
 
 from rtil_jax.errors import UserError
-from rtil_jax.generators import PGGANGenerator
+from rtil_jax.generators import PGGANGenerator, StyleGAN2Generator
 from rtil_jax.inversion import ILO, invert
 from rtil_jax.inversion.constraints import prior_penalty
 from rtil_jax.inversion.defaults import build_method
 
 SIGMA = 0.5
+ROOT = pathlib.Path(__file__).parents[2]
+ABLATION = ROOT / "configs" / "ablations" / "gaussian_prior.py"
 
 
 def draws(size, batch=3):
@@ -98,6 +103,26 @@ def test_one_weight_is_for_every_stage_with_a_z():
     assert weights(1.0, 2.0, 3.0) == [0, 2, 3]
     with pytest.raises(UserError, match="method.prior_weight: found 2 numbers, exp"):
         weights(1.0, 2.0)
+
+
+def test_the_ablation_has_a_variant_for_each_prior():
+    spec = importlib.util.spec_from_file_location("ablation", ABLATION)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    cases = {
+        "without": (0, "gaussian"),
+        "with": (10, "gaussian"),
+        "shell": (10, "shell"),
+    }
+    for size in ("", ",short", ",tiny"):
+        for variant, expected in cases.items():
+            config = module.get_config(variant + size)
+            for name in ("rtil", "vanilla"):
+                method = build_method(config, name)
+                last = method.stages(StyleGAN2Generator(64))[-1]
+                assert (last.prior_weight, last.prior_form) == expected
+            assert all(0.01 <= ratio <= 0.05 for ratio in config.ratios)
+    assert module.get_config().method == module.get_config("without").method
 
 
 @pytest.mark.parametrize(
