@@ -3,6 +3,12 @@
 from rtil_jax.inversion.csgm import CSGM
 from rtil_jax.inversion.ilo import ILO
 from rtil_jax.inversion.inverting import Reconstruction, invert
+from rtil_jax.inversion.langevin import (
+    Langevin,
+    PosteriorSamples,
+    draw_posterior,
+    posterior_samples,
+)
 from rtil_jax.inversion.mganprior import MGANPrior
 from rtil_jax.inversion.prior import Prior, load_prior
 from rtil_jax.inversion.problems import Problem, make_problem, measurement_loss
@@ -12,20 +18,26 @@ from rtil_jax.inversion.solutions import (
     render,
     save_solution,
 )
+from rtil_jax.inversion.surgery import Surgery
 
 __all__ = [
     "CSGM",
     "ILO",
+    "Langevin",
     "MGANPrior",
+    "PosteriorSamples",
     "Prior",
     "Problem",
     "Reconstruction",
     "Solution",
+    "Surgery",
+    "draw_posterior",
     "invert",
     "load_prior",
     "load_solution",
     "make_problem",
     "measurement_loss",
+    "posterior_samples",
     "render",
     "save_solution",
 ]

@@ -4,11 +4,15 @@ All functions treat each image of the leading batch axis by itself.
 """
 
 import functools
+from typing import Literal, get_args
 
 import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
+
+PriorForm = Literal["gaussian", "shell"]
+PRIOR_FORMS = get_args(PriorForm)
 
 
 def to_sphere(
@@ -49,3 +53,20 @@ def geocross(styles: Float[Array, "batch layers latent"]) -> Float[Array, " batc
 
     angle = 2 * jnp.arctan2(norm(first - second), norm(first + second))
     return styles.shape[-1] * jnp.mean(angle**2, axis=(1, 2)) / 8
+
+
+def prior_penalty(
+    z: Float[Array, "batch *rest"], sigma: float, form: PriorForm
+) -> Float[Array, " batch"]:
+    """How far z is from a draw of N(0, sigma^2 I), the prior that RTIL trains with.
+
+    With q = ||z||^2 / (n sigma^2) and n the number of entries of z, `gaussian` is q: up
+    to its scale and a constant -log p(z), lowest at 0. `shell` is (sqrt(q) - 1)^2,
+    lowest where the draws are, because q of a draw is 1 +- sqrt(2 / n). Both are means
+    over entries, so a weight means the same for z of any size.
+    """
+    q = jnp.mean((z / sigma) ** 2, axis=tuple(range(1, z.ndim)))
+    if form == "gaussian":
+        return q
+    # The root has no derivative at z = 0, where ILO starts.
+    return (jnp.sqrt(q + 1e-12) - 1) ** 2

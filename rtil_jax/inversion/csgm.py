@@ -43,6 +43,7 @@ class CSGMStage:
     """The only stage: the whole generator, z_0 free."""
 
     optimizer: ClassVar[OptimizerName] = "adam"
+    temperature: ClassVar[float] = 0.0
     steps: int = dataclasses.field(compare=False)
     learning_rate: float = dataclasses.field(compare=False)
 

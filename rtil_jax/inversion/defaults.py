@@ -8,16 +8,22 @@ from ml_collections import ConfigDict
 
 from rtil_jax.config import require
 from rtil_jax.errors import UserError
+from rtil_jax.inversion.constraints import PRIOR_FORMS
 from rtil_jax.inversion.csgm import CSGM
 from rtil_jax.inversion.ilo import ILO
 from rtil_jax.inversion.inverting import Method
 from rtil_jax.inversion.mganprior import STARTS, MGANPrior
 from rtil_jax.inversion.solver import OPTIMIZERS, SELECTIONS
+from rtil_jax.inversion.surgery import Surgery
 from rtil_jax.operators import OPERATORS
 
-METHODS = {"csgm": CSGM, "ilo": ILO, "mganprior": MGANPrior}
+METHODS = {"csgm": CSGM, "ilo": ILO, "mganprior": MGANPrior, "surgery": Surgery}
 # Fields of methods that are words.
-WORDS = {"optimizer": tuple(OPTIMIZERS), "start_weights": STARTS}
+WORDS = {
+    "optimizer": tuple(OPTIMIZERS),
+    "start_weights": STARTS,
+    "prior_form": PRIOR_FORMS,
+}
 
 
 def inversion_config(method: str) -> ConfigDict:
@@ -150,5 +156,5 @@ def check_method_field(path: str, value, default) -> None:
         (False, False): "a number of at least 0",
     }
     require(fits, path, value, expected[several, whole])
-    if name.endswith("radii"):
+    if name.endswith("radii") or name == "prior_sigma":
         require(min(numbers, default=1) > 0, path, value, "above 0")

@@ -6,13 +6,16 @@ blocks read:
 
     min over z_k, z_0 of ||A(g_1(z_k + g_0, z_0)) - y||^2.
 
+RTIL draws z_k ~ N(0, sigma^2 I) in training, so a Gaussian prior on z_k is a faithful
+one at inversion, and an option here. Neither the paper nor its code has it.
+
 The paper's Algorithm 1 draws z_k ~ N(0, I) to start with; the public code, and this
 one, start from z_k = 0, the solution of the stage before.
 """
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -20,11 +23,18 @@ from jaxtyping import Array, Float
 
 from rtil_jax.errors import UserError
 from rtil_jax.generators import Generator, init, sample_latents
-from rtil_jax.inversion.constraints import geocross, to_l1_ball
+from rtil_jax.inversion.constraints import (
+    PriorForm,
+    geocross,
+    prior_penalty,
+    to_l1_ball,
+)
 from rtil_jax.inversion.latents import clip_latents, rescale_latents, style_space
 from rtil_jax.inversion.prior import Prior, has_styles
 from rtil_jax.inversion.solutions import Solution
 from rtil_jax.inversion.solver import OptimizerName, Stage
+
+RADII = ("noise_radii", "style_radii", "feature_radii")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +51,12 @@ class ILO:
         noise_radii, style_radii, feature_radii: radius per stage of an l1 ball around
             each noise map, the styles and the features at the stage's start; ()
             for none, as in the published results.
+        prior_weight: of `constraints.prior_penalty` of z_k in the loss, per stage; one
+            number for all stages alike, () for none. Stage 0 has no z_k. With
+            noise of standard deviation s on m measurements, n s^2 / m for the n
+            entries of z_k makes the minimum the maximum a posteriori of z_k.
+        prior_form: `gaussian` or `shell`.
+        prior_sigma: sigma of the training.
     """
 
     steps: Sequence[int] = (2_000, 1_000, 1_000, 1_000, 2_000)
@@ -51,17 +67,21 @@ class ILO:
     noise_radii: Sequence[float] = ()
     style_radii: Sequence[float] = ()
     feature_radii: Sequence[float] = ()
+    prior_weight: Sequence[float] = ()
+    prior_form: PriorForm = "gaussian"
+    prior_sigma: float = 1.0
 
     def __post_init__(self):
         # Lists would do for the arithmetic, but JAX needs methods that it can hash.
-        for field in ("steps", "noise_radii", "style_radii", "feature_radii"):
+        for field in ("steps", *RADII, "prior_weight"):
             object.__setattr__(self, field, tuple(getattr(self, field)))
 
     def stages(self, generator: Generator) -> tuple[Stage, ...]:
         """One stage per entry of `steps`.
 
         Raises:
-            UserError: if the generator has too few blocks, or radii are missing.
+            UserError: if the generator has too few blocks, or radii or weights are
+                missing.
         """
         count = len(self.steps)
         if not 1 <= count <= generator.num_blocks:
@@ -71,7 +91,7 @@ class ILO:
                 f"{generator.num_blocks}, the last block of {generator.resolution} "
                 "pixels"
             )
-        for name in ("noise_radii", "style_radii", "feature_radii"):
+        for name in RADII:
             if len(getattr(self, name)) not in (0, count):
                 raise UserError(
                     f"method.{name}: found {len(getattr(self, name))} radii, expected "
@@ -82,12 +102,21 @@ class ILO:
                 "method.keep_skip: found False, expected True for a generator whose "
                 "features have no RGB skip"
             )
+        if len(self.prior_weight) not in (0, 1, count):
+            raise UserError(
+                f"method.prior_weight: found {len(self.prior_weight)} numbers, "
+                f"expected none, one, or one per stage ({count})"
+            )
         styled = has_styles(generator)
         return tuple(self._stage(block, styled) for block in range(count))
 
     def _stage(self, block: int, styled: bool) -> "ILOStage":
         def radius(radii):
             return radii[block] if radii else None
+
+        weights = self.prior_weight
+        if len(weights) == 1:
+            weights *= len(self.steps)
 
         return ILOStage(
             block=block,
@@ -99,6 +128,9 @@ class ILO:
             noise_radius=radius(self.noise_radii),
             style_radius=radius(self.style_radii),
             feature_radius=radius(self.feature_radii),
+            prior_weight=weights[block] if weights and block else 0.0,
+            prior_form=self.prior_form,
+            prior_sigma=self.prior_sigma,
         )
 
     def start(self, prior: Prior, key: jax.Array) -> dict:
@@ -122,7 +154,6 @@ def has_skip(generator: Generator) -> bool:
 class ILOStage:
     """Stage `block`: see `ILO`. The free variables are `latents` and `z_k`."""
 
-    optimizer: ClassVar[OptimizerName] = "adam"
     block: int
     steps: int = dataclasses.field(compare=False)
     learning_rate: float = dataclasses.field(compare=False)
@@ -132,6 +163,11 @@ class ILOStage:
     noise_radius: float | None
     style_radius: float | None
     feature_radius: float | None
+    prior_weight: float
+    prior_form: PriorForm
+    prior_sigma: float
+    optimizer: OptimizerName = "adam"
+    temperature: float = 0.0
 
     def begin(self, prior: Prior, variables: dict) -> tuple[dict, dict]:
         space, generator = style_space(prior.generator), prior.generator
@@ -146,7 +182,9 @@ class ILOStage:
         if not self.keep_skip:
             features = features.drop_skip()
         batch = jax.tree.leaves(free)[0].shape[0]
-        z_k = jnp.zeros((batch, *generator.intermediate_shape(self.block)))
+        z_k = earlier.get(self.block)  # not there yet, unless this stage goes on
+        if z_k is None:
+            z_k = jnp.zeros((batch, *generator.intermediate_shape(self.block)))
         return {"latents": free, "z_k": z_k}, fixed | {"features": features}
 
     def decode(self, prior: Prior, free: dict, fixed: dict) -> Solution:
@@ -157,9 +195,12 @@ class ILOStage:
         return Solution(latents, fixed["features"] + free["z_k"], self.block)
 
     def penalty(self, free: dict, images: Any, problem: Any) -> Float[Array, "*batch"]:
-        if not self.geocross:
-            return jnp.zeros(())
-        return self.geocross * geocross(free["latents"]["styles"])
+        if self.geocross:  # in stage 0 alone, where there is no z_k
+            return self.geocross * geocross(free["latents"]["styles"])
+        if self.prior_weight:
+            penalty = prior_penalty(free["z_k"], self.prior_sigma, self.prior_form)
+            return self.prior_weight * penalty
+        return jnp.zeros(())
 
     def constrain(self, free: dict, start: dict) -> dict:
         latents = free["latents"]

@@ -20,6 +20,9 @@ from rtil_jax.inversion.solver import SELECTIONS, Stage, run_stage
 HISTORY_EVERY = 10
 # A run that lowers its measurement loss by less than this fraction has stalled.
 STALL = 0.01
+# Folded into an image's key for the noise of stage 0. Far from small numbers, because
+# JAX's `fold_in(key, i)` may be `split(key)[i]`, which methods start from.
+NOISE_KEYS = 1_000_000
 
 # Called after every step with (stage, step, measurement loss of each image).
 Progress = Callable[[int, int, Array], None]
@@ -93,7 +96,8 @@ def invert(
     rows = np.pad(rows, (0, -len(rows) % mesh.size), mode="edge")
     numbers = np.arange(len(rows)) % restarts
     prior = jax.device_put(prior, replicated(mesh))
-    variables = _start(method, prior, jax.vmap(jax.random.fold_in)(keys[rows], numbers))
+    keys = jax.vmap(jax.random.fold_in)(keys[rows], numbers)
+    variables = _start(method, prior, keys)
     problem = jax.tree.map(lambda x: x[rows], problem)
     variables, problem = jax.device_put((variables, problem), batch_sharded(mesh))
 
@@ -106,8 +110,9 @@ def invert(
             if progress:
                 progress(index, step, loss)
 
+        noise_keys = jax.vmap(jax.random.fold_in, (0, None))(keys, NOISE_KEYS + index)
         variables, chosen, loss = run_stage(
-            stage, prior, problem, variables, select, mesh, on_step
+            stage, prior, problem, variables, select, mesh, on_step, noise_keys
         )
     best = _best_restarts(np.asarray(loss)[: batch * restarts], restarts)
     solution = _solution(stages[-1], prior, *chosen)

@@ -10,7 +10,7 @@ stay as drawn, and g_1 reads the styles and noise maps of the first code.
 """
 
 import dataclasses
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 import jax
 import jax.numpy as jnp
@@ -100,6 +100,7 @@ class MGANPrior:
 class MGANPriorStage:
     """The only stage: codes and weights, both unconstrained."""
 
+    temperature: ClassVar[float] = 0.0
     block: int
     codes_at_once: int
     optimizer: OptimizerName

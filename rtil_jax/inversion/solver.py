@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from flax import struct
+from jax.flatten_util import ravel_pytree
 from jax.sharding import PartitionSpec
 from jaxtyping import Array, Bool, Float
 
@@ -38,11 +39,17 @@ class Stage(Protocol):
         steps: number of updates. Not compiled in, so it need not count for equality.
         learning_rate: at the top of the schedule (see `schedules.ramp`); likewise.
         optimizer: `adam` or `sgd`.
+        temperature: T of the noise sqrt(2 rate T) N(0, I) added by every update; 0 for
+            none. With `sgd`, and so small a rate that its bias does not show, the
+            iterates are then draws from the density that exp(-objective / T) is in
+            proportion to (unadjusted Langevin). Adam's would be draws from no known
+            density: its steps are not along the gradient.
     """
 
     steps: int
     learning_rate: float
     optimizer: OptimizerName
+    temperature: float
 
     def begin(self, prior: Prior, variables: Any) -> tuple[Any, Any]:
         """(free, fixed) from the variables that the stage before has left."""
@@ -72,6 +79,7 @@ class Iterate:
         best: the variables of the lowest score so far.
         best_score: that score; what it measures depends on the selection rule.
         best_loss: the measurement loss of `best`.
+        key: of the noise, one per image; None without noise.
     """
 
     free: Any
@@ -79,6 +87,7 @@ class Iterate:
     best: Any
     best_score: Any
     best_loss: Any
+    key: Any = None
 
 
 def _score(select: Select, problem: Problem, images: Array, loss: Array) -> Array:
@@ -96,6 +105,17 @@ def _where(condition: Bool[Array, " batch"], new: Any, old: Any) -> Any:
     return jax.tree.map(pick, new, old)
 
 
+def _heat(moved: Any, keys: jax.Array, scale: Array) -> tuple[Any, jax.Array]:
+    """`moved` plus Gaussian noise, each image's from its own key; and the next keys."""
+
+    def one_image(moved, key):
+        key, noise_key = jax.random.split(key)
+        flat, restore = ravel_pytree(moved)
+        return restore(flat + scale * jax.random.normal(noise_key, flat.shape)), key
+
+    return jax.vmap(one_image)(moved, keys)
+
+
 def _update(stage, select, prior, problem, fixed, start, iterate, rate):
     """One step on the images of one device; returns their measurement losses too."""
 
@@ -106,13 +126,15 @@ def _update(stage, select, prior, problem, fixed, start, iterate, rate):
         loss = measurement_loss(problem, images)
         return jnp.sum(loss + stage.penalty(free, images, problem)), (images, loss)
 
-    free = iterate.free
+    free, key = iterate.free, iterate.key
     grads, (images, loss) = jax.grad(objective, has_aux=True)(free)
     score = _score(select, problem, images, loss)
     better = score < iterate.best_score  # false for nan
     update = OPTIMIZERS[stage.optimizer].update
     updates, optimizer = jax.vmap(update)(grads, iterate.optimizer)
     moved = jax.tree.map(lambda x, update: x - rate * update, free, updates)
+    if stage.temperature:
+        moved, key = _heat(moved, key, jnp.sqrt(2 * rate * stage.temperature))
     moved = stage.constrain(moved, start)
     iterate = Iterate(
         # A step of rate 0 only scores: its iterate must stay the one that it scored.
@@ -121,6 +143,7 @@ def _update(stage, select, prior, problem, fixed, start, iterate, rate):
         best=_where(better, free, iterate.best),
         best_score=jnp.where(better, score, iterate.best_score),
         best_loss=jnp.where(better, loss, iterate.best_loss),
+        key=key,
     )
     return iterate, loss
 
@@ -144,12 +167,13 @@ def step(stage, select, mesh, prior, problem, fixed, start, iterate, rate):
 
 
 @functools.partial(jax.jit, static_argnames="stage")
-def begin(stage, prior, variables):
-    """(free, fixed, first iterate) of a stage."""
+def begin(stage, prior, variables, keys=None):
+    """(free, fixed, first iterate) of a stage; `keys` are read if it is warm."""
     free, fixed = stage.begin(prior, variables)
     infinite = jnp.full(jax.tree.leaves(free)[0].shape[0], jnp.inf, jnp.float32)
     optimizer = jax.vmap(OPTIMIZERS[stage.optimizer].init)(free)
-    iterate = Iterate(free, optimizer, free, infinite, infinite)
+    key = keys if stage.temperature else None
+    iterate = Iterate(free, optimizer, free, infinite, infinite, key)
     # A step donates the iterate's buffers, so none may appear in it twice.
     return free, fixed, jax.tree.map(jnp.copy, iterate)
 
@@ -162,6 +186,7 @@ def run_stage(
     select: Select,
     mesh: jax.sharding.Mesh,
     on_step: Callable[[int, Array], None],
+    keys: jax.Array | None = None,
 ) -> tuple[Any, tuple[Any, Any], Float[Array, " batch"]]:
     """Runs a stage on a batch that the devices of `mesh` divide.
 
@@ -169,6 +194,7 @@ def run_stage(
 
     Args:
         on_step: called with (step, measurement loss of each image before the step).
+        keys: of the noise of a stage that has a temperature, one per image.
 
     Returns:
         The variables for the stage after, (free, fixed) as selected, and the
@@ -176,7 +202,7 @@ def run_stage(
     """
     # With the sharding that `step` returns, or its second call would compile again.
     start, fixed, iterate = jax.device_put(
-        begin(stage, prior, variables), batch_sharded(mesh)
+        begin(stage, prior, variables, keys), batch_sharded(mesh)
     )
     # The step after the last one has rate 0: it scores the last iterate.
     for count in range(stage.steps + 1):

@@ -1,0 +1,103 @@
+"""Generator Surgery (Smedemark-Margulies et al. 2021): the first blocks are cut off.
+
+The features at the cut are the variable, and so are the latents that later blocks
+read (styles and noise maps of StyleGAN2), if they read any:
+
+    min over h, z_0 of ||A(g_1(h, z_0)) - y||^2.
+
+There is no g_0, so nothing ties h to the features of samples and StyleGAN2's image so
+far is zero. As in the authors' code h starts from N(0, I) clipped to [-1, 1], which
+needs no statistics of the generator, and nothing is constrained. They run 25 steps of
+L-BFGS, on which they find Adam slightly worse; here it is Adam like every method.
+"""
+
+import dataclasses
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from rtil_jax.errors import UserError
+from rtil_jax.generators import Generator
+from rtil_jax.inversion.latents import style_space
+from rtil_jax.inversion.prior import Prior
+from rtil_jax.inversion.solutions import Solution
+from rtil_jax.inversion.solver import OptimizerName, Stage
+
+
+@dataclasses.dataclass(frozen=True)
+class Surgery:
+    """The method.
+
+    Attributes:
+        block: the blocks up to this one are dropped.
+        steps: number of Adam steps.
+        learning_rate: at the top of the schedule.
+    """
+
+    block: int = 2
+    steps: int = 2_000
+    learning_rate: float = 0.1
+
+    def stages(self, generator: Generator) -> tuple[Stage, ...]:
+        """The one stage.
+
+        Raises:
+            UserError: if no block is left, or the generator has no such block.
+        """
+        last = generator.num_blocks
+        if not 1 <= self.block < last:
+            raise UserError(
+                f"method.block: found {self.block}, expected 1 to {last - 1}: block "
+                f"{last}, the last of {generator.resolution} pixels, has to stay"
+            )
+        return (SurgeryStage(self.block, self.steps, self.learning_rate),)
+
+    def start(self, prior: Prior, key: jax.Array) -> dict:
+        """Latents and features of one image."""
+        latent_key, feature_key = jax.random.split(key)
+        latents = style_space(prior.generator).sample(prior, latent_key)
+        shape = prior.generator.intermediate_shape(self.block)
+        features = jnp.clip(jax.random.normal(feature_key, shape), -1, 1)
+        return {"latents": latents, "features": features}
+
+
+@dataclasses.dataclass(frozen=True)
+class SurgeryStage:
+    """The only stage: see `Surgery`."""
+
+    optimizer: ClassVar[OptimizerName] = "adam"
+    temperature: ClassVar[float] = 0.0
+    block: int
+    steps: int = dataclasses.field(compare=False)
+    learning_rate: float = dataclasses.field(compare=False)
+
+    def begin(self, prior: Prior, variables: dict) -> tuple[dict, Any]:
+        space = style_space(prior.generator)
+        free, kept = space.split(variables["latents"], self.block)
+        return {"latents": free, "features": variables["features"]}, kept
+
+    def decode(self, prior: Prior, free: dict, fixed: Any) -> Solution:
+        space = style_space(prior.generator)
+        latents = space.decode(prior, space.merge(free["latents"], fixed))
+        # The kind of features that `tail` takes, from a head that is never computed.
+        kind = jax.eval_shape(
+            lambda: prior.generator.apply(
+                prior.variables, latents, self.block, method="head"
+            )
+        )
+        if hasattr(kind, "drop_skip"):
+            kind = kind.drop_skip()
+        features = jax.tree.unflatten(jax.tree.structure(kind), [free["features"]])
+        return Solution(latents, features, self.block)
+
+    def penalty(self, free: Any, images: Any, problem: Any) -> Float[Array, ""]:
+        return jnp.zeros(())
+
+    def constrain(self, free: Any, start: Any) -> Any:
+        return free
+
+    def end(self, prior: Prior, free: dict, fixed: Any) -> dict:
+        latents = style_space(prior.generator).merge(free["latents"], fixed)
+        return {"latents": latents, "features": free["features"]}
