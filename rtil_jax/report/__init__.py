@@ -1,11 +1,19 @@
 """Tables and pictures of results."""
 
-from rtil_jax.report.figures import COLOURS, DPI, image_grid, plot_curves, sample_grid
+from rtil_jax.report.figures import (
+    COLOURS,
+    DPI,
+    MAX_GRID_ROWS,
+    image_grid,
+    plot_curves,
+    sample_grid,
+)
 from rtil_jax.report.tables import Row, read_results, write_summary
 
 __all__ = [
     "COLOURS",
     "DPI",
+    "MAX_GRID_ROWS",
     "Row",
     "image_grid",
     "plot_curves",

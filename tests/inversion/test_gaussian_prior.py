@@ -130,7 +130,7 @@ def test_the_ablation_has_a_variant_for_each_prior():
     [
         ("prior_form", "gauss", "found 'gauss', expected one of gaussian, shell"),
         ("prior_sigma", 0.0, "found 0.0, expected above 0"),
-        ("prior_weight", (-1.0,), r"found \(-1.0,\), expected at least 0"),
+        ("prior_weight", (-1.0,), r"found \(-1.0,\), expected a tuple of numbers"),
     ],
 )
 def test_a_config_that_cannot_be_is_refused(field, value, message):
