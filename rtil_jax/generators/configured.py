@@ -11,8 +11,18 @@ ARCHITECTURES = ("stylegan2", "pggan")
 
 
 def architecture_of(config: ConfigDict | dict) -> str:
-    """Of a training config; those of the first version had StyleGAN2 only."""
-    return config.get("architecture", "stylegan2")
+    """Of a training config; those of the first version had StyleGAN2 only.
+
+    Raises:
+        UserError: for an architecture that there is not.
+    """
+    architecture = config.get("architecture", "stylegan2")
+    if architecture not in ARCHITECTURES:
+        raise UserError(
+            f"config.architecture: found {architecture!r}, expected one of "
+            f"{', '.join(ARCHITECTURES)}"
+        )
+    return architecture
 
 
 def build_generator(config: ConfigDict, **changes: float) -> Generator:
@@ -22,17 +32,13 @@ def build_generator(config: ConfigDict, **changes: float) -> Generator:
         UserError: for an architecture or attributes that there are not.
     """
     architecture = architecture_of(config)
-    if architecture not in ARCHITECTURES:
-        raise UserError(
-            f"config.architecture: found {architecture!r}, expected one of "
-            f"{', '.join(ARCHITECTURES)}"
-        )
     attributes = {"resolution": config.resolution, "channels": config.channels}
-    attributes |= config.generator.to_dict() | changes
+    attributes |= config.generator.to_dict()
+    if architecture == "stylegan2":
+        attributes["style_mixing"] = 0.0  # the config's is for training
+    kind = PGGANGenerator if architecture == "pggan" else StyleGAN2Generator
     try:
-        if architecture == "pggan":
-            return PGGANGenerator(**attributes)
-        return StyleGAN2Generator(**{**attributes, "style_mixing": 0.0} | changes)
+        return kind(**attributes | changes)
     except TypeError as error:
         raise UserError(
             f"config.generator: found {', '.join(config.generator)}, expected the "
@@ -44,6 +50,9 @@ def steps_to_grow(config: ConfigDict) -> int:
     """Steps after which a network with `resolved` phases is at its full resolution."""
     if architecture_of(config) != "pggan" or config.growing == "none":
         return 0
-    phases = config.phases
-    earlier = len(phases.resolutions) - 1
-    return phases.steps * earlier + (phases.steps // 2 if earlier else 0)
+    return growing_steps(len(config.phases.resolutions), config.phases.steps)
+
+
+def growing_steps(num_phases: int, steps: int) -> int:
+    """Steps until the last of phases of `steps` steps has faded in, over half of it."""
+    return steps * (num_phases - 1) + (steps // 2 if num_phases > 1 else 0)

@@ -12,12 +12,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from flax import struct
 from jaxtyping import Array, Float
 
 from rtil_jax.families import AdditiveFamily
 from rtil_jax.generators import LinearGenerator
 from rtil_jax.inversion import ILO, Prior, Problem, invert
+from rtil_jax.operators import Gaussian
 from rtil_jax.theory.closed_forms import Matrix, Truth
 
 # (3) and (4) with lambda = 0, as the paper takes it in Section 5.
@@ -98,24 +98,6 @@ def train(
     return {"params": {"W0": w0, "W1": w1}}
 
 
-@struct.dataclass
-class MatrixOperator:
-    """y = A x for a dense A; what `invert` reads of an operator.
-
-    Attributes:
-        matrix: A, `(m, n_d)`.
-    """
-
-    matrix: Array
-
-    @property
-    def num_measurements(self) -> int:
-        return self.matrix.shape[-2]
-
-    def __call__(self, x: Float[Array, "height width channels"]) -> Float[Array, " m"]:
-        return jnp.matmul(self.matrix, x.reshape(-1), precision="highest")
-
-
 def invert_learned(
     generator: LinearGenerator,
     variables: dict,
@@ -133,7 +115,7 @@ def invert_learned(
     """
     # The same images at the same scale as those the generator makes.
     images = jnp.float32(signals).reshape(-1, *generator.intermediate_shape(2))
-    operators = MatrixOperator(jnp.float32(matrices))
+    operators = Gaussian(jnp.float32(matrices), generator.intermediate_shape(2))
     measurements = jax.vmap(lambda operator, x: operator(x))(operators, images)
     method = ILO(steps=(steps, steps), learning_rate=learning_rate, sphere=False)
     found = invert(

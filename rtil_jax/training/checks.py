@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 from rtil_jax.config import require
 from rtil_jax.discriminators.minibatch_stddev import STDDEV_GROUP, stddev_group_size
 from rtil_jax.errors import UserError
-from rtil_jax.generators.configured import ARCHITECTURES, architecture_of
+from rtil_jax.generators.configured import architecture_of, growing_steps
 
 
 def _at_least(least: int) -> tuple[Callable, str]:
@@ -89,9 +89,7 @@ _PGGAN = {
 
 def check_training_config(config: ConfigDict, num_devices: int) -> None:
     """Raises UserError for the first field that cannot be used."""
-    architecture, known = architecture_of(config), ", ".join(ARCHITECTURES)
-    is_known = architecture in ARCHITECTURES
-    require(is_known, "architecture", architecture, f"one of {known}")
+    architecture = architecture_of(config)
     fields = _ALL | (_PGGAN if architecture == "pggan" else _STYLEGAN2)
     for field, (holds, expected) in fields.items():
         try:
@@ -159,9 +157,8 @@ def check_phases(config: ConfigDict) -> None:
             f"config.training.steps: found {steps}, expected at least {count}, one "
             "for each phase of growing"
         )
-    grown = phases.steps * (count - 1) + (phases.steps // 2 if count > 1 else 0)
     require(
-        grown < steps,
+        growing_steps(count, phases.steps) < steps,
         "phases.steps",
         phases.steps,
         f"so few that the last of {count} phases has faded in within "

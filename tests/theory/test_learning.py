@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from rtil_jax.operators import Gaussian
 from rtil_jax.theory.closed_forms import (
     draw_signals,
     draw_truth,
@@ -17,7 +18,6 @@ from rtil_jax.theory.closed_forms import (
 )
 from rtil_jax.theory.learning import (
     FAMILIES,
-    MatrixOperator,
     invert_learned,
     least_squares_loss,
     linear_generator,
@@ -109,7 +109,7 @@ def test_ilo_leaves_the_error_of_the_lemma_where_vanilla_has_learned():
 def test_the_operator_is_its_matrix_on_pixels_in_row_order():
     matrix = np.random.default_rng(0).standard_normal((3, 12)).astype(np.float32)
     x = np.arange(12.0, dtype=np.float32)
-    operator = MatrixOperator(jnp.asarray(matrix))
+    operator = Gaussian(jnp.asarray(matrix), (2, 2, 3))
     y = operator(jnp.asarray(x.reshape(2, 2, 3)))
     np.testing.assert_allclose(y, matrix @ x, rtol=1e-5)
     assert operator.num_measurements == 3
