@@ -114,7 +114,7 @@ def test_reports_and_pictures_are_there(inverted):
     figures = set(os.listdir(inverted / "figures"))
     assert figures == {
         "compressed_sensing_psnr.png",
-        "compressed_sensing_0.25_ilo_measurement.png",
+        "compressed_sensing_0.25_measurement.png",
     }
     assert len(os.listdir(inverted / "recovered")) == 6
 
@@ -244,7 +244,7 @@ def test_the_command_line_says_one_line_and_fails(tmp_path):
         timeout=120,
     )
     assert done.returncode == 1
-    assert done.stderr.startswith("error: nowhere: found no 'checkpoints' folder")
+    assert done.stderr.startswith("error: config.priors.mine: found 'nowhere'")
     assert done.stderr.count("\n") == 1 and not (tmp_path / "new").exists()
 
 

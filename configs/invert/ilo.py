@@ -30,6 +30,12 @@ def get_config(variant=None):
     # The public code tunes the rate for each training: 0.2 for RTIL, 0.1 for vanilla.
     config.method.learning_rate = 0.2
     config.method_for.vanilla = {"learning_rate": 0.1}
+    # Appendix A.3: LPIPS joins the squared error where at least half of the pixels are
+    # seen, or the small image is more than 1/16 of the size.
+    config.perceptual.distance = "lpips"
+    config.perceptual.weights = {"inpainting": 1.0, "super_resolution": 1.0}
+    config.perceptual.from_ratio = {"inpainting": 1 / 2, "super_resolution": 1 / 8}
+    config.perceptual_for.vanilla = {"weights": {"super_resolution": 1.5}}
     config.ratios = (0.05, 0.1, 0.25)
     if "short" in variants:
         config.method.steps = (200, 100, 100, 200)

@@ -46,6 +46,15 @@ def get_config(variant=None):
     config.method.update(VANILLA if "vanilla" in variants else RTIL)
     if not variants & {"rtil", "vanilla"}:
         config.method_for.vanilla = VANILLA
+    # Appendix A.4: Gu et al.'s distance, which their code masks. The weight of vanilla
+    # priors goes with the prior's name, whatever the optimiser.
+    config.perceptual.distance = "vgg_l1"
+    config.perceptual.fill = False
+    config.perceptual.weights = {"inpainting": 0.1, "super_resolution": 0.1}
+    config.perceptual.from_ratio = {"super_resolution": 1 / 8}
+    config.perceptual_for.vanilla = {
+        "weights": {"inpainting": 0.5, "super_resolution": 0.5}
+    }
     config.ratios = (0.1, 0.25, 0.5)
     config.batch_size = 8
     if "short" in variants:
