@@ -25,7 +25,26 @@ from rtil_jax.inversion.defaults import inversion_config
 
 
 def get_config(variant=None):
-    variants = parse_variants(variant, ("short", "tiny"))
+    return with_variants(parse_variants(variant, ("short", "tiny")))
+
+
+def for_figures(variants):
+    """The same, with the priors and images of the paper's figures by name.
+
+    `configs/ablations/` takes them from here: priors of `configs/stylegan2_ffhq256.py`
+    and a folder of CelebA-HQ; `short` and `tiny` those of `configs/quickstart.py`.
+    """
+    config = with_variants(variants)
+    small = variants & {"short", "tiny"}
+    runs = "runs/avatars" if small else "runs/ffhq256"
+    config.priors.update({"rtil": f"{runs}/rtil", "vanilla": f"{runs}/vanilla"})
+    if not small:
+        config.images.source = "celebahq"
+        config.images.count = 100
+    return config
+
+
+def with_variants(variants):
     config = inversion_config("ilo")
     # The public code tunes the rate for each training: 0.2 for RTIL, 0.1 for vanilla.
     config.method.learning_rate = 0.2

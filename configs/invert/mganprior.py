@@ -41,7 +41,28 @@ VANILLA = {"optimizer": "sgd", "learning_rate": 0.25, "start_weights": "uniform"
 
 
 def get_config(variant=None):
-    variants = parse_variants(variant, ("rtil", "vanilla", "short", "tiny"))
+    known = ("rtil", "vanilla", "short", "tiny")
+    return with_variants(parse_variants(variant, known))
+
+
+def for_figures(variants):
+    """The same, with the priors and images of the paper's figures by name.
+
+    `configs/ablations/` takes them from here: priors of `configs/pggan_ffhq256.py` and
+    a folder of CelebA-HQ; `short` and `tiny` those of `configs/quickstart.py:pggan`.
+    """
+    config = with_variants(variants)
+    small = variants & {"short", "tiny"}
+    runs = "runs/avatars" if small else "runs/ffhq256"
+    names = {"rtil": f"{runs}/pggan_rtil", "vanilla": f"{runs}/pggan_vanilla"}
+    config.priors.update(names)
+    if not small:
+        config.images.source = "celebahq"
+        config.images.count = 100
+    return config
+
+
+def with_variants(variants):
     config = inversion_config("mganprior")
     config.method.update(VANILLA if "vanilla" in variants else RTIL)
     if not variants & {"rtil", "vanilla"}:

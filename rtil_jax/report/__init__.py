@@ -8,6 +8,7 @@ from rtil_jax.report.figures import (
     plot_curves,
     sample_grid,
 )
+from rtil_jax.report.samples import labelled_rows
 from rtil_jax.report.tables import Row, read_results, write_summary
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "MAX_GRID_ROWS",
     "Row",
     "image_grid",
+    "labelled_rows",
     "plot_curves",
     "read_results",
     "sample_grid",
