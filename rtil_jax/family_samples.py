@@ -16,16 +16,6 @@ from rtil_jax.errors import UserError
 from rtil_jax.inversion import load_prior
 from rtil_jax.training.recipes import build_recipe
 
-CONFIG = config_flags.DEFINE_config_file(
-    "config",
-    None,
-    "Priors and columns, FILE[:variant].",
-    lock_config=False,
-    accept_new_attributes=True,
-)
-WORKDIR = flags.DEFINE_string("workdir", None, "Directory of the picture.")
-flags.mark_flags_as_required(["config", "workdir"])
-
 
 def draw_family_samples(config: ConfigDict, workdir: str) -> str:
     """Writes `family_samples.png`, one row per prior and member (Figures 8 and 10).
@@ -69,8 +59,17 @@ def draw_family_samples(config: ConfigDict, workdir: str) -> str:
 
 
 def main(_):
-    print(f"figure    {draw_family_samples(CONFIG.value, WORKDIR.value)}")
+    print(f"figure    {draw_family_samples(flags.FLAGS.config, flags.FLAGS.workdir)}")
 
 
 if __name__ == "__main__":
+    config_flags.DEFINE_config_file(
+        "config",
+        None,
+        "Priors and columns, FILE[:variant].",
+        lock_config=False,
+        accept_new_attributes=True,
+    )
+    flags.DEFINE_string("workdir", None, "Directory of the picture.")
+    flags.mark_flags_as_required(["config", "workdir"])
     run_main(main)

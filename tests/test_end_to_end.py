@@ -15,10 +15,13 @@ from ml_collections import ConfigDict
 from PIL import Image
 
 from rtil_jax.errors import UserError
+from rtil_jax.family_samples import draw_family_samples
 from rtil_jax.inversion import load_prior, load_solution, render, sweep
 from rtil_jax.inversion.defaults import build_method
 from rtil_jax.inversion.results import COLUMNS, read_picture
 from rtil_jax.inversion.sweep import run_sweep
+from rtil_jax.posterior import run_posterior
+from rtil_jax.report import samples
 from rtil_jax.training.loop import train
 
 
@@ -239,6 +242,32 @@ def test_a_figure_goes_on_where_it_stopped(home, tmp_path, calls):
     changed = figure_config(home, few={"method": {"steps": 4}})
     with pytest.raises(UserError, match="another config.method.steps"):
         run_sweep(changed, str(tmp_path))
+
+
+def test_the_posterior_has_a_picture_and_a_row_per_image(home, tmp_path):
+    config = inversion_config(home, priors__vanilla="", noise_std=0.5)
+    config.chain = {"samples": 2, "steps": 3, "learning_rate": 0.01}
+    config.images.count = 2
+    rows = run_posterior(config, str(tmp_path))
+    assert [row["image"] for row in rows] == ["picture0.png", "picture1.png"]
+    assert all(0 <= row["covered"] <= 1 < row["psnr_of_mean"] for row in rows)
+    names = {"rtil_compressed_sensing_0.25.png", "posterior.csv"}
+    assert set(os.listdir(tmp_path)) == names
+    config.noise_std = 0.0
+    with pytest.raises(UserError, match="config.noise_std: found 0.0, expected above"):
+        run_posterior(config, str(tmp_path))
+
+
+def test_every_member_of_every_family_has_a_row_of_samples(home, tmp_path):
+    priors = {"vanilla": str(home / "vanilla"), "rtil": str(home / "rtil"), "no": ""}
+    config = ConfigDict({"priors": priors, "columns": 3})
+    path = draw_family_samples(config, str(tmp_path / "new"))
+    width, height = Image.open(path).size
+    assert width == 3 * (96 + samples.GAP)  # 16 pixels, enlarged 6 times
+    assert height == 4 * (96 + samples.TEXT)  # vanilla, and RTIL's G^0, G^1, G^2
+    config.priors.rtil = "nowhere"
+    with pytest.raises(UserError, match="config.priors.rtil: found 'nowhere'"):
+        draw_family_samples(config, str(tmp_path))
 
 
 def test_solutions_tell_how_the_loss_fell(inverted):

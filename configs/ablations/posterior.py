@@ -1,0 +1,38 @@
+"""Posterior samples of noisy compressed sensing: their mean and pixelwise spread.
+
+Langevin chains on the last z_k and the latents of its stage, from where an ILO each has
+ended; see `rtil_jax/inversion/langevin.py` for what is drawn. RTIL draws z_k from the
+Gaussian that the posterior is about; a vanilla prior has seen z_k = 0 alone. Not in the
+paper. Variants: `short`, `tiny` (minutes on two cores), on the 32-pixel priors of
+`configs/quickstart.py`.
+
+    python -m rtil_jax.posterior --config configs/ablations/posterior.py \
+        --workdir runs/posterior
+"""
+
+import math
+
+from ml_collections import ConfigDict
+
+from configs.invert import ilo
+from rtil_jax.config import parse_variants
+
+# Noise as a share of ||x||, which is about 0.5 sqrt(n); see configs/ablations/noise.py.
+SHARE = 0.05
+
+
+def get_config(variant=None):
+    variants = parse_variants(variant, ("short", "tiny"))
+    config = ilo.for_figures(variants)
+    size = 32 if variants else 256
+    config.ratios = (0.1,)
+    config.noise_std = SHARE * 0.5 * math.sqrt(3 * size**2)
+    config.images.count = 4
+    # Draws per image, each the end of a chain of this length and rate.
+    config.chain = ConfigDict({"samples": 16, "steps": 2_000, "learning_rate": 0.2})
+    if "short" in variants:
+        config.chain.update({"samples": 8, "steps": 500})
+    if "tiny" in variants:
+        config.chain.update({"samples": 4, "steps": 40})
+        config.images.count = 2
+    return config
