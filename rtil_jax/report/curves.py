@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -124,7 +124,7 @@ def _draw_published(axes, curve: Mapping[float, tuple[Value, Value]]) -> None:
         )
 
 
-def _label_axes(axes, problem: str, rows: Sequence[Row], also: Sequence[float]) -> None:
+def _label_axes(axes, problem: str, rows: Sequence[Row], also: Iterable[float]) -> None:
     """Ticks at the measured ratios and at `also`, and words."""
     measured = names(rows, "ratio")
     ratios = sorted({*measured, *also})

@@ -12,7 +12,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 MARKERS = ("o", "s", "^", "D", "v", "P")
 LINE_STYLES = ("-", "--", ":", "-.")
 VANILLA_SHAPE = 1  # index of its marker and line
-FILLS = ("full", "none", "left")
+FILLS = (None, "white", "silver")  # None: the colour of the line
 DPI = 150
 # In inches.
 PANEL = 3.7, 3.2
@@ -56,6 +56,7 @@ def line_styles(rows: Sequence[Row]) -> dict[tuple, dict]:
     varied = [column for column in values if len(values[column]) > 1] or ["prior"]
     styles = {}
     for key, (first, *_) in groups(rows, *values).items():
+        words = first | {"select": f"select={first['select']}"}
         colour = values[coloured].index(first[coloured])
         # Where the colours begin again, the markers go on.
         shape = shapes[first["prior"]] + len(shapes) * (colour // len(COLOURS))
@@ -64,8 +65,8 @@ def line_styles(rows: Sequence[Row]) -> dict[tuple, dict]:
             "linestyle": LINE_STYLES[shape % len(LINE_STYLES)],
             "marker": MARKERS[shape % len(MARKERS)],
             "markersize": 5,
-            "fillstyle": FILLS[rules.index(first["select"]) % len(FILLS)],
-            "label": _literal(", ".join(first[column] for column in varied)),
+            "markerfacecolor": FILLS[rules.index(first["select"]) % len(FILLS)],
+            "label": _literal(", ".join(words[column] for column in varied)),
         }
     return styles
 
