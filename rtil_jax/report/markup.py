@@ -44,6 +44,7 @@ summary { cursor: pointer; }
   th, td { white-space: normal; padding: .1rem .3rem; font-size: 7pt; }
   img { min-width: 0 !important; }
   figure, tr { break-inside: avoid; }
+  h2, h3, summary, p { break-after: avoid; }
 }
 """
 
@@ -72,6 +73,10 @@ def prose(text: str) -> str:
 
 def heading(level: int, text: str) -> str:
     return f"<h{level}>{html.escape(text)}</h{level}>"
+
+
+def paragraph(text: str) -> str:
+    return f"<p>{prose(text)}</p>"
 
 
 def listing(text: str) -> str:
@@ -106,7 +111,7 @@ def table(content: Table, name: str) -> str:
     head = "".join(map(_heading_cell, content.header, kinds))
     lines = ["".join(map(_cell, content.header, kinds, line)) for line in content.body]
     body = "\n".join(f"<tr>{line}</tr>" for line in lines)
-    title = f"<p>{prose(content.title)}</p>" if content.title else ""
+    title = paragraph(content.title) if content.title else ""
     return (
         f"{title}{_scrolling(name)}<table><thead><tr>{head}</tr></thead>\n"
         f"<tbody>{body}</tbody></table></div>"
@@ -141,20 +146,20 @@ def picture(path: str, alt: str, caption: str, scale: float) -> str:
     Args:
         path: of the PNG.
         alt: what it shows, for those who do not see it.
-        caption: below it.
+        caption: below it; may be empty.
         scale: CSS pixels per pixel, at most; on a narrow page it is shrunk to two
             thirds of that, and scrolls from there on.
     """
     kind, data, width = _encoded(path)
     if kind != "png":
-        caption += f" Reduced; in full: `figures/{os.path.basename(path)}`."
+        caption += f" Reduced; in full it is `figures/{os.path.basename(path)}`."
     text = base64.b64encode(data).decode("ascii")
     size = f"max-width: {scale * width:.0f}px; min-width: {scale * width * 2 / 3:.0f}px"
     return (
         f"<figure>{_scrolling(alt)}"
         f'<img style="{size}" alt="{html.escape(alt, quote=True)}" '
         f'src="data:image/{kind};base64,{text}"></div>'
-        f"<figcaption>{prose(caption)}</figcaption></figure>"
+        f"{f'<figcaption>{prose(caption)}</figcaption>' if caption else ''}</figure>"
     )
 
 

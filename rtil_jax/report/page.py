@@ -138,7 +138,7 @@ def _curves(rows: Sequence[Row], workdir: str) -> list[str]:
 
 
 def _tables(rows: Sequence[Row]) -> list[str]:
-    parts = [markup.heading(2, "Tables"), f"<p>{markup.prose(HOW_TO_READ)}</p>"]
+    parts = [markup.heading(2, "Tables"), markup.paragraph(HOW_TO_READ)]
     for problem, tables in result_tables(rows).items():
         name = problem_text(problem)
         parts.append(markup.heading(3, name))
@@ -154,12 +154,14 @@ def _convergence(rows: Sequence[Row], workdir: str) -> list[str]:
         path = os.path.join(workdir, "figures", f"convergence_{problem}.png")
         if os.path.exists(path):
             alt = f"Measurement loss against steps: {problem_text(problem)}"
-            caption = (
-                "Median over images of the measurement loss, and the band between its "
-                "quartiles. Losses that are not finite are left out."
-            )
-            parts.append(markup.picture(path, alt, caption, 96 / DPI))
-    return [markup.heading(2, "Convergence"), *parts] if parts else []
+            parts.append(markup.picture(path, alt, "", 96 / DPI))
+    words = (
+        "Median over images of the measurement loss, and the band between its "
+        "quartiles. Losses that are not finite are left out."
+    )
+    if not parts:
+        return []
+    return [markup.heading(2, "Convergence"), markup.paragraph(words), *parts]
 
 
 def _grids(rows: Sequence[Row], workdir: str) -> list[str]:
@@ -174,7 +176,9 @@ def _grids(rows: Sequence[Row], workdir: str) -> list[str]:
     parts = []
     for path, title in found:
         alt = f"Truth, measurement and reconstructions: {title}"
-        caption = "The first images; below each reconstruction its PSNR."
-        inside = markup.picture(path, alt, caption, GRID_SCALE)
+        inside = markup.picture(path, alt, "", GRID_SCALE)
         parts.append(markup.folded(title, inside, len(found) <= MAX_OPEN_GRIDS))
-    return [markup.heading(2, "Pictures"), *parts] if parts else []
+    if not parts:
+        return []
+    words = "The first images; below each reconstruction is its PSNR."
+    return [markup.heading(2, "Pictures"), markup.paragraph(words), *parts]

@@ -78,6 +78,21 @@ def test_one_panel_per_problem(tmp_path, drawn):
     assert all(axes.get_legend() is None for axes in drawn[0].axes)
 
 
+@pytest.mark.parametrize("methods", [1, 5])
+def test_the_legend_covers_nothing(tmp_path, drawn, methods):
+    rows = [r for i in range(methods) for r in swept(method=f"N = {i}")]
+    write_results(tmp_path, rows)
+    report.plot_curves(str(tmp_path), "mganprior")
+    for figure in drawn:
+        figure.draw_without_rendering()
+        below = figure.legends[0].get_window_extent()
+        panels = [axes.get_tightbbox() for axes in figure.axes]
+        assert 0 <= below.y0 < below.y1 <= min(panel.y0 for panel in panels)
+        assert 0 <= below.x0 and below.x1 <= figure.bbox.x1
+        # The panels keep their size.
+        assert min(panel.height for panel in panels) > 2.5 * report.DPI
+
+
 def test_an_interval_needs_two_images(tmp_path, drawn):
     rows = [row("a", "rtil", 20.0), row("a", "rtil", 21.0, ratio=0.2)]
     write_results(tmp_path, [*rows, row("b", "rtil", 23.0, ratio=0.2)])

@@ -191,7 +191,7 @@ def test_large_pictures_are_reduced(tmp_path):
     with Image.open(io.BytesIO(data)) as image:
         assert (kind, image.size, width) == ("jpeg", (1600, 250), 3200)
     assert len(data) < markup.MAX_PICTURE_BYTES
-    assert "Reduced; in full: <code>figures/grid.png</code>" in markup.picture(
+    assert "Reduced; in full it is <code>figures/grid.png</code>" in markup.picture(
         path, "noise", "Noise.", 0.5
     )
 
