@@ -118,7 +118,9 @@ def _draw_panel(
         axes.fill_between(steps, lower, upper, color=style["color"], alpha=0.15, lw=0)
         # Stages that begin at other steps for other lines are marked on the lines.
         marked = [] if shared else np.searchsorted(steps, starts).tolist()
-        axes.plot(steps, median, **style, markevery=marked, linewidth=1.5)
+        # Methods with the same first stages have the same line: the short one on top.
+        order = {"zorder": 2 + 1 / (1 + steps[-1])}
+        axes.plot(steps, median, **style, **order, markevery=marked, linewidth=1.5)
     for start in starts if shared else ():
         axes.axvline(start, color="black", linestyle=":", linewidth=0.8)
     mark = "dotted lines" if shared else "markers"

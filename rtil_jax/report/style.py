@@ -84,7 +84,9 @@ def add_legend(figure) -> None:
         entries |= dict(zip(labels, handles, strict=True))
     text = [line for label in entries for line in label.split("\n")]
     widest = 0.7 + 0.07 * max(map(len, text))  # inches: a line and its name
-    columns = max(1, min(len(entries), int(figure.get_figwidth() / widest)))
+    fitting = max(1, int(figure.get_figwidth() / widest))
+    # No more columns than the lines need: all are then about as long.
+    columns = math.ceil(len(entries) / math.ceil(len(entries) / fitting))
     lines = math.ceil(len(text) / columns)
     figure.set_figheight(figure.get_figheight() + 0.1 + 0.2 * lines)
     figure.legend(

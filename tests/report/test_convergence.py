@@ -81,6 +81,8 @@ def test_stages_of_several_lengths_are_marked_on_the_lines(tmp_path, drawn):
     report.plot_convergence(str(tmp_path))
     z0, z1 = drawn[0].axes[0].get_lines()
     assert (z0.get_markevery(), z1.get_markevery()) == ([], [2])
+    # z1 goes the way of z0 first, which would be hidden below it.
+    assert z0.get_zorder() > z1.get_zorder()
     assert "markers: a new stage" in drawn[0].axes[0].get_xlabel()
 
 
