@@ -4,6 +4,9 @@ python invert.py --config configs/invert/ilo.py --workdir runs/ilo \
     --config.priors.rtil=runs/rtil --config.priors.vanilla=runs/vanilla
 """
 
+import shlex
+import sys
+
 from absl import flags
 from ml_collections import config_flags
 
@@ -24,7 +27,8 @@ flags.mark_flags_as_required(["config", "workdir"])
 
 
 def main(_):
-    run_sweep(CONFIG.value, WORKDIR.value, DRY_RUN.value)
+    command = shlex.join(["python", *sys.argv])
+    run_sweep(CONFIG.value, WORKDIR.value, DRY_RUN.value, command)
 
 
 if __name__ == "__main__":

@@ -2,11 +2,13 @@
 
 import csv
 import importlib.util
+import json
 import os
 import shutil
 import subprocess
 import sys
 
+import jax
 import numpy as np
 import pytest
 from ml_collections import ConfigDict
@@ -114,7 +116,7 @@ def test_reports_and_pictures_are_there(inverted):
     figures = set(os.listdir(inverted / "figures"))
     assert figures == {
         "compressed_sensing_psnr.png",
-        "compressed_sensing_0.25_ilo_measurement.png",
+        "compressed_sensing_0.25_measurement.png",
     }
     assert len(os.listdir(inverted / "recovered")) == 6
 
@@ -200,6 +202,54 @@ def test_another_method_and_problem_join_the_same_directory(home, copied):
     assert methods == {("csgm", "inpainting"), ("ilo", "compressed_sensing")}
 
 
+def figure_config(home, **settings):
+    config = inversion_config(home, "csgm", priors__vanilla="")
+    config.problem, config.select = "denoising, inpainting", "measurement,oracle"
+    config.ratios, config.ratios_for.inpainting = (1.0,), (0.5,)
+    config.images.count = config.batch_size = 2
+    config.settings = {"few": {"method": {"steps": 3}}, **settings}
+    return config
+
+
+def test_a_figure_compares_settings_problems_and_rules(home, tmp_path, calls):
+    run_sweep(
+        figure_config(home, noisy={"method": {"steps": 5}, "noise_std": 0.5}),
+        str(tmp_path),
+        command="python invert.py ...",
+    )
+    rows = read_rows(tmp_path)
+    keys = {(r["method"], r["problem"], r["ratio"], r["select"]) for r in rows}
+    assert len(rows) == 2 * len(keys) == 2 * 8 == 2 * len(calls)
+    assert ("few", "inpainting", "0.5", "oracle") in keys
+    assert ("noisy", "denoising", "1.0", "measurement") in keys
+    for name in ("denoising_1_measurement", "inpainting_0.5_oracle"):
+        assert (tmp_path / "figures" / f"{name}.png").exists()
+    record = json.loads((tmp_path / "config.json").read_text())
+    noise = {label: one["noise_std"] for label, one in record["methods"].items()}
+    assert noise == {"few": 0, "noisy": 0.5}
+    assert record["commands"] == ["python invert.py ..."]
+    assert record["versions"]["jax"] == jax.__version__
+
+
+def test_a_figure_goes_on_where_it_stopped(home, tmp_path, calls):
+    run_sweep(figure_config(home), str(tmp_path))
+    assert len(calls) == 4
+    run_sweep(figure_config(home, more={"method": {"steps": 4}}), str(tmp_path))
+    assert len(calls) == 8
+    changed = figure_config(home, few={"method": {"steps": 4}})
+    with pytest.raises(UserError, match="another config.method.steps"):
+        run_sweep(changed, str(tmp_path))
+
+
+def test_solutions_tell_how_the_loss_fell(inverted):
+    (path,) = (inverted / "solutions").glob("*_rtil_*picture0.npz")
+    with np.load(path) as saved:
+        history = saved["fact:history"]
+    assert history[:, 0].tolist() == [0, 0, 1, 1, 2, 2]
+    assert history[:, 1].tolist() == [0, 4, 0, 3, 0, 2]
+    assert np.all(np.isfinite(history[:, 2]))
+
+
 @pytest.mark.parametrize(
     "method, change",
     [
@@ -244,7 +294,7 @@ def test_the_command_line_says_one_line_and_fails(tmp_path):
         timeout=120,
     )
     assert done.returncode == 1
-    assert done.stderr.startswith("error: nowhere: found no 'checkpoints' folder")
+    assert done.stderr.startswith("error: config.priors.mine: found 'nowhere'")
     assert done.stderr.count("\n") == 1 and not (tmp_path / "new").exists()
 
 
@@ -297,6 +347,10 @@ BAD = {
     "radius": (
         {"method__style_radii": (0.0, 1.0, 1.0)},
         "config.method.style_radii: found .*, expected above 0",
+    ),
+    "small": (
+        {"problem": "inpainting", "ratios": (0.5,)},
+        "config.perceptual.distance: found 'lpips', expected '' for images of 16",
     ),
     "seed": ({"seed": -1}, "config.seed: found -1"),
     "batch": ({"batch_size": 0}, "config.batch_size: found 0"),

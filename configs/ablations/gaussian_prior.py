@@ -3,17 +3,12 @@
 RTIL draws z_k ~ N(0, sigma^2 I) in training, so a Gaussian prior on z_k at inversion is
 faithful to an RTIL prior; a vanilla prior has seen z_k = 0 alone. Not in the paper.
 
-Variants: `without` (the default), `with` (||z_k||^2 / (n sigma^2)) or `shell`
-((||z_k|| / (sigma sqrt(n)) - 1)^2); with `short` (minutes on two cores; generators from
-32 pixels) or `tiny` (about a minute, from 16 pixels). Each of the three needs a
-directory of its own, because results of one directory share their method's settings:
+Labels: `without`, `with` (||z_k||^2 / (n sigma^2)) and `shell` ((||z_k|| / (sigma
+sqrt(n)) - 1)^2). Variants: `short`, `tiny` (minutes on two cores), on the 32-pixel
+priors of `configs/quickstart.py`.
 
-    for prior in without with shell; do
-        python invert.py --config configs/ablations/gaussian_prior.py:$prior,short \
-            --config.priors.rtil=runs/avatars/rtil \
-            --config.priors.vanilla=runs/avatars/vanilla \
-            --workdir runs/avatars/gaussian_prior/$prior
-    done
+    python invert.py --config configs/ablations/gaussian_prior.py \
+        --workdir runs/gaussian_prior
 
 Measured with `short` on 8 test faces and the priors of
 `configs/stylegan2_faces64.py:{vanilla,rtil},cpu`, PSNR in dB; half-widths of the 95 %
@@ -30,8 +25,8 @@ a z_k of that norm, about a decibel, but an RTIL prior next to nothing. With wei
 all differences to `without` are within 0.25 dB.
 """
 
+from configs.invert import ilo
 from rtil_jax.config import parse_variants
-from rtil_jax.inversion.defaults import inversion_config
 
 # In the units of y, whose entries have the variance ||x||^2: it scales with the number
 # of pixels. Without noise the posterior's weight is 0; this one was tried, not derived.
@@ -39,19 +34,14 @@ WEIGHT = 10.0
 
 
 def get_config(variant=None):
-    variants = parse_variants(variant, ("without", "with", "shell", "short", "tiny"))
-    config = inversion_config("ilo")
-    config.method_for.vanilla = {"learning_rate": 0.1}
+    variants = parse_variants(variant, ("short", "tiny"))
+    config = ilo.for_figures(variants)
     config.ratios = (0.01, 0.02, 0.05)
-    if variants & {"with", "shell"}:
-        config.method.prior_weight = (WEIGHT,)
-    if "shell" in variants:
-        config.method.prior_form = "shell"
-    if "short" in variants:
-        config.method.steps = (200, 100, 100, 200)
-        config.images.count = 8
     if "tiny" in variants:
-        config.method.steps = (40, 20, 20)
         config.ratios = (0.02, 0.05)
-        config.images.count = config.batch_size = 4
+    config.settings = {
+        "without": {"method": {"prior_weight": ()}},
+        "with": {"method": {"prior_weight": (WEIGHT,)}},
+        "shell": {"method": {"prior_weight": (WEIGHT,), "prior_form": "shell"}},
+    }
     return config

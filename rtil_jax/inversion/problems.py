@@ -22,11 +22,13 @@ class Problem:
         operators: one operator per image, from `operators.sample_operators`.
         measurements: y.
         truth: x, `(batch, height, width, channels)`; read only to select by `oracle`.
+        features: of y, for a perceptual loss; see `PerceptualLoss.prepare`.
     """
 
     operators: Any
     measurements: Any
     truth: Any = None
+    features: Any = None
 
 
 def measurement_loss(

@@ -54,9 +54,9 @@ class Results:
         """Path of the saved solution."""
         return os.path.join(self.workdir, "solutions", f"{file_stem(row, index)}.npz")
 
-    def priors(self) -> list[str]:
-        """Names, `vanilla` first."""
-        names = dict.fromkeys(row["prior"] for row in self._by_key.values())
+    def names(self, column: str) -> list[str]:
+        """The values of a column, `vanilla` first, then as in the file."""
+        names = dict.fromkeys(row[column] for row in self._by_key.values())
         return sorted(names, key=lambda name: name != "vanilla")
 
     def __getitem__(self, row: Row) -> Row:

@@ -38,7 +38,9 @@ def render(
     return generator.apply(variables, *inputs, method="tail")
 
 
-def save_solution(path: str, solution: Solution, **facts: str | int | float) -> None:
+def save_solution(
+    path: str, solution: Solution, **facts: str | int | float | np.ndarray
+) -> None:
     """Writes one solution as a .npz; `facts` say how it came about."""
     arrays = {name: np.asarray(x) for name, x in _named(solution).items()}
     facts = {f"fact:{name}": np.asarray(value) for name, value in facts.items()}

@@ -20,6 +20,7 @@ from jax.sharding import PartitionSpec
 from jaxtyping import Array, Bool, Float
 
 from rtil_jax.devices import batch_sharded
+from rtil_jax.inversion.perceptual_loss import PerceptualLoss
 from rtil_jax.inversion.prior import Prior
 from rtil_jax.inversion.problems import Problem, measurement_loss
 from rtil_jax.inversion.schedules import ramp
@@ -116,7 +117,7 @@ def _heat(moved: Any, keys: jax.Array, scale: Array) -> tuple[Any, jax.Array]:
     return jax.vmap(one_image)(moved, keys)
 
 
-def _update(stage, select, prior, problem, fixed, start, iterate, rate):
+def _update(stage, select, prior, perceptual, problem, fixed, start, iterate, rate):
     """One step on the images of one device; returns their measurement losses too."""
 
     def objective(free):
@@ -124,7 +125,10 @@ def _update(stage, select, prior, problem, fixed, start, iterate, rate):
             prior.generator, prior.variables, stage.decode(prior, free, fixed)
         )
         loss = measurement_loss(problem, images)
-        return jnp.sum(loss + stage.penalty(free, images, problem)), (images, loss)
+        total = loss + stage.penalty(free, images, problem)
+        if perceptual is not None:
+            total += perceptual(problem, images)
+        return jnp.sum(total), (images, loss)
 
     free, key = iterate.free, iterate.key
     grads, (images, loss) = jax.grad(objective, has_aux=True)(free)
@@ -153,17 +157,17 @@ def _update(stage, select, prior, problem, fixed, start, iterate, rate):
     static_argnames=("stage", "select", "mesh"),
     donate_argnames=("iterate",),
 )
-def step(stage, select, mesh, prior, problem, fixed, start, iterate, rate):
+def step(stage, select, mesh, prior, perceptual, problem, fixed, start, iterate, rate):
     """`_update` with the images split over the devices of `mesh`: no communication."""
     images, everywhere = PartitionSpec("data"), PartitionSpec()
     update = jax.shard_map(
         functools.partial(_update, stage, select),
         mesh=mesh,
-        in_specs=(everywhere, images, images, images, images, everywhere),
+        in_specs=(everywhere, everywhere, images, images, images, images, everywhere),
         out_specs=images,
         check_vma=False,
     )
-    return update(prior, problem, fixed, start, iterate, rate)
+    return update(prior, perceptual, problem, fixed, start, iterate, rate)
 
 
 @functools.partial(jax.jit, static_argnames="stage")
@@ -187,6 +191,7 @@ def run_stage(
     mesh: jax.sharding.Mesh,
     on_step: Callable[[int, Array], None],
     keys: jax.Array | None = None,
+    perceptual: PerceptualLoss | None = None,
 ) -> tuple[Any, tuple[Any, Any], Float[Array, " batch"]]:
     """Runs a stage on a batch that the devices of `mesh` divide.
 
@@ -195,6 +200,8 @@ def run_stage(
     Args:
         on_step: called with (step, measurement loss of each image before the step).
         keys: of the noise of a stage that has a temperature, one per image.
+        perceptual: added to the loss that is descended; iterates are still chosen by
+            the measurement loss alone. `problem` is then what it has prepared.
 
     Returns:
         The variables for the stage after, (free, fixed) as selected, and the
@@ -208,7 +215,7 @@ def run_stage(
     for count in range(stage.steps + 1):
         rate = stage.learning_rate * ramp(count / max(stage.steps, 1))
         iterate, loss = step(
-            stage, select, mesh, prior, problem, fixed, start, iterate, rate
+            stage, select, mesh, prior, perceptual, problem, fixed, start, iterate, rate
         )
         on_step(count, loss)
     # A stage goes on from where the one before ended, as in the public code; but an

@@ -12,17 +12,24 @@ from jaxtyping import Array
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from rtil_jax import data, metrics, report
+from rtil_jax import data, metrics
+from rtil_jax.config import require
 from rtil_jax.errors import UserError
-from rtil_jax.inversion.defaults import build_method, check_inversion_config
-from rtil_jax.inversion.inverting import Method, Reconstruction, invert
+from rtil_jax.inversion.checks import check_inversion_config
+from rtil_jax.inversion.defaults import build_method
+from rtil_jax.inversion.inverting import Reconstruction, invert
+from rtil_jax.inversion.perceptual_loss import PerceptualLoss
 from rtil_jax.inversion.plan import print_plan
 from rtil_jax.inversion.prior import Prior, load_prior
-from rtil_jax.inversion.problems import Problem, make_problem
-from rtil_jax.inversion.results import (
-    Results,
-    read_picture,
-    save_picture,
+from rtil_jax.inversion.reporting import write_report
+from rtil_jax.inversion.results import KEY, Results, save_picture
+from rtil_jax.inversion.settings import (
+    expand,
+    labelled,
+    load_distances,
+    perceptual_loss,
+    problem_of,
+    setting_of,
 )
 from rtil_jax.inversion.solutions import save_solution
 from rtil_jax.inversion.workdir import claim_workdir
@@ -34,47 +41,57 @@ MIN_SSIM_SIZE = 11
 SHOW_EVERY = 20  # steps; reading the losses waits for the device
 
 
-def run_sweep(config: ConfigDict, workdir: str, dry_run: bool = False) -> None:
-    """Reconstructs every image with every prior at every ratio, where not yet done.
+def run_sweep(
+    config: ConfigDict, workdir: str, dry_run: bool = False, command: str = ""
+) -> None:
+    """Reconstructs every image with every prior in every setting, where not yet done.
 
     Writes `results.csv`, `summary.md`, `recovered/*.png`, `solutions/*.npz` and
     `figures/*.png`.
+
+    Args:
+        config: from a file of `configs/invert/` or `configs/ablations/`.
+        workdir: the directory to write to.
+        dry_run: print the plan instead.
+        command: the command line, for the record.
 
     Raises:
         UserError: for a config, prior, data set or directory that cannot be used.
     """
     check_inversion_config(config)
     priors = load_priors(config)
-    methods = {name: build_method(config, name) for name in priors}
-    for name, prior in priors.items():
-        check_setting(config, prior, methods[name])
+    check_settings(config, priors)
+    distances = load_distances(config, priors)
     if dry_run:
-        return print_plan(config, priors, methods)
+        return print_plan(config, priors, distances)
     images = load_test_images(config, next(iter(priors.values())))
-    claim_workdir(config, workdir, priors)
+    claim_workdir(config, workdir, priors, command)
     results = Results(workdir)
     lpips = load_metric(config)
-    for name, method in methods.items():
-        print(f"{name}: {method}")
-    for ratio in config.ratios:
-        for name, prior in priors.items():
-            setting = setting_of(config, name, ratio)
-            invert_missing(
-                config, results, images, setting, prior, methods[name], lpips
-            )
+    for label, one in labelled(config).items():
+        for name in priors:
+            print(f"{label}, {name}: {build_method(one, name)}")
+    for label, one in expand(config):
+        for ratio in one.ratios:
+            for name, prior in priors.items():
+                setting = setting_of(label, one, name, ratio)
+                loss = perceptual_loss(one, name, ratio, distances)
+                invert_missing(one, results, images, setting, prior, loss, lpips)
     write_report(config, workdir, results, images)
 
 
-def check_setting(config: ConfigDict, prior: Prior, method: Method) -> None:
-    """Raises UserError if the method or a ratio does not fit the prior's generator."""
-    method.stages(prior.generator)
+def check_settings(config: ConfigDict, priors: dict[str, Prior]) -> None:
+    """Raises UserError if a method or a ratio does not fit a prior's generator."""
     key = jax.random.key(0)
-    for ratio in config.ratios:
-        jax.eval_shape(
-            lambda ratio=ratio: sample_operator(
-                config.problem, key, prior.image_shape, float(ratio)
-            )
-        )
+    for _, one in expand(config):
+        for name, prior in priors.items():
+            build_method(one, name).stages(prior.generator)
+            for ratio in one.ratios:
+                jax.eval_shape(
+                    lambda one=one, prior=prior, ratio=ratio: sample_operator(
+                        one.problem, key, prior.image_shape, float(ratio)
+                    )
+                )
 
 
 def load_priors(config: ConfigDict) -> dict[str, Prior]:
@@ -84,6 +101,10 @@ def load_priors(config: ConfigDict) -> dict[str, Prior]:
         UserError: if one cannot be loaded, or they differ in shape.
     """
     named = {name: path for name, path in config.priors.items() if path}
+    for name, path in named.items():
+        exists = os.path.isdir(path)
+        expected = "a directory that train.py has written"
+        require(exists, f"priors.{name}", path, f"{expected}, or '' to leave it out")
     priors = {name: load_prior(path) for name, path in named.items()}
     first, *others = priors
     for name in others:
@@ -108,47 +129,24 @@ def load_test_images(config: ConfigDict, prior: Prior) -> data.ImageSet:
     )
 
 
-def problem_of(
-    config: ConfigDict, images: data.ImageSet, indices: np.ndarray, ratio: float
-) -> tuple[Problem, jax.Array]:
-    """The measurements of some images, and the keys of their inversions."""
-    return make_problem(
-        config.problem,
-        data.to_float(images[indices]),
-        indices,
-        ratio=float(ratio),
-        seed=config.seed,
-        noise_std=config.noise_std,
-    )
-
-
-def setting_of(config: ConfigDict, prior: str, ratio: float) -> dict:
-    """What the rows of one prior at one ratio share."""
-    return {
-        "prior": prior,
-        "method": config.method.name,
-        "problem": config.problem,
-        "ratio": float(ratio),
-        "select": config.select,
-    }
-
-
 def invert_missing(
     config: ConfigDict,
     results: Results,
     images: data.ImageSet,
     setting: dict,
     prior: Prior,
-    method: Method,
+    perceptual: PerceptualLoss | None,
     lpips: Perceptual | None,
 ) -> None:
     """One setting, in batches; each batch is on disk before the next begins."""
+    method = build_method(config, setting["prior"])
     rows = [{"image": image, **setting} for image in images.names]
     missing = [i for i, row in enumerate(rows) if not results.is_done(row, i)]
     size = max(1, min(config.batch_size, len(missing)))
     batches = [missing[i : i + size] for i in range(0, len(missing), size)]
     steps = sum(stage.steps + 1 for stage in method.stages(prior.generator))
-    label = f"{setting['prior']} {setting['problem']} {setting['ratio']:g}"
+    label = " ".join(setting[c] for c in ("prior", "method", "problem"))
+    label = f"{label} {setting['ratio']:g}"
     with tqdm(total=len(batches) * steps, desc=label, disable=not batches) as bar:
 
         def show(stage, step, loss):
@@ -169,6 +167,7 @@ def invert_missing(
                 keys,
                 select=config.select,
                 restarts=config.restarts,
+                perceptual=perceptual,
                 progress=show,
             )
             found.images.block_until_ready()
@@ -187,7 +186,7 @@ def load_metric(config: ConfigDict) -> Perceptual | None:
     if not config.lpips:
         return None
     try:
-        return load_lpips(config.lpips)
+        return load_lpips(config.lpips, config.perceptual_files[config.lpips] or None)
     except UserError as error:
         print(f"LPIPS is left out: {error}")
         return None
@@ -231,48 +230,7 @@ def save_batch(
     for i, (row, index) in enumerate(zip(rows, indices, strict=True)):
         save_picture(results.picture(row, index), pixels[i])
         one = jax.tree.map(lambda x, i=i: x[i : i + 1], solution)
-        facts = {k: row[k] for k in ("image", "prior", "method", "problem", "ratio")}
-        path = results.solution(row, index)
-        save_solution(path, one, **facts, seed=seed, index=index)
-
-
-def write_report(
-    config: ConfigDict, workdir: str, results: Results, images: data.ImageSet
-) -> None:
-    """`summary.md`, the curves, and a grid of pictures for each ratio of this run."""
-    print(f"table     {report.write_summary(workdir)}")
-    figures = report.plot_curves(workdir)
-    figures += [
-        draw_grid(config, workdir, results, images, ratio) for ratio in config.ratios
-    ]
-    for figure in figures:
-        print(f"figure    {figure}")
-    print(f"pictures  {os.path.join(workdir, 'recovered')}")
-
-
-def draw_grid(
-    config: ConfigDict,
-    workdir: str,
-    results: Results,
-    images: data.ImageSet,
-    ratio: float,
-) -> str:
-    """Truth, measurement, and the reconstruction by every prior, side by side."""
-    indices = range(min(len(images), report.MAX_GRID_ROWS))
-    problem, _ = problem_of(config, images, np.array(indices), ratio)
-    preview = jax.vmap(lambda operator, y: operator.preview(y))
-    measured = preview(problem.operators, problem.measurements)
-    columns, psnr = {"truth": problem.truth, "measurement": measured}, {}
-    for prior in results.priors():
-        setting = setting_of(config, prior, ratio)
-        keys = [{"image": images.names[i], **setting} for i in indices]
-        if not all(map(results.is_done, keys, indices)):
-            continue  # a prior of an earlier run that had fewer images
-        title = f"{prior}, {config.method.name}"
-        paths = [results.picture(key, i) for key, i in zip(keys, indices, strict=True)]
-        columns[title] = np.stack([data.to_float(read_picture(path)) for path in paths])
-        psnr[title] = [results[key]["psnr"] for key in keys]
-    stem = f"{config.problem}_{ratio:g}_{config.method.name}_{config.select}"
-    path = os.path.join(workdir, "figures", f"{stem}.png")
-    report.image_grid(columns, path, psnr)
-    return path
+        history = [(stage, step, losses[i]) for stage, step, losses in found.history]
+        facts = {column: row[column] for column in KEY}
+        facts |= {"seed": seed, "index": index, "history": np.float32(history)}
+        save_solution(results.solution(row, index), one, **facts)

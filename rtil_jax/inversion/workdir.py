@@ -2,30 +2,43 @@
 
 import json
 import os
+from importlib.metadata import version
 
 from ml_collections import ConfigDict
 
+import rtil_jax
 from rtil_jax.checkpoints import checksum
 from rtil_jax.config import first_difference, plain, save_config
 from rtil_jax.errors import UserError
 from rtil_jax.inversion.prior import Prior
+from rtil_jax.inversion.settings import labelled
 
 # Results of one directory may differ in these.
 FREE_FIELDS = (
     "ratios",
+    "ratios_for",
     "problem",
     "select",
     "batch_size",
     "images.count",
     "priors",
     "lpips",
+    "figure",
+    "settings",
 )
 # And from method to method in these.
-METHOD_FIELDS = ("method", "method_for", "restarts")
+METHOD_FIELDS = ("method", "method_for", "restarts", "perceptual", "perceptual_for")
+# Whose versions are recorded.
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy")
 
 
-def claim_workdir(config: ConfigDict, workdir: str, priors: dict[str, Prior]) -> None:
+def claim_workdir(
+    config: ConfigDict, workdir: str, priors: dict[str, Prior], command: str
+) -> None:
     """Makes the folders, and records the config and the priors' checksums.
+
+    `config.json` has the effective config of every label under `methods`, and under
+    `shared` what all labels have in common.
 
     Raises:
         UserError: if the directory cannot be written, is one of training, or has
@@ -35,26 +48,25 @@ def claim_workdir(config: ConfigDict, workdir: str, priors: dict[str, Prior]) ->
         raise UserError(f"--workdir={workdir}: found a training run, expected another")
     path = os.path.join(workdir, "config.json")
     record = _read_record(path)
-    new, method = plain(config), config.method.name
-    for name, old in record["methods"].items():
-        free = FREE_FIELDS + (() if name == method else METHOD_FIELDS)
-        if field := first_difference(old, new, free):
-            raise UserError(
-                f"{path}: its results have another config.{field}; choose another "
-                "--workdir"
-            )
+    shared = record.setdefault("shared", next(iter(record["methods"].values()), None))
+    _compare(path, shared, config, FREE_FIELDS + METHOD_FIELDS)
+    record["shared"] = plain(config)
+    for label, one in labelled(config).items():
+        _compare(path, record["methods"].get(label), one, FREE_FIELDS)
+        record["methods"][label] = plain(one)
     for name, prior in priors.items():
-        found, expected = (
-            checksum(prior.variables),
-            record["priors"].setdefault(name, None),
-        )
-        if expected not in (None, found):
+        found = checksum(prior.variables)
+        if record["priors"].setdefault(name, found) != found:
             raise UserError(
                 f"{path}: config.priors.{name} was another network when its results "
                 "were made; choose another --workdir"
             )
-        record["priors"][name] = found
-    record["methods"][method] = new
+    commands = record.setdefault("commands", [])
+    if command not in commands:
+        commands.append(command)
+    record["versions"] = {"rtil_jax": rtil_jax.__version__} | {
+        name: version(name) for name in PACKAGES
+    }
     try:
         for folder in ("recovered", "solutions", "figures"):
             os.makedirs(os.path.join(workdir, folder), exist_ok=True)
@@ -63,6 +75,16 @@ def claim_workdir(config: ConfigDict, workdir: str, priors: dict[str, Prior]) ->
         raise UserError(
             f"--workdir={workdir}: cannot be written ({error.strerror})"
         ) from error
+
+
+def _compare(
+    path: str, old: dict | None, config: ConfigDict, free: tuple[str, ...]
+) -> None:
+    """Raises UserError if `config` differs from `old` in a field that is not free."""
+    if old is not None and (field := first_difference(old, plain(config), free)):
+        raise UserError(
+            f"{path}: its results have another config.{field}; choose another --workdir"
+        )
 
 
 def _read_record(path: str) -> dict:

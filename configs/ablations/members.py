@@ -1,0 +1,34 @@
+"""Members of RTIL's family drawn for groups of images, or all of them at every step.
+
+Drawing costs what vanilla training does and has the same expectation; the public code
+enumerates, at the cost of K + 1 steps in one.
+
+Each prior is a training run of its own, the same but for one field. Train them with
+
+    for members in drawn enumerated; do
+        python train.py --config configs/stylegan2_ffhq256.py:rtil \
+            --config.family.members=$members --workdir runs/ffhq256/$members
+    done
+
+and the vanilla prior without that field. `short` and `tiny` (minutes on two cores) take
+priors of `configs/quickstart.py` in `runs/avatars/`. A prior can be left out with
+--config.priors.NAME=. Not in the paper.
+
+    python invert.py --config configs/ablations/members.py --workdir runs/members
+"""
+
+from configs.invert import ilo
+from rtil_jax.config import parse_variants
+
+PRIORS = ("vanilla", "drawn", "enumerated")
+
+
+def get_config(variant=None):
+    variants = parse_variants(variant, ("short", "tiny"))
+    config = ilo.for_figures(variants)
+    runs = "runs/avatars" if variants else "runs/ffhq256"
+    config.priors = {name: f"{runs}/{name}" for name in PRIORS}
+    config.ratios = (0.05, 0.1, 0.25)
+    if "tiny" in variants:
+        config.ratios = (0.1,)
+    return config

@@ -1,0 +1,118 @@
+"""From one config to the settings that a figure compares."""
+
+import pytest
+from ml_collections import ConfigDict
+
+from rtil_jax.errors import UserError
+from rtil_jax.inversion.checks import check_inversion_config
+from rtil_jax.inversion.defaults import build_method, inversion_config
+from rtil_jax.inversion.settings import expand, perceptual_weight
+
+
+def figure(**settings):
+    config = inversion_config("ilo")
+    config.priors.rtil = "somewhere"
+    config.method_for.vanilla = {"learning_rate": 0.1}
+    config.settings = ConfigDict(settings)
+    return config
+
+
+def test_without_settings_the_label_is_the_method():
+    ((label, one),) = expand(figure())
+    assert label == "ilo" and one.problem == "compressed_sensing"
+
+
+def test_every_label_problem_and_rule_meet_once():
+    config = figure(z0={"method": {"steps": (9,)}}, z1={"method": {"steps": (5, 4)}})
+    config.problem = "compressed_sensing, inpainting"
+    config.ratios_for.inpainting = (0.5, 0.25)
+    config.select = "measurement,oracle"
+    found = [(s.label, s.config.problem, s.config.select) for s in expand(config)]
+    assert len(found) == len(set(found)) == 8
+    ratios = {s.config.problem: s.config.ratios for s in expand(config)}
+    assert ratios == {"compressed_sensing": (0.1,), "inpainting": (0.5, 0.25)}
+
+
+def test_a_setting_changes_its_own_fields_alone():
+    config = figure(
+        slow={"method": {"learning_rate": 0.01}, "noise_std": 0.5}, plain={}
+    )
+    same, slow = (setting.config for setting in expand(config))
+    assert slow.method.learning_rate == 0.01 and slow.noise_std == 0.5
+    assert slow.method.steps == config.method.steps
+    assert same.method == config.method and same.noise_std == 0
+    # Fields of one prior come after those of the setting.
+    rates = [build_method(slow, p).learning_rate for p in ("rtil", "vanilla")]
+    assert rates == [0.01, 0.1]
+    assert config.method.learning_rate == 0.2  # untouched
+
+
+def test_weights_of_the_perceptual_loss_are_per_problem_ratio_and_prior():
+    config = figure()
+    config.perceptual.distance = "lpips"
+    config.perceptual.weights = {"inpainting": 1.0, "super_resolution": 2.0}
+    config.perceptual.from_ratio = {"super_resolution": 0.125}
+    config.perceptual_for.vanilla = {"weights": {"super_resolution": 3.0}}
+
+    def weight(problem, prior, ratio):
+        config.problem = problem
+        return perceptual_weight(config, prior, ratio)
+
+    assert weight("compressed_sensing", "rtil", 0.5) == 0
+    assert weight("inpainting", "vanilla", 0.01) == 1
+    assert weight("super_resolution", "rtil", 0.125) == 2
+    assert weight("super_resolution", "vanilla", 0.125) == 3
+    assert weight("super_resolution", "vanilla", 1 / 16) == 0
+    config.perceptual.distance = ""
+    assert weight("inpainting", "rtil", 0.5) == 0
+
+
+BAD = {
+    "seed": ({"a": {"seed": 1}}, {}, r"settings.a.seed: found 'it'.* outside settings"),
+    "field": ({"a": {"metod": {}}}, {}, "settings.a.metod: there is no such.*method?"),
+    "step": ({"a": {"method": {"step": 1}}}, {}, "settings.a.method.step: there is no"),
+    "name": ({"a": {"method": {"name": "csgm"}}}, {}, "one method per config"),
+    "prior": ({"a": {"method_for": {"x": {}}}}, {}, "settings.a.method_for.x: found"),
+    "value": ({"a": 3}, {}, "config.settings.a: found 3, expected fields"),
+    "label": ({"a/b": {}}, {}, "no / in it"),
+    "select": ({"a": {"select": "best"}}, {}, "config.settings.a: .*select: found"),
+    "one of two": ({}, {"problem": "inpainting,deblur"}, "problem: found 'deblur'"),
+    "ratios of": (
+        {},
+        {"ratios_for": ConfigDict({"deblur": (0.5,)})},
+        "ratios_for: found 'deblur'",
+    ),
+    "distance": (
+        {},
+        {"perceptual": ConfigDict({"distance": "l1"})},
+        "perceptual.distance: found",
+    ),
+    "no picture": (
+        {},
+        {"perceptual": ConfigDict({"weights": {"compressed_sensing": 1.0}})},
+        "perceptual.weights: found 'compressed_sensing', expected some of inpainting",
+    ),
+    "weight": (
+        {},
+        {"perceptual_for": ConfigDict({"rtil": {"weights": {"inpainting": -1.0}}})},
+        "perceptual_for.rtil.weights.inpainting: found -1.0",
+    ),
+    "not fields": ({}, {"perceptual": 3}, "config.perceptual: found 3"),
+    "fields": (
+        {},
+        {"noise_std": ConfigDict()},
+        "config.noise_std: .* expected a value",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_settings_are_one_line(case):
+    settings, fields, message = BAD[case]
+    config = figure(**settings).unlock()
+    with config.ignore_type():
+        for name, value in fields.items():
+            config[name] = value
+    with pytest.raises(UserError, match=message) as caught:
+        check_inversion_config(config)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,147 @@
+"""Every figure and ablation, at paper size by its shapes and at that of a laptop."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from rtil_jax.generators import init
+from rtil_jax.generators.configured import build_generator
+from rtil_jax.inversion import Prior, make_problem, measurement_loss, render
+from rtil_jax.inversion.checks import check_inversion_config
+from rtil_jax.inversion.defaults import build_method
+from rtil_jax.inversion.perceptual_loss import PerceptualLoss
+from rtil_jax.inversion.prior import StyleFit
+from rtil_jax.inversion.settings import expand, labelled, perceptual_weight
+from rtil_jax.inversion.sweep import check_settings
+from rtil_jax.perceptual import load_lpips
+from tests.test_config import CONFIGS, MODULES, load, variants_of
+
+FIGURES = {
+    path.stem: load(path)
+    for path in sorted(CONFIGS.glob("*/*.py"))
+    if path.stem not in ("theory", "fig8", "fig10")
+}
+SIZES = (None, "short", "tiny")
+
+
+@functools.cache
+def generators(method):
+    """(at paper size, of the quickstart), as the configs say."""
+    pggan = method == "mganprior"
+    paper = MODULES["pggan_ffhq256" if pggan else "stylegan2_ffhq256"].get_config()
+    small = MODULES["quickstart"].get_config("pggan,tiny" if pggan else "tiny")
+    return build_generator(paper), build_generator(small)
+
+
+def with_method(name, size):
+    """The config of a figure, and of `qualitative` those of its figures."""
+    variants = ("fig2a", "fig17") if name == "qualitative" else ("",)
+    for variant in variants:
+        yield FIGURES[name].get_config(",".join(filter(None, (variant, size))) or None)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_fits_the_priors_that_it_names(name, size):
+    for config in with_method(name, size):
+        if not any(config.priors.values()):  # those of configs/invert/ name none
+            config.priors.rtil = "somewhere"
+        check_inversion_config(config)
+        generator = generators(config.method.name)[0 if size is None else 1]
+        if size != "tiny" and config.method.name == "surgery":
+            continue
+        priors = {name: Prior(generator, None) for name in config.priors}
+        check_settings(config, priors)
+        if size == "tiny":
+            count = sum(len(one.ratios) for _, one in expand(config))
+            assert count <= 12 and config.images.count <= 4
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_says_its_command_and_its_variants(name):
+    module = FIGURES[name]
+    folder = "invert" if (CONFIGS / "invert" / f"{name}.py").exists() else "ablations"
+    assert f"python invert.py --config configs/{folder}/{name}.py" in module.__doc__
+    for variant in variants_of(module):
+        assert f"`{variant}`" in module.__doc__
+
+
+def budgets(name):
+    return {
+        label: tuple(build_method(one, "rtil").steps)
+        for label, one in labelled(FIGURES[name].get_config()).items()
+    }
+
+
+def test_the_budgets_are_those_of_the_appendix():
+    assert budgets("fig6") == {
+        "z0": (2000,),
+        "z1": (2000, 2000),
+        "z2": (2000, 1000, 2000),
+        "z3": (2000, 1000, 1000, 2000),
+        "z4": (2000, 1000, 1000, 1000, 2000),
+    }
+    assert budgets("fig20")["EXP4"] == budgets("fig4")["ilo"] == budgets("fig6")["z4"]
+    assert budgets("fig20")["EXP5"] == (2000,) * 5
+    codes = [
+        build_method(one, "rtil").codes
+        for one in labelled(FIGURES["fig7"].get_config()).values()
+    ]
+    assert codes == [1, 10, 20]
+
+
+def test_the_losses_are_those_of_the_appendix():
+    def weights(name, problem):
+        for _, one in expand(FIGURES[name].get_config()):
+            if one.problem == problem:
+                return one.perceptual.distance, {
+                    prior: [perceptual_weight(one, prior, r) for r in one.ratios]
+                    for prior in ("rtil", "vanilla")
+                }
+
+    zero = {"rtil": [0] * 5, "vanilla": [0] * 5}
+    assert weights("fig4", "compressed_sensing") == ("lpips", zero)
+    inpainting = {"rtil": [0, 0, 0, 0, 1], "vanilla": [0, 0, 0, 0, 1]}
+    assert weights("fig4", "inpainting") == ("lpips", inpainting)
+    superres = {"rtil": [0, 1, 1, 1], "vanilla": [0, 1.5, 1.5, 1.5]}
+    assert weights("fig4", "super_resolution") == ("lpips", superres)
+    inpainting = {"rtil": [0.1] * 5, "vanilla": [0.5] * 5}
+    assert weights("fig5", "inpainting") == ("vgg_l1", inpainting)
+    superres = {"rtil": [0, 0.1, 0.1, 0.1], "vanilla": [0, 0.5, 0.5, 0.5]}
+    assert weights("fig5", "super_resolution") == ("vgg_l1", superres)
+
+
+@pytest.mark.parametrize("name", ["fig4", "fig5"])
+def test_a_step_at_paper_size_has_the_papers_shapes(name):
+    config = FIGURES[name].get_config()
+    generator, _ = generators(config.method.name)
+    method = build_method(config, "rtil")
+    styled = config.method.name == "ilo"
+
+    def losses(key, distance, truth):
+        fit = StyleFit(jnp.zeros(512), jnp.ones(512)) if styled else None
+        prior = Prior(generator, init(generator, key), fit)
+        problem, keys = make_problem(
+            "inpainting", truth, jnp.arange(1), ratio=0.5, seed=0
+        )
+        loss = PerceptualLoss(distance, 1.0)
+        variables = jax.vmap(method.start, (None, 0))(prior, keys)
+        for stage in method.stages(generator):
+            free, fixed = stage.begin(prior, variables)
+            images = render(
+                generator, prior.variables, stage.decode(prior, free, fixed)
+            )
+            total = measurement_loss(problem, images) + loss(problem, images)
+            variables = stage.end(prior, free, fixed)
+        return images, free, total
+
+    images = jax.ShapeDtypeStruct((1, 256, 256, 3), jnp.float32)
+    key = jax.eval_shape(lambda: jax.random.key(0))
+    found, free, total = jax.eval_shape(losses, key, load_lpips("vgg"), images)
+    assert found.shape == (1, 256, 256, 3) and total.shape == (1,)
+    if styled:
+        assert free["z_k"].shape == (1, 32, 32, 256)
+    else:
+        assert free["weights"].shape == (1, 20, 256)
