@@ -1,50 +1,20 @@
-import csv
 import math
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from rtil_jax import report
 from rtil_jax.errors import UserError
-
-COLUMNS = (
-    "image,prior,method,problem,ratio,select,psnr,ssim,lpips,measurement_mse,"
-    "seconds,status"
-).split(",")
+from tests.report.directory import COLUMNS, row, write_results
 
 
-def row(image, prior, psnr, **changes):
-    values = {
-        "image": image,
-        "prior": prior,
-        "method": "ilo",
-        "problem": "compressed_sensing",
-        "ratio": 0.1,
-        "select": "measurement",
-        "psnr": psnr,
-        "ssim": 0.5,
-        "lpips": "",
-        "measurement_mse": 1e-3,
-        "seconds": 2.0,
-        "status": "ok",
-    }
-    return values | changes
-
-
-def write_results(workdir, rows):
-    path = workdir / "results.csv"
-    with open(path, "w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        writer.writeheader()
-        writer.writerows(rows)
-    return str(path)
+def open_summary(workdir):
+    with open(report.write_summary(str(workdir)), encoding="utf-8") as file:
+        return file.read().splitlines()
 
 
 def table_lines(workdir):
     """Cells of every table line of the summary, without headers and rules."""
-    with open(report.write_summary(str(workdir)), encoding="utf-8") as file:
-        lines = [line for line in file.read().splitlines() if line.startswith("|")]
+    lines = [line for line in open_summary(workdir) if line.startswith("|")]
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     return [c for c in cells if c[0] not in ("ratio", "---")]
 
@@ -133,7 +103,6 @@ def test_missing_and_infinite_values(tmp_path):
     write_results(tmp_path, rows)
     (line,) = table_lines(tmp_path)
     assert line[5] == "inf ± n/a" and line[7] == "0.2000 ± 1.2706 (n=2)"
-    assert len(report.plot_curves(str(tmp_path))) == 1
 
 
 def test_lines_are_sorted_by_problem_and_ratio(tmp_path):
@@ -177,62 +146,13 @@ def test_unusable_results_are_refused(tmp_path, text, message):
         report.write_summary(str(tmp_path))
 
 
-def test_missing_results_are_refused(tmp_path):
-    with pytest.raises(UserError, match="results.csv: not found"):
-        report.plot_curves(str(tmp_path))
+def test_names_cannot_break_the_markdown(tmp_path):
+    write_results(tmp_path, [row("a", "a|b", 20.0, method="<b>x")])
+    (cells,) = [line for line in open_summary(tmp_path) if line.startswith("| 0.1")]
+    assert r"| a\|b | \<b>x |" in cells
 
 
-def test_one_figure_per_problem(tmp_path):
-    rows = [
-        row(image, prior, 20.0 + ratio, problem=problem, ratio=ratio, select=select)
-        for image in "ab"
-        for prior in ("vanilla", "rtil")
-        for problem, ratios in {
-            "compressed_sensing": (0.01, 0.1, 0.25),
-            "super_resolution": (0.5,),
-            "deblurring": (0.5,),
-        }.items()
-        for ratio in ratios
-        for select in ("measurement", "oracle")
-    ]
-    write_results(tmp_path, rows)
-    paths = report.plot_curves(str(tmp_path))
-    names = ("compressed_sensing", "deblurring", "super_resolution")
-    assert paths == [str(tmp_path / "figures" / f"{n}_psnr.png") for n in names]
-    for path in paths:
-        with Image.open(path) as image:
-            assert image.size == (900, 600)
-            assert np.ptp(np.asarray(image.convert("L"))) == 255
-
-
-@pytest.mark.parametrize("channels", [1, 3])
-def test_image_grid_shows_whole_pixels(tmp_path, channels):
-    path = str(tmp_path / "grid.png")
-    levels = np.array([-1.0, 1.0], np.float32).repeat(16)
-    # Black on the left, white on the right.
-    images = np.broadcast_to(levels[:, None], (10, 32, 32, channels))
-    report.image_grid({"truth": images, "x": images}, path, {"x": np.full(10, 20.0)})
-    with Image.open(path) as image:
-        pixels = np.asarray(image.convert("L"))
-    # Two columns of 256 pixels and gaps of 8; 8 rows, each with a line of text.
-    assert pixels.shape == (40 + 8 * (256 + 40), 2 * (256 + 8) + 8)
-    for left in (8, 8 + 256 + 8):
-        assert (pixels[41:295, left + 1 : left + 127] == 0).all()
-        assert (pixels[41:295, left + 129 : left + 255] == 255).all()
-    captions = pixels[300:330] < 128
-    assert captions[:, 272:].any() and not captions[:, :264].any()
-
-
-@pytest.mark.parametrize("channels, mode", [(1, "L"), (3, "RGB")])
-def test_sample_grid_is_pixel_exact(tmp_path, channels, mode):
-    path = str(tmp_path / "samples.png")
-    values = np.linspace(-1.2, 1, 2 * 3 * 8 * 4 * channels, dtype=np.float32)
-    rows = values.reshape(2, 3, 8, 4, channels)
-    report.sample_grid(rows, path)
-    with Image.open(path) as image:
-        assert image.mode == mode and image.size == (3 * 4 + 2 * 2, 2 * 8 + 2)
-        pixels = np.asarray(image).reshape(18, 16, channels)
-    expected = np.clip(np.round((rows[1, 2] + 1) * 127.5), 0, 255)
-    np.testing.assert_array_equal(pixels[10:, 12:], expected)
-    assert (pixels[8:10] == 255).all() and (pixels[:, 4:6] == 255).all()
-    assert pixels[0, 0, 0] == 0
+def test_methods_keep_the_order_of_the_file(tmp_path):
+    labels = ("N = 1", "N = 20", "N = 10")
+    write_results(tmp_path, [row("a", "rtil", 20.0, method=x) for x in labels])
+    assert tuple(line[2] for line in table_lines(tmp_path)) == labels

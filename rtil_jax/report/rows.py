@@ -1,0 +1,90 @@
+"""The rows of `results.csv`, sorted and grouped."""
+
+import csv
+import math
+import os
+import warnings
+from collections.abc import Sequence
+
+from rtil_jax.errors import UserError
+
+Row = dict[str, str | float]
+
+TEXT_COLUMNS = ("image", "prior", "method", "problem", "select", "status")
+NUMBER_COLUMNS = ("ratio", "psnr", "ssim", "lpips", "measurement_mse", "seconds")
+
+
+def read_results(path: str) -> list[Row]:
+    """The rows of a `results.csv`, numbers as floats and empty ones as nan.
+
+    An unfinished last line, left by an interrupted run, is ignored with a warning.
+
+    Raises:
+        UserError: if the file, a column or a field is missing, or is not a number.
+    """
+    if not os.path.exists(path):
+        raise UserError(f"{path}: not found, expected the results of an inversion")
+    with open(path, newline="", encoding="utf-8", errors="replace") as file:
+        lines = list(file)
+    if lines and not lines[-1].endswith("\n"):
+        warnings.warn(f"{path}: ignored the truncated last line", stacklevel=2)
+        lines.pop()
+    reader = csv.DictReader(lines)
+    columns = reader.fieldnames or ()
+    missing = [c for c in TEXT_COLUMNS + NUMBER_COLUMNS if c not in columns]
+    if lines and missing:
+        raise UserError(f"{path}: found no column {', '.join(missing)}")
+    return [_parse(row, f"{path}, line {reader.line_num}") for row in reader]
+
+
+def _parse(row: dict, where: str) -> Row:
+    # DictReader files surplus fields under None, and None under missing ones.
+    if None in row or None in row.values():
+        raise UserError(f"{where}: expected as many fields as the header has")
+    try:
+        return row | {column: float(row[column] or "nan") for column in NUMBER_COLUMNS}
+    except ValueError as error:
+        raise UserError(f"{where}: {error}") from error
+
+
+def sorted_results(workdir: str) -> list[Row]:
+    """The results, sorted; `vanilla` and `measurement` before other names.
+
+    Other priors and methods keep the order of the file, which is the order in which
+    the configs name them.
+
+    Raises:
+        UserError: if there are no results or they cannot be read.
+    """
+    path = os.path.join(workdir, "results.csv")
+    rows = read_results(path)
+    if not rows:
+        raise UserError(f"{path}: found no results, expected one line per image")
+    methods = names(rows, "method")
+    priors = sorted(names(rows, "prior"), key=lambda name: name != "vanilla")
+
+    def order(row):
+        # Measurement first: other rules are compared with it.
+        select = (row["select"] != "measurement", row["select"])
+        setting = (row["problem"], row["ratio"], methods.index(row["method"]))
+        return *setting, *select, priors.index(row["prior"])
+
+    return sorted(rows, key=order)
+
+
+def names(rows: Sequence[Row], column: str) -> list:
+    """The values of a column, each once, in order of appearance."""
+    return list(dict.fromkeys(row[column] for row in rows))
+
+
+def groups(rows: Sequence[Row], *columns: str) -> dict[tuple, list[Row]]:
+    """Rows by their values in `columns`, in order of appearance."""
+    groups = {}
+    for row in rows:
+        groups.setdefault(tuple(row[column] for column in columns), []).append(row)
+    return groups
+
+
+def present_values(rows: Sequence[Row], metric: str) -> list[float]:
+    """The values of a column, less those that are missing."""
+    return [row[metric] for row in rows if not math.isnan(row[metric])]
