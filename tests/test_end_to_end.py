@@ -118,10 +118,14 @@ def test_reports_and_pictures_are_there(inverted):
     assert "rtil − vanilla" in (inverted / "summary.md").read_text()
     figures = set(os.listdir(inverted / "figures"))
     assert figures == {
-        "compressed_sensing_psnr.png",
+        "psnr.png",
+        "ssim.png",
+        "convergence_compressed_sensing.png",
         "compressed_sensing_0.25_measurement.png",
     }
     assert len(os.listdir(inverted / "recovered")) == 6
+    page = (inverted / "report.html").read_text()
+    assert "rtil − vanilla" in page and page.count("data:image/png;base64") == 4
 
 
 def test_saved_solutions_render_to_the_recovered_pictures(home, inverted):
