@@ -197,7 +197,7 @@ def test_what_a_killed_save_left_is_cleared_away(copy):
 
 
 def test_checkpoints_without_checksums_are_read(tmp_path, monkeypatch):
-    monkeypatch.setattr("rtil_jax.checkpoints.CHECKSUMS", "other")
+    monkeypatch.setattr("rtil_jax.checkpoints.saving.CHECKSUMS", "other")
     save(tmp_path, 1)
     monkeypatch.undo()
     assert_equal(restore(tmp_path), make_state(1))
