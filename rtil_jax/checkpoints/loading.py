@@ -15,8 +15,8 @@ from rtil_jax.errors import UserError
 
 DIRECTORY = "checkpoints"
 CHECKSUMS = "crc32"
-# What inversion reads. All of it must be intact, whichever is asked for, so that weights,
-# step and config are those of one checkpoint.
+# What inversion reads. All of it must be intact, whichever is asked for, so that
+# weights, step and config are those of one checkpoint.
 PRIOR = ("ema", "config", "data")
 ALL = ("train_state", *PRIOR)
 

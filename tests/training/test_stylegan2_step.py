@@ -131,6 +131,7 @@ def test_a_whole_step_does_all_parts():
     changing = {"generator", "discriminator", "ema", "path_means", "step"}
     assert moved(state) == changing and state.step == 1
     names = "d_loss g_loss real_score fake_score r1 path_penalty path_length"
+    names += " d_gradient g_gradient r1_gradient path_gradient"
     assert set(metrics) == set(names.split())
     assert all(np.isfinite(value) and value.shape == () for value in metrics.values())
 
