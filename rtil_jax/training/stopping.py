@@ -8,7 +8,6 @@ import os
 import signal
 import sys
 import threading
-from typing import Any
 
 import jax
 from jax.experimental import multihost_utils
@@ -40,7 +39,12 @@ class Stopping:
         self._pipe = os.pipe()
         os.set_blocking(self._pipe[1], False)
         self._wakeup = signal.set_wakeup_fd(self._pipe[1])
-        self._previous = {s: signal.signal(s, self._note) for s in signals}
+        heard = []
+
+        def handler(number, frame):
+            self._hear(number, heard)
+
+        self._previous = {s: signal.signal(s, handler) for s in signals}
         watcher = threading.Thread(target=self._watch, args=(signals,), daemon=True)
         watcher.start()
         return self
@@ -53,18 +57,21 @@ class Stopping:
             os.close(self._pipe[1])  # which ends the thread
 
     def _watch(self, signals: list[int]) -> None:
+        heard = []
         while number := os.read(self._pipe[0], 1):
-            if number[0] not in signals:
-                continue
-            if number[0] == signal.SIGINT and self.reason == "SIGINT":
-                print("\ninterrupted; the same command continues", file=sys.stderr)
-                os._exit(128 + signal.SIGINT)
-            self._note(number[0])
+            if number[0] in signals:
+                self._hear(number[0], heard)
         os.close(self._pipe[0])
 
-    def _note(self, number: int, frame: Any = None) -> None:
-        """Also a signal's handler: event loops take the pipe's place while they run."""
-        del frame
+    def _hear(self, number: int, heard: list[int]) -> None:
+        """One signal, which the pipe and the handler both tell of, each once.
+
+        An event loop takes the pipe's place while it runs; then the handler alone does.
+        """
+        heard.append(number)
+        if heard.count(signal.SIGINT) > 1:
+            print("\ninterrupted; the same command continues", file=sys.stderr)
+            os._exit(128 + signal.SIGINT)
         if self.reason is None:
             self.reason = name = signal.Signals(number).name
             again = "; once more exits at once" if name == "SIGINT" else ""
