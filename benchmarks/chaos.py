@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 
 import numpy as np
 from orbax.checkpoint import v1 as ocp
@@ -40,7 +41,6 @@ COMMON = {
     "log.every": 7,
     "data.count": 0,
 }
-WRITING = "*.orbax-checkpoint-tmp"
 GENTLE = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 
 
@@ -86,31 +86,42 @@ def newest(workdir: pathlib.Path) -> int:
     return max((int(name) for name in names if name.isdigit()), default=0)
 
 
-def wait(process, until: float, workdir: pathlib.Path, writing: bool) -> None:
-    """Until an instant; where `writing`, then until a checkpoint is being written."""
-    while process.poll() is None and time.monotonic() < until:
+def being_written(workdir: pathlib.Path, since: float) -> list[str]:
+    """Checkpoints that were begun, after `since`, and are not complete."""
+    try:
+        return [
+            path.name.partition(".")[0]
+            for path in workdir.glob("checkpoints/*.orbax-checkpoint-tmp")
+            if path.stat().st_mtime > since
+        ]
+    except FileNotFoundError:  # It has just been completed.
+        return []
+
+
+def wait(process, began: float, lifetime: float, workdir, writing: bool) -> None:
+    """For a lifetime; where `writing`, then until a checkpoint is being written."""
+    while process.poll() is None and time.time() < began + lifetime:
         time.sleep(0.001)
-    while process.poll() is None and writing:
-        if any(workdir.glob(f"checkpoints/{WRITING}")):
-            time.sleep(random.uniform(0, 0.05))
-            return
+    while process.poll() is None and writing and not being_written(workdir, began):
         time.sleep(0.0005)
+    if writing:
+        time.sleep(random.uniform(0, 0.05))
 
 
 def end(arguments, number, lifetime: float, workdir: pathlib.Path, writing: bool):
     """Runs for `lifetime` seconds, then sends a signal; whether it hit a run."""
     before = newest(workdir)
-    process = start(arguments)
-    wait(process, time.monotonic() + lifetime, workdir, writing)
+    began, process = time.time(), start(arguments)
+    wait(process, began, lifetime, workdir, writing)
     hit = process.poll() is None
-    unfinished = [path.name for path in workdir.glob(f"checkpoints/{WRITING}")]
+    unfinished = being_written(workdir, began)
     process.send_signal(number)
     output, _ = process.communicate()
     expected = -number if hit and number == signal.SIGKILL else 0
     if process.returncode != expected:
         sys.exit(f"exit code {process.returncode}:\n{output}")
     said = [line for line in output.splitlines() if line.startswith("stopped by")]
-    during = f"while writing {unfinished[0].partition('.')[0]}" if unfinished else ""
+    during = f"while writing {unfinished[0]} " if unfinished else ""
     print(
         f"  {number.name:8} after {lifetime:5.2f} s: checkpoints {before} -> "
         f"{newest(workdir)} {during}{said[0] if said else ''}",
@@ -120,12 +131,14 @@ def end(arguments, number, lifetime: float, workdir: pathlib.Path, writing: bool
 
 
 def content(workdir: pathlib.Path) -> dict:
-    """All that must be the same: arrays of every checkpoint, metrics and pictures."""
+    """All that must be the same: checkpoints kept for good, metrics and pictures."""
     found = {}
     with ocp.training.Checkpointer(workdir / "checkpoints") as checkpointer:
         for checkpoint in checkpointer.checkpoints:
-            items = checkpointer.load_checkpointables(checkpoint.step)
-            found[checkpoint.step] = items
+            # Those between are kept only while they are the newest.
+            if checkpoint.step % COMMON["checkpoint.keep_every"] == 0:
+                items = checkpointer.load_checkpointables(checkpoint.step)
+                found[checkpoint.step] = items
     lines = (workdir / "metrics.jsonl").read_text().splitlines()
     found["metrics"] = [
         {**json.loads(line), "images_per_second": 0.0} for line in lines
@@ -196,6 +209,7 @@ def main() -> None:
     parser.add_argument("--recipes", nargs="+", default=list(FIELDS))
     options = parser.parse_args()
     random.seed(options.seed)
+    warnings.filterwarnings("ignore", message="Sharding info not provided")
     equal = True
     for recipe in options.recipes:
         with tempfile.TemporaryDirectory() as folder:

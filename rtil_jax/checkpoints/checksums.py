@@ -37,13 +37,18 @@ def seal(checkpoint: str) -> None:
     os.replace(partial, root / FILES)
 
 
+def is_sealed(checkpoint: str) -> bool:
+    """Whether `seal` has been there."""
+    return os.path.exists(os.path.join(checkpoint, FILES))
+
+
 def damage(checkpoint: str, items: tuple[str, ...]) -> str | None:
     """What is wrong with some items' files, or with those of no item; None if nothing.
 
     Nothing is known to be wrong with a checkpoint that was never sealed.
     """
     root = pathlib.Path(checkpoint)
-    if not (root / FILES).exists():
+    if not is_sealed(checkpoint):
         return None
     try:
         sums = json.loads((root / FILES).read_text())

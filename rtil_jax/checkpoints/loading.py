@@ -1,6 +1,5 @@
 """Reading checkpoints: the newest that is not damaged and fits what is asked for."""
 
-import functools
 import logging
 import pathlib
 from collections.abc import Callable
@@ -10,7 +9,7 @@ import jax
 import numpy as np
 from orbax.checkpoint import v1 as ocp
 
-from rtil_jax.checkpoints.checksums import checksum, damage
+from rtil_jax.checkpoints.checksums import checksum, damage, is_sealed
 from rtil_jax.errors import UserError
 
 DIRECTORY = "checkpoints"
@@ -19,6 +18,7 @@ CHECKSUMS = "crc32"
 # weights, step and config are those of one checkpoint.
 PRIOR = ("ema", "config", "data")
 ALL = ("train_state", *PRIOR)
+_warned = set()
 
 
 def load_config(workdir: str) -> dict:
@@ -27,12 +27,7 @@ def load_config(workdir: str) -> dict:
     Raises:
         UserError: if `workdir` has no checkpoint that can be read.
     """
-    with open_existing(workdir) as checkpointer:
-
-        def load(step):
-            return item(checkpointer, step, "config")
-
-        return newest(checkpointer, PRIOR, load)[1]
+    return _beside_ema(workdir, "config")
 
 
 def load_step(workdir: str) -> int:
@@ -41,10 +36,22 @@ def load_step(workdir: str) -> int:
     Raises:
         UserError: if there is none.
     """
+    return _beside_ema(workdir, "data")["next_step"]
+
+
+def _beside_ema(workdir: str, name: str) -> dict:
+    """A small item of the checkpoint that `load_ema` finds."""
     with open_existing(workdir) as checkpointer:
 
         def load(step):
-            return item(checkpointer, step, "data")["next_step"]
+            if not is_sealed(f"{checkpointer.directory}/{step}"):
+                ema = checkpointer.checkpointables_metadata(step).metadata["ema"]
+                shapes = jax.tree.map(
+                    lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), ema
+                )
+                abstract = jax.tree.map(abstract_leaf, shapes)
+                load_arrays(checkpointer, step, {"ema": abstract})
+            return item(checkpointer, step, name)
 
         return newest(checkpointer, PRIOR, load)[1]
 
@@ -135,21 +142,24 @@ def newest(
                 first_line = str(error).strip().partition("\n")[0]
                 problem = f"{type(error).__name__}: {first_line}"
         if problem is None:
-            for damaged in passed_over:
-                _warn(f"{damaged}; the one before is used, {path}")
+            _warn(passed_over, f"; the one before is used, {path}")
             return checkpoint.step, found
-        passed_over.append(f"{path}: passed over a damaged checkpoint ({problem})")
-    for damaged in passed_over:
-        _warn(damaged)
+        passed_over.append((path, problem))
+    _warn(passed_over, "")
     raise UserError(
         f"{checkpointer.directory}: found damaged checkpoints only, expected one that "
         "can be read"
     )
 
 
-@functools.cache  # The parts of a prior are read one by one; one warning is enough.
-def _warn(message: str) -> None:
-    logging.getLogger("rtil_jax").warning("%s", message)
+def _warn(passed_over: list[tuple[str, str]], instead: str) -> None:
+    """Once of each: the parts of a prior are read one by one."""
+    for path, problem in passed_over:
+        if (path, instead) not in _warned:
+            _warned.add((path, instead))
+            logging.getLogger("rtil_jax").warning(
+                "%s: passed over a damaged checkpoint (%s)%s", path, problem, instead
+            )
 
 
 def item(checkpointer: ocp.training.Checkpointer, step: int, name: str) -> dict:

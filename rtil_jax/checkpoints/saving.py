@@ -11,7 +11,7 @@ from typing import Any
 import jax
 from orbax.checkpoint import v1 as ocp
 
-from rtil_jax.checkpoints.checksums import checksum, seal
+from rtil_jax.checkpoints.checksums import checksum, is_sealed, seal
 from rtil_jax.checkpoints.loading import (
     ALL,
     CHECKSUMS,
@@ -29,8 +29,8 @@ from rtil_jax.errors import UserError
 logging.getLogger("absl").addFilter(lambda record: "orbax" not in record.pathname)
 
 _REASONS = re.compile(
-    "No space left on device|Disk quota exceeded|Read-only file system|"
-    "Permission denied|Input/output error"
+    "No space left on device|Disk quota exceeded|File too large|"
+    "Read-only file system|Permission denied|Input/output error"
 )
 
 
@@ -156,10 +156,14 @@ class Checkpoints:
             lambda step: load_arrays(self._checkpointer, step, abstract),
         )
         self._set_aside_after(step)
+        path = os.path.join(self._checkpointer.directory, str(step))
+        if not is_sealed(path):  # A killed run saved it.
+            seal(path)
         return items["train_state"].replace(ema=items["ema"])
 
     def progress(self) -> dict[str, Any]:
         """What `save` was given with the newest checkpoint, or nothing."""
+        self.wait()
         latest = self.latest_step()
         data = {} if latest is None else item(self._checkpointer, latest, "data")
         return {name: value for name, value in data.items() if name != "next_step"}

@@ -13,7 +13,6 @@ from jaxtyping import Array, Bool
 from ml_collections import ConfigDict
 
 from rtil_jax.errors import UserError
-from rtil_jax.training.recipe import Metrics
 from rtil_jax.training.state import TrainState
 
 _D, _G = "the discriminator", "the generator"
@@ -57,7 +56,7 @@ class Diverged(UserError):
         super().__init__(self.what)
 
 
-def newest_values(unread: list[Metrics], first: int, config: ConfigDict) -> dict:
+def newest_values(unread: list[dict], first: int, config: ConfigDict) -> dict:
     """The newest value of each metric, as a float.
 
     Args:

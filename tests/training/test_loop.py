@@ -1,5 +1,7 @@
 import json
+import os
 import shutil
+import signal
 
 import jax
 import numpy as np
@@ -19,6 +21,7 @@ from tests.training.tiny_run import (
     contents,
     final_state,
     read_metrics,
+    saved_steps,
     tiny_config,
 )
 
@@ -91,6 +94,34 @@ def test_a_run_killed_before_its_first_checkpoint_starts_again(
     revive()
     train(config, str(workdir))
     assert_same_run(config, workdir, finished_run)
+
+
+def test_a_stopped_run_ends_like_one_left_in_peace(
+    images, finished_run, tmp_path, monkeypatch, capsys
+):
+    """Three signals, in the steps after 2, 5 and 7 finished ones, and a notice."""
+    config = tiny_config(images)
+    signals = {2: signal.SIGTERM, 5: signal.SIGINT, 7: signal.SIGUSR1}
+
+    def read(config, recipe, images, step, skipped):
+        if step in signals:
+            os.kill(os.getpid(), signals.pop(step))
+        return read_batch(config, recipe, images, step, skipped)
+
+    read_batch = loop.read_batch
+    monkeypatch.setattr(loop, "read_batch", read)
+    for step, name in [(3, "SIGTERM"), (6, "SIGINT"), (8, "SIGUSR1")]:
+        train(config, str(tmp_path))
+        said = capsys.readouterr()
+        assert said.out.splitlines()[-1] == (
+            f"stopped by {name} after step {step}, which is saved; the same command "
+            "continues"
+        )
+        assert f"{name}: stopping after this step" in said.err
+        assert max(saved_steps(tmp_path)) == step
+    train(config, str(tmp_path))
+    assert "finished 9 steps" in capsys.readouterr().out
+    assert_same_run(config, tmp_path, finished_run)
 
 
 def test_a_longer_run_continues_a_shorter_one(images, finished_run, tmp_path, capsys):
