@@ -2,6 +2,8 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 
 import jax
 import numpy as np
@@ -81,6 +83,33 @@ def test_a_killed_run_continues_bit_for_bit(images, finished_run, kill_at, tmp_p
     revive()
     train(config, str(workdir))
     assert_same_run(config, workdir, finished_run)
+
+
+# Dies as soon as the first checkpoint is being written.
+KILLED_WHILE_SAVING = """
+import os, pathlib, signal, sys
+from rtil_jax.checkpoints import Checkpoints
+from rtil_jax.training.loop import train
+from tests.training.tiny_run import tiny_config
+Checkpoints._complete = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+train(tiny_config(pathlib.Path(sys.argv[1])), sys.argv[2])
+"""
+
+
+def test_a_run_killed_while_it_saves_continues_bit_for_bit(
+    images, finished_run, tmp_path
+):
+    """The short form of `benchmarks/chaos.py`."""
+    command = [sys.executable, "-c", KILLED_WHILE_SAVING, images, tmp_path]
+    killed = subprocess.run([*map(str, command)], check=False, capture_output=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert [line["step"] for line in read_metrics(tmp_path)] in (
+        [2, 4, 5],
+        [2, 4, 5, 6],
+    )
+    assert len(list((tmp_path / "checkpoints").iterdir())) == 1
+    train(tiny_config(images), str(tmp_path))
+    assert_same_run(tiny_config(images), tmp_path, finished_run)
 
 
 def test_a_run_killed_before_its_first_checkpoint_starts_again(
