@@ -25,8 +25,14 @@ from rtil_jax.checkpoints.loading import (
 from rtil_jax.errors import UserError
 
 # Orbax logs, thread by thread and with their tracebacks, the errors that it also
-# raises; and warns, whenever names are read, that a config is no tree of arrays.
+# raises, and warns, whenever names are read, that a config is no tree of arrays. The
+# event loops that an error has ended echo it.
 logging.getLogger("absl").addFilter(lambda record: "orbax" not in record.pathname)
+_ECHO = re.compile("Event loop is closed|never retrieved|destroyed but it is pending")
+for _name in ("asyncio", "concurrent.futures"):
+    logging.getLogger(_name).addFilter(
+        lambda record: not _ECHO.search(f"{record.getMessage()} {record.exc_info}")
+    )
 
 _REASONS = re.compile(
     "No space left on device|Disk quota exceeded|File too large|"

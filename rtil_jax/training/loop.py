@@ -23,6 +23,8 @@ from rtil_jax.training.state import Progress, TrainState
 from rtil_jax.training.stopping import Stopping
 from rtil_jax.training.workdir import check_workdir, make_folders, owned, writing
 
+SECTIONS = ("log", "sample", "checkpoint")
+
 
 def train(config: ConfigDict, workdir: str, dry_run: bool = False) -> None:
     """Trains until `config.training.steps`, resuming from `workdir` if it can.
@@ -172,8 +174,8 @@ def go_back(
         if last is not None:
             good = f"the last good checkpoint is {last:,}"
         raise UserError(
-            f"{diverged.what}; {good}; training may go back and skip images "
-            f"config.checkpoint.rollbacks = {limit} times"
+            f"{diverged.what}; {good}; a larger config.checkpoint.rollbacks "
+            f"({limit}) lets it go back and skip images"
         )
     state = initial_state(config, recipe, checkpoints, jax.sharding.get_mesh())
     step = int(state.step)
@@ -213,17 +215,15 @@ def run(
     start = recipe.batch_at(first).start
     metrics_file = MetricsFile(workdir, first, start, progress.metrics)
     key, unread = run_key(config, progress), []
-    with tqdm(range(first, steps), initial=first, total=steps, desc="training") as bar:
+    bar = tqdm(range(first, steps), initial=first, total=steps, desc="training")
+    with bar:
         for step in bar:
             batch = read_batch(config, recipe, images, step, progress.skipped_images)
             state, metrics = recipe.train_step(state, batch, key, step)
             unread.append(metrics)
             done = step + 1
             stop = stopping.asked(done)
-            log, sample, save = (
-                done == steps or done % config[section].every == 0
-                for section in ("log", "sample", "checkpoint")
-            )
+            log, sample, save = (due(config, done, what) for what in SECTIONS)
             if log or save or stop:
                 newest = newest_values(unread, done - len(unread), config)
                 check_finite(state, config)
@@ -235,13 +235,19 @@ def run(
             if sample:
                 save_samples(config, recipe, state, workdir)
             if save or stop:
-                metrics = metrics_file.latest | newest
-                now = dataclasses.replace(progress, metrics=metrics)
+                now = dataclasses.replace(
+                    progress, metrics=metrics_file.latest | newest
+                )
                 checkpoints.save(done, state, plain(config), **dataclasses.asdict(now))
             if stop:
                 break
     checkpoints.wait()
     return state
+
+
+def due(config: ConfigDict, done: int, section: str) -> bool:
+    """Whether something of `config.SECTION.every` comes after `done` steps."""
+    return done == config.training.steps or done % config[section].every == 0
 
 
 def run_key(config: ConfigDict, progress: Progress) -> jax.Array:

@@ -67,7 +67,9 @@ def test_divergence_stops_at_the_last_checkpoint(images, tmp_path, training, wha
     with pytest.raises(UserError, match=expected[what]) as error:
         train(config, str(tmp_path))
     assert "learning_rate = 0.002); the last good checkpoint is 5; " in str(error.value)
-    assert "config.checkpoint.rollbacks = 0" in str(error.value)
+    assert "a larger config.checkpoint.rollbacks (0) lets it go back" in str(
+        error.value
+    )
     assert int(final_state(config, tmp_path).step) == 5
     assert [line["step"] for line in read_metrics(tmp_path)] == [2, 4, 5, 6]
 
@@ -162,11 +164,11 @@ def test_going_back_has_an_end(images, tmp_path, training, caplog):
 
     training(step_fn)
     config = tiny_config(images, checkpoint__rollbacks=2)
-    message = "at step 7: d_loss .* the last good checkpoint is 5; .*rollbacks = 2 tim"
+    message = "at step 7: d_loss .* the last good checkpoint is 5; .*rollbacks .2. lets"
     with pytest.raises(UserError, match=message):
         train(config, str(tmp_path))
     assert caplog.text.count("going back to step 5") == 2
     assert saved_steps(tmp_path) == [5]
     # With more leave it tries again, and still ends.
-    with pytest.raises(UserError, match="rollbacks = 3 times"):
+    with pytest.raises(UserError, match="rollbacks .3. lets"):
         train(tiny_config(images, checkpoint__rollbacks=3), str(tmp_path))
