@@ -58,13 +58,21 @@ class Dense(nn.Module):
         return add_bias(x @ (kernel * scale), bias * self.rate_multiplier)
 
 
+def raw_kernel(
+    module: nn.Module, size: int, fan_in: int, out: int, gain: float = 1.0
+) -> tuple[Array, float]:
+    """(the `(size, size, in, out)` kernel of `module`, its gain / sqrt(I k^2))."""
+    shape = (size, size, fan_in, out)
+    kernel = module.param("kernel", nn.initializers.normal(1.0), shape)
+    return kernel, gain / math.sqrt(fan_in * size**2)
+
+
 def scaled_kernel(
     module: nn.Module, size: int, fan_in: int, out: int, gain: float = 1.0
 ) -> Array:
-    """The `(size, size, in, out)` kernel of `module`, times gain / sqrt(I k^2)."""
-    shape = (size, size, fan_in, out)
-    kernel = module.param("kernel", nn.initializers.normal(1.0), shape)
-    return kernel * (gain / math.sqrt(fan_in * size**2))
+    """The product of the two."""
+    kernel, constant = raw_kernel(module, size, fan_in, out, gain)
+    return kernel * constant
 
 
 class Conv1x1(nn.Module):
