@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from rtil_jax.devices import batch_sharded, data_mesh
+from rtil_jax.devices import batch_sharded, data_mesh, replicated
 from rtil_jax.generators import Generator
 from rtil_jax.inversion import ILO, MGANPrior, Prior, Problem, make_problem
 from rtil_jax.inversion.solver import Stage, begin, step
@@ -54,6 +54,7 @@ class Task:
 
 
 def _task(method, index, prior, batch) -> Task:
+    prior = jax.device_put(prior, replicated(data_mesh()))
     truth = jax.random.uniform(
         jax.random.key(1), (batch, *prior.image_shape), minval=-1.0
     )
@@ -65,8 +66,9 @@ def _task(method, index, prior, batch) -> Task:
     for stage in stages[:index]:
         free, fixed, _ = begin(stage, prior, variables)
         variables = stage.end(prior, free, fixed)
-    ready = begin(stages[index], prior, variables)
-    start, fixed, iterate = jax.device_put(ready, batch_sharded(data_mesh()))
+    ready = problem, *begin(stages[index], prior, variables)
+    ready = jax.device_put(ready, batch_sharded(data_mesh()))
+    problem, start, fixed, iterate = ready
     return Task(prior, problem, stages[index], start, fixed, iterate)
 
 
@@ -103,17 +105,11 @@ def ilo_variables(task: Task) -> dict[str, Any]:
 
 def ilo_constants(task: Task) -> dict[str, Any]:
     """The other arguments of `torch_inversion.ilo_render`."""
-    from benchmarks.torch_baselines import tensor
-
     fit = task.prior.style_fit
     features = task.fixed.get("features")
     skip = np.zeros(()) if features is None else features.rgb
-    return {
-        "mean": tensor(fit.mean),
-        "std": tensor(fit.std),
-        "kept": [tensor(x) for x in task.fixed["kept"]["noises"]],
-        "skip": tensor(skip),
-    }
+    kept = task.fixed["kept"]["noises"]
+    return {"mean": fit.mean, "std": fit.std, "kept": kept, "skip": skip}
 
 
 def mganprior_variables(task: Task) -> dict[str, Any]:

@@ -11,7 +11,7 @@ Variables are a dict of tensors: `styles`, `noise_0`, ... and `features` for ILO
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -77,15 +77,16 @@ class Circulant:
 
 
 def ilo_render(
-    network: StyleGAN2, mean: Tensor, std: Tensor, kept: list[Tensor], skip: Tensor
+    network: StyleGAN2, mean: Any, std: Any, kept: Sequence[Any], skip: Any
 ) -> Render:
-    """Variables of an ILO stage -> images.
+    """Variables of an ILO stage -> images; the arguments are our arrays.
 
     Args:
         mean, std: of the style fit.
         kept: the noise maps that do not move.
-        skip: the RGB of earlier blocks; its size says where the network is cut.
+        skip: the RGB of earlier blocks, where the network is cut.
     """
+    mean, std, skip, *kept = map(tensor, (mean, std, skip, *kept))
 
     def render(variables: Variables) -> Tensor:
         styles = F.leaky_relu(std * variables["styles"] + mean, SLOPE)
@@ -172,7 +173,7 @@ def spheres(variables: Variables) -> Callable[[], None]:
 def public_steps(
     render: Render, losses: Callable, variables: Variables
 ) -> Callable[[], None]:
-    """A call makes one step on one image."""
+    """A call makes one step, of one image in the public code."""
     project = spheres(variables)
     optimizer = torch.optim.Adam(variables.values(), lr=RATE)
     best = {"loss": float("inf"), "image": None}
@@ -182,8 +183,9 @@ def public_steps(
         loss, images = gradient(render, losses, variables)
         optimizer.step()
         project()
-        if loss.item() < best["loss"]:
-            best.update(loss=loss.item(), image=images.clone().numpy())
+        total = loss.sum().item()
+        if total < best["loss"]:
+            best.update(loss=total, image=images.clone().numpy())
 
     return step
 
