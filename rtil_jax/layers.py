@@ -14,13 +14,15 @@ from jaxtyping import Array, Float
 from rtil_jax.convolutions import conv1x1, conv3x3
 
 LEAKY_SLOPE = 0.2
-GAIN = math.sqrt(2)  # of a leaky ReLU, in PGGAN's constants
+GAIN = math.sqrt(2)  # of a leaky ReLU
 MIN_CHANNELS = 64  # Table 2 of the paper does not go below
 
 
 def scaled_leaky_relu(x: Array) -> Array:
     """Leaky ReLU of slope 0.2 times sqrt(2), which keeps the variance."""
-    return jax.nn.leaky_relu(x, LEAKY_SLOPE) * math.sqrt(2)
+    # A product outside of the choice would move into sums over x, where XLA:CPU makes
+    # an array of x's size of its constant.
+    return jnp.where(x >= 0, GAIN * x, LEAKY_SLOPE * GAIN * x)
 
 
 def pixel_norm(x: Float[Array, "*batch channels"]) -> Float[Array, "*batch channels"]:
