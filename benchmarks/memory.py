@@ -10,6 +10,7 @@ device. What the runtime needs beside them is not in it.
 
 import argparse
 import importlib
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -82,14 +83,16 @@ def inversion_rows() -> list[list]:
                 prior, steps, "compressed_sensing", 0.1, batch
             )
             name = f"invert/{method} of {prior_name}"
-            rows.append([name, batch, "costliest stage", gib(memory)])
+            row = [name, batch, "costliest stage", gib(memory)]
+            print(row, file=sys.stderr, flush=True)
+            rows.append(row)
     return rows
 
 
 def main() -> None:
     argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     header = ["config", "batch", "program", "GiB"]
-    print(table(header, training_rows() + inversion_rows()))
+    print(table(header, inversion_rows() + training_rows()))
 
 
 if __name__ == "__main__":
