@@ -34,7 +34,7 @@ class Task:
     def arguments(self, iterate: Any) -> tuple:
         """Of the solver's jitted step."""
         return (
-            *(self.stage, "measurement", data_mesh(), self.prior, self.problem),
+            *(self.stage, "measurement", data_mesh(), self.prior, None, self.problem),
             *(self.fixed, self.start, iterate, RATE),
         )
 
