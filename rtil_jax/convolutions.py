@@ -67,10 +67,10 @@ def _interleave(even: Array, odd: Array, axis: int) -> Array:
 
 
 def _taps(x: Array, kernel: Array) -> Array:
-    """x @ kernel for all nine taps at once: `(batch, height, width, 3, 3, out)`."""
-    channels, out = kernel.shape[2:]
-    matrix = kernel.transpose(2, 0, 1, 3).reshape(channels, 9 * out)
-    return (x @ matrix).reshape(*x.shape[:3], 3, 3, out)
+    """x @ kernel for all taps at once: `(batch, height, width, size, size, out)`."""
+    size, _, channels, out = kernel.shape
+    matrix = kernel.transpose(2, 0, 1, 3).reshape(channels, size**2 * out)
+    return (x @ matrix).reshape(*x.shape[:3], size, size, out)
 
 
 def _scatter(taps: Array, axis: int) -> tuple[Array, Array]:
@@ -111,6 +111,24 @@ def conv3x3_up(
     """
     rows = _blur_phases(*_scatter(_taps(x, kernel), axis=1), axis=1)
     return _blur_phases(*_scatter(rows, axis=2), axis=2)
+
+
+def conv4x4_up(
+    x: Float[Array, "batch height width in"], kernel: Float[Array, "4 4 in out"]
+) -> Float[Array, "batch height2 width2 out"]:
+    """Transposed 4x4 convolution with stride 2 and padding 1: DCGAN's doubling.
+
+    Input position h scatters tap k to 2h + k - 1, so even positions collect taps 1 and
+    3, odd ones taps 2 and 0. A matrix product at the *input* resolution, as above.
+    """
+    taps = _taps(x, kernel)
+    for axis in (1, 2):
+        size = taps.shape[axis]
+        tap0, tap1, tap2, tap3 = (taps[:, :, :, k] for k in range(4))
+        before = jax.lax.slice_in_dim(_pad(tap3, axis, 1, 0), 0, size, axis=axis)
+        after = jax.lax.slice_in_dim(_pad(tap0, axis, 0, 1), 1, size + 1, axis=axis)
+        taps = _interleave(tap1 + before, tap2 + after, axis)
+    return taps
 
 
 def _transposed_conv3x3(x: Array, kernel: Array) -> Array:

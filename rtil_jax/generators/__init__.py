@@ -1,5 +1,8 @@
 """Generators as chains of blocks that can be cut anywhere (see `interface`)."""
 
+from rtil_jax.generators.dcgan import (
+    DCGANGenerator as DCGANGenerator,
+)
 from rtil_jax.generators.features import (
     mix_codes as mix_codes,
 )
