@@ -27,6 +27,9 @@ from rtil_jax.generators.linear import (
 from rtil_jax.generators.pggan import (
     PGGANGenerator as PGGANGenerator,
 )
+from rtil_jax.generators.sequential import (
+    SequentialGenerator as SequentialGenerator,
+)
 from rtil_jax.generators.stylegan2 import (
     StyleGAN2Generator as StyleGAN2Generator,
 )

@@ -3,6 +3,7 @@
 images x priors x ratios -> measurements -> reconstructions -> rows -> report
 """
 
+import dataclasses
 import os
 import time
 
@@ -25,6 +26,7 @@ from rtil_jax.inversion.reporting import write_report
 from rtil_jax.inversion.results import KEY, Results, save_picture
 from rtil_jax.inversion.settings import (
     expand,
+    from_range,
     labelled,
     load_distances,
     perceptual_loss,
@@ -172,7 +174,10 @@ def invert_missing(
             )
             found.images.block_until_ready()
             seconds = (time.perf_counter() - started) / size
-            quality = evaluate(found, problem.truth, lpips)[: len(batch)]
+            truth = from_range(problem.truth, config.images.range)
+            pixels = from_range(found.images, config.images.range)
+            found = dataclasses.replace(found, images=pixels)
+            quality = evaluate(found, truth, lpips)[: len(batch)]
             done = [
                 rows[i] | values | {"seconds": seconds}
                 for i, values in zip(batch, quality, strict=True)
