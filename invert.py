@@ -4,6 +4,7 @@ python invert.py --config configs/invert/ilo.py --workdir runs/ilo \
     --config.priors.rtil=runs/rtil --config.priors.vanilla=runs/vanilla
 """
 
+import os
 import shlex
 import sys
 
@@ -11,6 +12,7 @@ from absl import flags
 from ml_collections import config_flags
 
 from rtil_jax.command_line import run_main
+from rtil_jax.inversion.shards import find_shard
 from rtil_jax.inversion.sweep import run_sweep
 
 # Priors have names of their own, so the config is open; `run_sweep` checks the others.
@@ -23,12 +25,17 @@ CONFIG = config_flags.DEFINE_config_file(
 )
 WORKDIR = flags.DEFINE_string("workdir", None, "Directory of the results.")
 DRY_RUN = flags.DEFINE_bool("dry_run", False, "Print the plan and stop.")
+NUM_SHARDS = flags.DEFINE_integer(
+    "num_shards", None, "Processes that share the work; a SLURM job array is found."
+)
+SHARD = flags.DEFINE_integer("shard", None, "Which of them this is, from 0.")
 flags.mark_flags_as_required(["config", "workdir"])
 
 
 def main(_):
     command = shlex.join(["python", *sys.argv])
-    run_sweep(CONFIG.value, WORKDIR.value, DRY_RUN.value, command)
+    shard = find_shard(SHARD.value, NUM_SHARDS.value, os.environ)
+    run_sweep(CONFIG.value, WORKDIR.value, DRY_RUN.value, command, shard)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,10 @@
 """Trains a generator, vanilla or with RTIL.
 
 python train.py --config configs/quickstart.py:rtil --workdir runs/rtil
+
+The same command continues a run that has ended, whatever ended it. Ctrl-C, SIGTERM and
+SIGUSR1 end it after the step at hand, which is saved, with exit code 0; on SLURM:
+`sbatch --requeue --signal=USR1@120`, with `srun python train.py ...` in the script.
 """
 
 from absl import flags

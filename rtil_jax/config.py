@@ -6,12 +6,12 @@ commas: `configs/quickstart.py:rtil,tiny`.
 """
 
 import json
-import os
 from typing import Any
 
 from ml_collections import ConfigDict
 
 from rtil_jax.errors import UserError
+from rtil_jax.files import replacing
 
 
 def parse_variants(variant: str | None, known: tuple[str, ...]) -> set[str]:
@@ -36,10 +36,9 @@ def require(condition: bool, field: str, found: Any, expected: str) -> None:
 
 def save_config(config: dict, path: str) -> None:
     """Writes `config` as JSON, replacing `path` in one step."""
-    with open(f"{path}.partial", "w") as file:
+    with replacing(path) as file:
         json.dump(config, file, indent=2, sort_keys=True)
         file.write("\n")
-    os.replace(f"{path}.partial", path)
 
 
 def plain(config: ConfigDict) -> dict:

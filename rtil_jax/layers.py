@@ -14,13 +14,15 @@ from jaxtyping import Array, Float
 from rtil_jax.convolutions import conv1x1, conv3x3
 
 LEAKY_SLOPE = 0.2
-GAIN = math.sqrt(2)  # of a leaky ReLU, in PGGAN's constants
+GAIN = math.sqrt(2)  # of a leaky ReLU
 MIN_CHANNELS = 64  # Table 2 of the paper does not go below
 
 
 def scaled_leaky_relu(x: Array) -> Array:
     """Leaky ReLU of slope 0.2 times sqrt(2), which keeps the variance."""
-    return jax.nn.leaky_relu(x, LEAKY_SLOPE) * math.sqrt(2)
+    # A product outside of the choice would move into sums over x, where XLA:CPU makes
+    # an array of x's size of its constant.
+    return jnp.where(x >= 0, GAIN * x, LEAKY_SLOPE * GAIN * x)
 
 
 def pixel_norm(x: Float[Array, "*batch channels"]) -> Float[Array, "*batch channels"]:
@@ -58,13 +60,21 @@ class Dense(nn.Module):
         return add_bias(x @ (kernel * scale), bias * self.rate_multiplier)
 
 
+def raw_kernel(
+    module: nn.Module, size: int, fan_in: int, out: int, gain: float = 1.0
+) -> tuple[Array, float]:
+    """(the `(size, size, in, out)` kernel of `module`, its gain / sqrt(I k^2))."""
+    shape = (size, size, fan_in, out)
+    kernel = module.param("kernel", nn.initializers.normal(1.0), shape)
+    return kernel, gain / math.sqrt(fan_in * size**2)
+
+
 def scaled_kernel(
     module: nn.Module, size: int, fan_in: int, out: int, gain: float = 1.0
 ) -> Array:
-    """The `(size, size, in, out)` kernel of `module`, times gain / sqrt(I k^2)."""
-    shape = (size, size, fan_in, out)
-    kernel = module.param("kernel", nn.initializers.normal(1.0), shape)
-    return kernel * (gain / math.sqrt(fan_in * size**2))
+    """The product of the two."""
+    kernel, constant = raw_kernel(module, size, fan_in, out, gain)
+    return kernel * constant
 
 
 class Conv1x1(nn.Module):

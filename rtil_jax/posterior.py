@@ -27,7 +27,7 @@ from rtil_jax.inversion.settings import problem_of
 from rtil_jax.inversion.sweep import load_priors, load_test_images
 
 COLUMNS = ("prior", "ratio", "image", "psnr_of_mean", "psnr_of_sample", "spread")
-COLUMNS += ("covered", "diverged")
+COLUMNS += ("covered", "failed")
 
 
 def run_posterior(config: ConfigDict, workdir: str) -> list[dict]:
@@ -94,13 +94,13 @@ def quality(problem: Problem, found: PosteriorSamples) -> list[dict]:
         return np.asarray(metrics.psnr(*unit))
 
     error = np.abs(np.asarray(found.mean - problem.truth))
-    diverged = np.array([status == "diverged" for status in found.chains.status])
+    failed = np.array([status == "failed" for status in found.chains.status])
     columns = {
         "psnr_of_mean": psnr(found.mean),
         "psnr_of_sample": psnr(found.images[:, 0]),
         "spread": np.mean(found.std, axis=(1, 2, 3)),
         "covered": np.mean(error <= 2 * np.asarray(found.std), axis=(1, 2, 3)),
-        "diverged": diverged.reshape(len(error), -1).sum(axis=1),
+        "failed": failed.reshape(len(error), -1).sum(axis=1),
     }
     return [
         {name: float(values[i]) for name, values in columns.items()}

@@ -1,5 +1,7 @@
 import os
+import resource
 import shutil
+import subprocess
 
 import jax
 import jax.numpy as jnp
@@ -7,10 +9,18 @@ import numpy as np
 import optax
 import pytest
 
-from rtil_jax.checkpoints import Checkpoints, load_config, load_ema, load_weights
+from rtil_jax.checkpoints import (
+    Checkpoints,
+    checksums,
+    load_config,
+    load_ema,
+    load_step,
+    load_weights,
+)
 from rtil_jax.errors import UserError
 from rtil_jax.training.state import TrainState
 
+ALL = ("train_state", "ema", "config", "data")
 CONFIG = {"seed": 3, "data": {"source": "faces", "flip": True}, "blocks": [1, 2]}
 
 
@@ -35,8 +45,8 @@ def make_state(step, members=2, width=64, **more):
     )
 
 
-def save(workdir, *steps, keep=2):
-    with Checkpoints(str(workdir), keep) as checkpoints:
+def save(workdir, *steps, keep=2, keep_every=0):
+    with Checkpoints(str(workdir), keep, keep_every) as checkpoints:
         for step in steps:
             checkpoints.save(step, make_state(step), CONFIG)
 
@@ -72,6 +82,21 @@ def test_the_newest_checkpoints_are_kept(saved):
     assert sorted(os.listdir(saved / "checkpoints")) == ["2", "3"]
     with Checkpoints(str(saved), 2) as checkpoints:
         assert checkpoints.latest_step() == 3
+
+
+def test_some_checkpoints_are_kept_for_good(tmp_path):
+    save(tmp_path, 1, 2, 3, 4, 5, 6, 7, keep=2, keep_every=3)
+    assert sorted(os.listdir(tmp_path / "checkpoints")) == ["3", "6", "7"]
+
+
+def test_what_else_a_run_remembers(tmp_path):
+    metrics = {"r1": 0.1, "d_loss": float(np.float32(1) / 3)}
+    with Checkpoints(str(tmp_path), 2) as checkpoints:
+        assert checkpoints.progress() == {}
+        checkpoints.save(1, make_state(1), CONFIG)
+        assert checkpoints.progress() == {}
+        checkpoints.save(2, make_state(2), CONFIG, metrics=metrics, rollbacks=2)
+        assert checkpoints.progress() == {"metrics": metrics, "rollbacks": 2}
 
 
 def test_a_new_directory_has_no_checkpoint(tmp_path):
@@ -166,8 +191,20 @@ def empty(checkpoint):
     checkpoint.mkdir()
 
 
+def delete_a_part(checkpoint):
+    (checkpoint / "ema" / "manifest.ocdbt").unlink()
+
+
+def flip_bits_of_an_unsealed_one(checkpoint):
+    """Killed between the last byte and the files' checksums: the arrays' remain."""
+    (checkpoint / checksums.FILES).unlink()
+    flip_bits(checkpoint)
+
+
 @pytest.mark.filterwarnings("ignore:coroutine")  # Orbax, after an error
-@pytest.mark.parametrize("damage", [flip_bits, truncate, empty])
+@pytest.mark.parametrize(
+    "damage", [flip_bits, truncate, empty, delete_a_part, flip_bits_of_an_unsealed_one]
+)
 def test_a_damaged_checkpoint_is_passed_over(copy, caplog, damage):
     damage(copy / "checkpoints" / "3")
     source = make_state(2)
@@ -175,11 +212,100 @@ def test_a_damaged_checkpoint_is_passed_over(copy, caplog, damage):
     assert_equal(load_weights(str(copy), make_state(0)).generator, source.generator)
     assert sorted(os.listdir(copy / "checkpoints")) == ["2", "3"]
     assert_equal(restore(copy), source)
-    assert "checkpoints/3: passed over a damaged checkpoint" in caplog.text
+    assert load_step(str(copy)) == 2
+    (message,) = (record.getMessage() for record in caplog.records)
+    assert "checkpoints/3: passed over a damaged checkpoint (" in message
+    assert message.endswith(f"the one before is used, {copy}/checkpoints/2")
     # It is set aside, or the run could not save its step 3 again.
     assert sorted(os.listdir(copy / "checkpoints")) == ["2", "3.damaged"]
     save(copy, 3)
     assert_equal(restore(copy), make_state(3))
+
+
+def test_one_flipped_bit_of_any_file(copy):
+    checkpoint = copy / "checkpoints" / "3"
+    files = [path for path in checkpoint.rglob("*") if path.is_file()]
+    assert len(files) > 20 and checksums.damage(str(checkpoint), ALL) is None
+    for path in files:
+        data = bytearray(path.read_bytes())
+        if not data:
+            continue
+        data[len(data) // 2] ^= 1
+        path.write_bytes(data)
+        assert checksums.damage(str(checkpoint), ALL) is not None, path
+        data[len(data) // 2] ^= 1
+        path.write_bytes(data)
+    assert checksums.damage(str(checkpoint), ALL) is None
+
+
+def test_a_file_that_cannot_be_read(copy, monkeypatch):
+    def broken(path):
+        raise OSError(5, "Input/output error", str(path))
+
+    monkeypatch.setattr(checksums, "_of_file", broken)
+    found = checksums.damage(str(copy / "checkpoints" / "3"), ALL)
+    assert found.endswith("cannot be read: Input/output error")
+
+
+@pytest.mark.parametrize("item", ["ema", "config", "data"])
+def test_weights_step_and_config_are_those_of_one_checkpoint(copy, caplog, item):
+    """Else a prior could be called grown by the step of a newer checkpoint."""
+    (copy / "checkpoints" / "3" / item / "_METADATA").write_text("")
+    assert load_config(str(copy)) == CONFIG
+    assert load_step(str(copy)) == 2
+    assert_equal(load_ema(str(copy), make_state(0).ema), make_state(2).ema)
+    assert len(caplog.records) == 1
+
+
+@pytest.fixture(params=["small disk", "file size limit"])
+def little_room(request, tmp_path):
+    """A directory with room for one checkpoint; a function that makes room for more."""
+    if request.param == "small disk":
+        mount = ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(tmp_path)]
+        if subprocess.run(mount, check=False, stderr=subprocess.DEVNULL).returncode:
+            pytest.skip("only root may mount a small disk")
+        save(tmp_path, 1)
+        more = mount[:4] + ["remount,size=4m"] + mount[5:]
+        yield tmp_path, lambda: subprocess.run(more, check=True)
+        subprocess.run(["umount", str(tmp_path)], check=True)
+    else:
+        save(tmp_path, 1)
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
+        yield tmp_path, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_full_disk_is_one_line_and_costs_no_older_checkpoint(
+    little_room, capfd, caplog
+):
+    workdir, make_room = little_room
+    message = r"checkpoints/2: cannot be written \((No space left on device|File too "
+    message += (
+        r"large)\); once it can be, the same command continues from checkpoint 1$"
+    )
+    with pytest.raises(UserError, match=message):
+        save(workdir, 2)
+    assert capfd.readouterr().err == "" and caplog.text == ""
+    make_room()
+    assert_equal(restore(workdir), make_state(1))
+    save(workdir, 2)
+    assert_equal(restore(workdir), make_state(2))
+
+
+def test_a_failed_checkpoint_is_noticed_before_the_next(tmp_path, monkeypatch):
+    def full(checkpoint):
+        raise OSError(28, "No space left on device", checkpoint)
+
+    monkeypatch.setattr("rtil_jax.checkpoints.saving.seal", full)
+    with Checkpoints(str(tmp_path), 2) as checkpoints:
+        checkpoints.save(1, make_state(1), CONFIG)
+        while not checkpoints._saving[1].done():
+            pass
+        with pytest.raises(UserError, match="1: cannot be written .No space left"):
+            checkpoints.check()
+        checkpoints.check()
 
 
 def test_damaged_checkpoints_only(copy):
@@ -197,7 +323,7 @@ def test_what_a_killed_save_left_is_cleared_away(copy):
 
 
 def test_checkpoints_without_checksums_are_read(tmp_path, monkeypatch):
-    monkeypatch.setattr("rtil_jax.checkpoints.CHECKSUMS", "other")
+    monkeypatch.setattr("rtil_jax.checkpoints.saving.CHECKSUMS", "other")
     save(tmp_path, 1)
     monkeypatch.undo()
     assert_equal(restore(tmp_path), make_state(1))

@@ -2,6 +2,7 @@
 
 import csv
 import importlib.util
+import itertools
 import json
 import os
 import shutil
@@ -19,6 +20,7 @@ from rtil_jax.family_samples import draw_family_samples
 from rtil_jax.inversion import load_prior, load_solution, render, sweep
 from rtil_jax.inversion.defaults import build_method
 from rtil_jax.inversion.results import COLUMNS, read_picture
+from rtil_jax.inversion.shards import Shard
 from rtil_jax.inversion.sweep import run_sweep
 from rtil_jax.posterior import run_posterior
 from rtil_jax.report import samples
@@ -118,10 +120,14 @@ def test_reports_and_pictures_are_there(inverted):
     assert "rtil − vanilla" in (inverted / "summary.md").read_text()
     figures = set(os.listdir(inverted / "figures"))
     assert figures == {
-        "compressed_sensing_psnr.png",
+        "psnr.png",
+        "ssim.png",
+        "convergence_compressed_sensing.png",
         "compressed_sensing_0.25_measurement.png",
     }
     assert len(os.listdir(inverted / "recovered")) == 6
+    page = (inverted / "report.html").read_text()
+    assert "rtil − vanilla" in page and page.count("data:image/png;base64") == 4
 
 
 def test_saved_solutions_render_to_the_recovered_pictures(home, inverted):
@@ -174,7 +180,7 @@ def test_more_images_are_added_to_those_that_are_done(home, copied, calls):
     before = read_rows(copied)
     run_sweep(inversion_config(home, images__count=4), str(copied))
     rows = read_rows(copied)
-    assert rows[:6] == before and calls == [1, 1]
+    assert rows[:6] == before and calls == [2, 2]
     assert {row["image"] for row in rows[6:]} == {"picture3.png"}
 
 
@@ -185,7 +191,48 @@ def test_a_lost_picture_is_made_again(home, copied, calls):
     run_sweep(inversion_config(home), str(copied))
     again = read_picture(str(copied / "recovered" / names[0]))
     assert np.abs(again.astype(int) - before).max() <= 1
-    assert calls == [1] and len(read_rows(copied)) == 6
+    assert calls == [2] and len(read_rows(copied)) == 6
+
+
+def results(workdir):
+    """Rows in any order, without the timings."""
+    rows = [row | {"seconds": ""} for row in read_rows(workdir)]
+    return sorted(map(str, rows))
+
+
+def test_three_processes_make_what_one_makes(home, inverted, tmp_path, calls, capsys):
+    for index in (2, 0, 1):  # in any order
+        assert not (tmp_path / "results.csv").exists()
+        capsys.readouterr()
+        run_sweep(inversion_config(home), str(tmp_path), shard=Shard(index, 3))
+    assert "other processes' to make" not in capsys.readouterr().out
+    # Two priors of two batches each: four, shared as 1, 1 and 2.
+    assert len(calls) == 4
+    assert results(tmp_path) == results(inverted)
+    pages = [(d / "summary.md").read_text().count("|") for d in (inverted, tmp_path)]
+    assert pages[0] == pages[1]
+
+
+def test_a_sweep_killed_between_batches_ends_like_another(
+    home, inverted, tmp_path, monkeypatch
+):
+    class Killed(BaseException):
+        pass
+
+    invert, count = sweep.invert, itertools.count(1)
+
+    def deadly(*args, **options):
+        if next(count) % 2 == 0:
+            raise Killed
+        return invert(*args, **options)
+
+    monkeypatch.setattr(sweep, "invert", deadly)
+    for _ in range(3):
+        with pytest.raises(Killed):
+            run_sweep(inversion_config(home), str(tmp_path))
+    monkeypatch.setattr(sweep, "invert", invert)
+    run_sweep(inversion_config(home), str(tmp_path))
+    assert results(tmp_path) == results(inverted)
 
 
 def test_a_line_cut_short_is_made_again(home, copied, calls):
@@ -193,7 +240,7 @@ def test_a_line_cut_short_is_made_again(home, copied, calls):
     (copied / "results.csv").write_text(text[:-9])
     with pytest.warns(UserWarning, match="truncated last line"):
         run_sweep(inversion_config(home), str(copied))
-    assert calls == [1] and len(read_rows(copied)) == 6
+    assert calls == [2] and len(read_rows(copied)) == 6
 
 
 def test_another_method_and_problem_join_the_same_directory(home, copied):

@@ -29,7 +29,7 @@ def get_config(variant=None):
     if "tiny" in variants:
         stages, divisor = 3, 100
         config.ratios = (0.05, 0.25)
-        config.images.count = 2
+        config.images.count = 4
     for name, steps in EXPERIMENTS.items():
         # A generator of fewer blocks drops the last of the middle stages.
         steps = (*steps[: stages - 1], steps[-1])

@@ -45,7 +45,7 @@ def get_config(variant=None):
     config.images.count = 5
     if "tiny" in variants:
         config.ratios = (0.05, 0.25)
-        config.images.count = 2
+        config.images.count = 4
     stages = len(config.method.steps)
     for name, lists in EXPERIMENTS.items():
         radii = {

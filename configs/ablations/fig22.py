@@ -24,7 +24,7 @@ def get_config(variant=None):
     if "tiny" in variants:
         config.ratios_for.inpainting = (0.1, 0.5)
         config.ratios_for.super_resolution = (1 / 4, 1 / 2)
-        config.images.count = 2
+        config.images.count = 4
     for block in blocks:
         size = 2 ** (block + 1)
         config.settings[f"{size:03d}px"] = {"method": {"block": block}}

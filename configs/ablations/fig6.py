@@ -27,7 +27,7 @@ def get_config(variant=None):
         first, middle, last = 40, 20, 20
         deepest = 2
         config.ratios = config.ratios_for.inpainting = (0.05, 0.25)
-        config.images.count = 2
+        config.images.count = 4
     for depth in range(deepest + 1):
         steps = (first, *[middle] * (depth - 1), last) if depth else (first,)
         config.settings[f"z{depth}"] = {"method": {"steps": steps}}

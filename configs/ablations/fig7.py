@@ -21,7 +21,7 @@ def get_config(variant=None):
     if "tiny" in variants:
         codes = (1, 4)
         config.ratios = config.ratios_for.inpainting = (0.1, 0.5)
-        config.images.count = 2
+        config.images.count = 4
     for number in codes:
         config.settings[f"N={number:02d}"] = {"method": {"codes": number}}
     return config

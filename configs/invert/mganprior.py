@@ -14,7 +14,8 @@ does; mix them where training did: --config.method.block=3 for the 64-pixel prio
 Measured with `short` on 32 test faces and the priors of
 `configs/pggan_faces64.py:{vanilla,rtil},cpu`, PSNR in dB and the paired difference with
 its 95 % interval, N = 20; 2 to 5 s per image on two busy CPU cores. Same setting for
-both (`short,rtil`), and vanilla with its own (`short`):
+both (`short,rtil`), and vanilla with its own (`short`); squared errors alone,
+`--config.perceptual.distance=`:
 
                                vanilla  RTIL   RTIL - vanilla   vanilla, SGD
     compressed sensing   0.1    19.37   19.72   +0.35 +- 0.35      19.71

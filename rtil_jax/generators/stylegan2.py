@@ -20,7 +20,7 @@ from rtil_jax.layers import (
     Dense,
     add_bias,
     pixel_norm,
-    scaled_kernel,
+    raw_kernel,
     scaled_leaky_relu,
 )
 
@@ -46,14 +46,18 @@ class ModulatedConv(nn.Module):
     ) -> Float[Array, "batch height2 width2 out"]:
         channels = x.shape[-1]
         scale = Dense(channels, bias_init=1.0, name="modulation")(style)
-        kernel = scaled_kernel(self, self.size, channels, self.features)
+        # The constant of the kernel goes with the style, which has fewer numbers.
+        kernel, constant = raw_kernel(self, self.size, channels, self.features)
+        scale = scale * constant
         if self.size == 1:  # RGB has few channels: the per-sample kernel is tiny
             return jnp.einsum("bhwi,bi,io->bhwo", x, scale, kernel[0, 0])
         convolve = conv3x3_up if self.up else conv3x3
         y = convolve(x * scale[:, None, None, :], kernel)
         if not self.demodulate:
             return y
-        power = jnp.einsum("bi,hwio->bo", scale**2, kernel**2)
+        # Tap by tap: XLA:CPU is slow to reduce leading axes.
+        squares = sum(tap**2 for row in kernel for tap in row)
+        power = scale**2 @ squares
         return y * jax.lax.rsqrt(power + 1e-8)[:, None, None, :]
 
 

@@ -12,6 +12,7 @@ from rtil_jax.inversion.perceptual_loss import PICTURED
 from rtil_jax.inversion.settings import DISTANCES, expand
 from rtil_jax.inversion.solver import SELECTIONS
 from rtil_jax.operators import OPERATORS
+from rtil_jax.report import PUBLISHED
 
 # What all settings of a config share, so that the differences between them are paired.
 SHARED = (
@@ -41,6 +42,9 @@ def check_inversion_config(config: ConfigDict) -> None:
     count = config.images.count
     require(count >= 0, "images.count", count, "at least 1, or 0 for all")
     _check_range(config.images.range)
+    name, known = config.figure.published, ", ".join(PUBLISHED)
+    expected = f"one of {known}, or '' for none"
+    require(name in ("", *PUBLISHED), "figure.published", name, expected)
     if not any(config.priors.values()):
         raise UserError(
             "config.priors: found no directory, expected at least one, e.g. "

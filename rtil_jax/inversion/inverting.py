@@ -48,7 +48,7 @@ class Reconstruction:
         images: `(batch, height, width, channels)`, nominally in [-1, 1].
         solution: renders to `images`.
         measurement_loss: ||A(G) - y||^2 / m of each image.
-        status: `ok`, `stalled` (the measurement loss barely fell) or `diverged` (it
+        status: `ok`, `stalled` (the measurement loss barely fell) or `failed` (it
             became infinite or nan; the best iterate before that is returned).
         history: `(stage, step, measurement losses)` every ten steps.
     """
@@ -167,7 +167,7 @@ def _status(history: list, losses: np.ndarray) -> list[str]:
     finite = np.all([np.isfinite(x) for *_, x in history], axis=0)
     stalled = losses > (1 - STALL) * history[0][-1]
     return [
-        "diverged" if not f else "stalled" if s else "ok"
+        "failed" if not f else "stalled" if s else "ok"
         for f, s in zip(finite, stalled, strict=True)
     ]
 

@@ -97,7 +97,7 @@ class PosteriorSamples:
     Attributes:
         images: `(batch, samples, height, width, channels)`.
         chains: of every chain, those of an image side by side; a chain that is
-            `diverged` has a draw of no meaning, and asks for a lower rate.
+            `failed` has a draw of no meaning, and asks for a lower rate.
     """
 
     images: Array

@@ -19,9 +19,11 @@ from rtil_jax.inversion.settings import (
 def write_report(
     config: ConfigDict, workdir: str, results: Results, images: data.ImageSet
 ) -> None:
-    """`summary.md`, the curves, and a grid of pictures for each ratio of this run."""
+    """`summary.md`, the curves, a grid of pictures for each ratio of this run, and
+    `report.html` with all of it."""
     print(f"table     {report.write_summary(workdir)}")
-    figures = report.plot_curves(workdir)
+    figures = report.plot_curves(workdir, config.figure.published)
+    figures += report.plot_convergence(workdir)
     drawn = {}
     for label, one in expand(config):
         drawn.setdefault((one.problem, tuple(one.ratios), one.select), {})[label] = one
@@ -32,6 +34,7 @@ def write_report(
     for figure in figures:
         print(f"figure    {figure}")
     print(f"pictures  {os.path.join(workdir, 'recovered')}")
+    print(f"page      {report.write_page(workdir)}")
 
 
 def draw_grid(

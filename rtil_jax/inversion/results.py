@@ -1,6 +1,7 @@
 """The files of an inversion directory: one row, picture and solution per image."""
 
 import csv
+import glob
 import os
 
 import numpy as np
@@ -8,6 +9,8 @@ from jaxtyping import Array, Float
 from PIL import Image
 
 from rtil_jax.data import to_uint8
+from rtil_jax.files import replacing
+from rtil_jax.inversion.shards import Shard
 from rtil_jax.report import Row, read_results
 
 COLUMNS = (
@@ -31,15 +34,28 @@ KEY = COLUMNS[:6]
 class Results:
     """`results.csv` of a directory; every change replaces the file in one step.
 
+    One of several processes writes a file of its own, `results-I-of-N.csv`, and reads
+    those of the others; `merge` makes one of all.
+
     Args:
         workdir: the inversion's directory.
+        shard: which of several processes this is.
     """
 
-    def __init__(self, workdir: str):
+    def __init__(self, workdir: str, shard: Shard):
         self.workdir = workdir
-        self.path = os.path.join(workdir, "results.csv")
-        rows = read_results(self.path) if os.path.exists(self.path) else []
-        self._by_key = {_key(row): row for row in rows}
+        self._shard = shard
+        self.reload()
+
+    def reload(self) -> None:
+        """Reads the files of all processes as they are now."""
+        own = os.path.join(self.workdir, f"results{self._shard.suffix}.csv")
+        pattern = os.path.join(glob.escape(self.workdir), "results*.csv")
+        files = {path: read_results(path) for path in sorted(glob.glob(pattern))}
+        self._by_key = {_key(row): row for rows in files.values() for row in rows}
+        self._own = {_key(row): row for row in files.get(own, ())}
+        if not self._shard.suffix:
+            self._own = self._by_key
 
     def is_done(self, row: Row, index: int) -> bool:
         """Whether the reconstruction of image `index` has its row and its files."""
@@ -65,12 +81,21 @@ class Results:
 
     def add(self, rows: list[Row]) -> None:
         """Adds rows with all of `COLUMNS`, or replaces them, and writes the file."""
-        self._by_key |= {_key(row): row for row in rows}
-        with open(f"{self.path}.partial", "w", newline="", encoding="utf-8") as file:
+        new = {_key(row): row for row in rows}
+        self._by_key |= new
+        self._own |= new
+        self._write(self._shard.suffix, self._own)
+
+    def merge(self) -> None:
+        """Writes the rows of all processes to `results.csv`."""
+        self._write("", self._by_key)
+
+    def _write(self, suffix: str, rows: dict[tuple, Row]) -> None:
+        path = os.path.join(self.workdir, f"results{suffix}.csv")
+        with replacing(path) as file:
             writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
             writer.writeheader()
-            writer.writerows(map(_without_nan, self._by_key.values()))
-        os.replace(f"{self.path}.partial", self.path)
+            writer.writerows(map(_without_nan, rows.values()))
 
 
 def _without_nan(row: Row) -> Row:

@@ -161,8 +161,9 @@ def _load_distance(config: ConfigDict, name: str) -> Perceptual:
         return load_lpips("vgg", path) if name == "lpips" else load_vgg_l1(path)
     except UserError as error:
         raise UserError(
-            f"config.perceptual.distance={name}: {error}; --config.perceptual.distance="
-            " leaves it out"
+            f"config.perceptual.distance={name}: {error} "
+            f"(--config.perceptual_files.{DISTANCES[name]}=FILE); "
+            "--config.perceptual.distance= leaves it out"
         ) from error
 
 

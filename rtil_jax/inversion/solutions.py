@@ -1,6 +1,5 @@
 """What an inversion finds: every input of the generator, saved and rendered again."""
 
-import os
 from typing import Any
 
 import jax
@@ -10,6 +9,7 @@ from flax import struct
 from jaxtyping import Array, Float
 
 from rtil_jax.errors import UserError
+from rtil_jax.files import replacing
 from rtil_jax.generators import Generator, sample_latents
 
 
@@ -44,9 +44,8 @@ def save_solution(
     """Writes one solution as a .npz; `facts` say how it came about."""
     arrays = {name: np.asarray(x) for name, x in _named(solution).items()}
     facts = {f"fact:{name}": np.asarray(value) for name, value in facts.items()}
-    with open(f"{path}.partial", "wb") as file:
+    with replacing(path, "wb") as file:
         np.savez(file, block=solution.block, **arrays, **facts)
-    os.replace(f"{path}.partial", path)
 
 
 def load_solution(path: str, generator: Generator, variables: dict) -> Solution:

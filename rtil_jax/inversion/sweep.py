@@ -33,6 +33,7 @@ from rtil_jax.inversion.settings import (
     problem_of,
     setting_of,
 )
+from rtil_jax.inversion.shards import ALL, Shard
 from rtil_jax.inversion.solutions import save_solution
 from rtil_jax.inversion.workdir import claim_workdir
 from rtil_jax.operators import sample_operator
@@ -44,7 +45,11 @@ SHOW_EVERY = 20  # steps; reading the losses waits for the device
 
 
 def run_sweep(
-    config: ConfigDict, workdir: str, dry_run: bool = False, command: str = ""
+    config: ConfigDict,
+    workdir: str,
+    dry_run: bool = False,
+    command: str = "",
+    shard: Shard = ALL,
 ) -> None:
     """Reconstructs every image with every prior in every setting, where not yet done.
 
@@ -56,6 +61,8 @@ def run_sweep(
         workdir: the directory to write to.
         dry_run: print the plan instead.
         command: the command line, for the record.
+        shard: which of several processes this is. Each does a part; the one that
+            leaves nothing to do merges the results and writes the report.
 
     Raises:
         UserError: for a config, prior, data set or directory that cannot be used.
@@ -68,18 +75,46 @@ def run_sweep(
         return print_plan(config, priors, distances)
     images = load_test_images(config, next(iter(priors.values())))
     claim_workdir(config, workdir, priors, command)
-    results = Results(workdir)
+    results = Results(workdir, shard)
     lpips = load_metric(config)
     for label, one in labelled(config).items():
         for name in priors:
             print(f"{label}, {name}: {build_method(one, name)}")
-    for label, one in expand(config):
-        for ratio in one.ratios:
-            for name, prior in priors.items():
-                setting = setting_of(label, one, name, ratio)
-                loss = perceptual_loss(one, name, ratio, distances)
-                invert_missing(one, results, images, setting, prior, loss, lpips)
-    write_report(config, workdir, results, images)
+    settings = [
+        (one, name, setting_of(label, one, name, ratio))
+        for label, one in expand(config)
+        for ratio in one.ratios
+        for name in priors
+    ]
+    size = min(config.batch_size, len(images))
+    batches = [range(first, first + size) for first in range(0, len(images), size)]
+    mine = shard.share(len(settings) * len(batches))
+    for number, (one, name, setting) in enumerate(settings):
+        own = [b for n, b in enumerate(batches, number * len(batches)) if n in mine]
+        loss = perceptual_loss(one, name, setting["ratio"], distances)
+        invert_missing(one, results, images, setting, own, priors[name], loss, lpips)
+    finish(config, workdir, results, images, [setting for _, _, setting in settings])
+
+
+def finish(
+    config: ConfigDict,
+    workdir: str,
+    results: Results,
+    images: data.ImageSet,
+    settings: list[dict],
+) -> None:
+    """The report, unless another process has work to do."""
+    results.reload()
+    missing = sum(
+        not results.is_done({"image": image, **setting}, index)
+        for setting in settings
+        for index, image in enumerate(images.names)
+    )
+    if missing:
+        print(f"finished; {missing:,} reconstructions are other processes' to make")
+    else:
+        results.merge()
+        write_report(config, workdir, results, images)
 
 
 def check_settings(config: ConfigDict, priors: dict[str, Prior]) -> None:
@@ -136,16 +171,23 @@ def invert_missing(
     results: Results,
     images: data.ImageSet,
     setting: dict,
+    batches: list[range],
     prior: Prior,
     perceptual: PerceptualLoss | None,
     lpips: Perceptual | None,
 ) -> None:
-    """One setting, in batches; each batch is on disk before the next begins."""
+    """Some batches of one setting; each is on disk before the next begins.
+
+    A batch that was done in part is computed as a whole: what it is computed with
+    decides how a reconstruction is rounded.
+    """
     method = build_method(config, setting["prior"])
     rows = [{"image": image, **setting} for image in images.names]
-    missing = [i for i, row in enumerate(rows) if not results.is_done(row, i)]
-    size = max(1, min(config.batch_size, len(missing)))
-    batches = [missing[i : i + size] for i in range(0, len(missing), size)]
+    missing = [
+        [i for i in batch if i < len(rows) and not results.is_done(rows[i], i)]
+        for batch in batches
+    ]
+    batches = [(b, m) for b, m in zip(batches, missing, strict=True) if m]
     steps = sum(stage.steps + 1 for stage in method.stages(prior.generator))
     label = " ".join(setting[c] for c in ("prior", "method", "problem"))
     label = f"{label} {setting['ratio']:g}"
@@ -157,11 +199,11 @@ def invert_missing(
                 bar.set_postfix(stage=stage, measurement_mse=f"{mean:.3g}")
             bar.update()
 
-        for batch in batches:
+        for batch, missing in batches:
             # The last batch repeats an image, so that it does not compile anew.
-            padded = np.pad(batch, (0, size - len(batch)), mode="edge")
+            indices = np.minimum(batch, len(rows) - 1)
             started = time.perf_counter()
-            problem, keys = problem_of(config, images, padded, setting["ratio"])
+            problem, keys = problem_of(config, images, indices, setting["ratio"])
             found = invert(
                 method,
                 prior,
@@ -173,17 +215,17 @@ def invert_missing(
                 progress=show,
             )
             found.images.block_until_ready()
-            seconds = (time.perf_counter() - started) / size
+            seconds = (time.perf_counter() - started) / len(batch)
             truth = from_range(problem.truth, config.images.range)
             pixels = from_range(found.images, config.images.range)
             found = dataclasses.replace(found, images=pixels)
-            quality = evaluate(found, truth, lpips)[: len(batch)]
-            done = [
-                rows[i] | values | {"seconds": seconds}
-                for i, values in zip(batch, quality, strict=True)
-            ]
-            save_batch(results, found, done, batch, config.seed)
-            results.add(done)
+            quality = evaluate(found, truth, lpips)
+            done = {
+                i: rows[i] | quality[i - batch.start] | {"seconds": seconds}
+                for i in missing
+            }
+            save_batch(results, found, batch.start, done, config.seed)
+            results.add(list(done.values()))
 
 
 def load_metric(config: ConfigDict) -> Perceptual | None:
@@ -226,16 +268,20 @@ _distance = jax.jit(lambda lpips, x, y: lpips(x, y))
 def save_batch(
     results: Results,
     found: Reconstruction,
-    rows: list[dict],
-    indices: list[int],
+    first: int,
+    rows: dict[int, dict],
     seed: int,
 ) -> None:
-    """The picture and the solution of each image of `rows`."""
+    """The picture and the solution of each image of `rows`, by index.
+
+    `first` is the index of the first image of the batch.
+    """
     pixels, solution = jax.device_get((found.images, found.solution))
-    for i, (row, index) in enumerate(zip(rows, indices, strict=True)):
-        save_picture(results.picture(row, index), pixels[i])
-        one = jax.tree.map(lambda x, i=i: x[i : i + 1], solution)
-        history = [(stage, step, losses[i]) for stage, step, losses in found.history]
+    for index, row in rows.items():
+        at = index - first
+        save_picture(results.picture(row, index), pixels[at])
+        one = jax.tree.map(lambda x, at=at: x[at : at + 1], solution)
+        history = [(stage, step, losses[at]) for stage, step, losses in found.history]
         facts = {column: row[column] for column in KEY}
         facts |= {"seed": seed, "index": index, "history": np.float32(history)}
         save_solution(results.solution(row, index), one, **facts)

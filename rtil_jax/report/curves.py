@@ -65,7 +65,7 @@ def plot_curves(workdir: str, published: str = "") -> list[str]:
             _draw_means(axes, group, metric, styles, room)
             _draw_published(axes, curve)
             _label_axes(axes, problem, group, curve)
-        panels[0].set_ylabel(f"{label}, mean and 95 % CI")
+        panels[0].set_ylabel(f"{label}\nmean and 95 % CI")
         add_legend(figure)
         paths.append(os.path.join(workdir, "figures", f"{metric}.png"))
         figure.savefig(paths[-1])

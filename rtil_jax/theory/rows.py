@@ -2,7 +2,8 @@
 
 import csv
 import dataclasses
-import os
+
+from rtil_jax.files import replacing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,8 +35,7 @@ class ErrorRow:
 def write_rows(rows: list[ErrorRow], path: str) -> None:
     """Writes the rows as CSV, replacing `path` in one step."""
     columns = [field.name for field in dataclasses.fields(ErrorRow)]
-    with open(f"{path}.partial", "w", newline="", encoding="utf-8") as file:
+    with replacing(path) as file:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
         writer.writerows(map(dataclasses.asdict, rows))
-    os.replace(f"{path}.partial", path)

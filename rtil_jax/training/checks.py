@@ -53,6 +53,8 @@ _ALL = {
     "training.ema_decay": (lambda value: 0 <= value < 1, "a number in [0, 1)"),
     "checkpoint.every": _at_least(1),
     "checkpoint.keep": _at_least(1),
+    "checkpoint.keep_every": _at_least(0),
+    "checkpoint.rollbacks": _at_least(0),
     "sample.every": _at_least(1),
     "sample.columns": _at_least(1),
     "log.every": _at_least(1),

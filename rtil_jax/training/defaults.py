@@ -37,7 +37,14 @@ def _config(architecture: str) -> ConfigDict:
     # public code.
     family.members = "drawn"
 
-    config.checkpoint = ConfigDict({"every": 5_000, "keep": 2})
+    config.checkpoint = checkpoint = ConfigDict()
+    checkpoint.every = 5_000
+    # How many of the newest stay; and those at multiples of so many steps, 0 for none.
+    checkpoint.keep = 2
+    checkpoint.keep_every = 0
+    # How often, where training diverges, it goes back to its last checkpoint and skips
+    # the images that it has read since; 0 stops at once.
+    checkpoint.rollbacks = 0
     # One row per member of the family, `columns` images each.
     config.sample = ConfigDict({"every": 1_000, "columns": 10})
     config.log = ConfigDict({"every": 50})

@@ -1,11 +1,11 @@
 """The training loop: reads top to bottom; what training writes is all written here."""
 
+import dataclasses
+import logging
 import os
-from typing import Any
 
 import jax
-import jax.numpy as jnp
-from jaxtyping import Array, Bool
+from jaxtyping import Array
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
@@ -14,18 +14,26 @@ from rtil_jax.checkpoints import Checkpoints, load_config, load_weights
 from rtil_jax.config import plain, save_config
 from rtil_jax.errors import UserError
 from rtil_jax.generators.configured import architecture_of
+from rtil_jax.training.divergence import Diverged, check_finite, newest_values
 from rtil_jax.training.metrics_file import MetricsFile
 from rtil_jax.training.plan import abstract_state, describe, print_plan
 from rtil_jax.training.recipe import Recipe
 from rtil_jax.training.recipes import build_recipe, resolved
-from rtil_jax.training.state import TrainState
-from rtil_jax.training.workdir import check_workdir, make_folders
+from rtil_jax.training.state import Progress, TrainState
+from rtil_jax.training.stopping import Stopping
+from rtil_jax.training.workdir import check_workdir, make_folders, owned, writing
+
+SECTIONS = ("log", "sample", "checkpoint")
 
 
 def train(config: ConfigDict, workdir: str, dry_run: bool = False) -> None:
     """Trains until `config.training.steps`, resuming from `workdir` if it can.
 
     Writes `config.json`, `metrics.jsonl`, `samples/*.png` and `checkpoints/`.
+
+    Killed at any time and started again, it ends with the same bits. SIGTERM, SIGUSR1,
+    SIGINT and JAX's notice of preemption end it after the step at hand, which is saved;
+    a second SIGINT exits at once.
 
     Raises:
         UserError: for a config, data set or directory that cannot be used, and if
@@ -40,17 +48,33 @@ def train(config: ConfigDict, workdir: str, dry_run: bool = False) -> None:
     check_workdir(config, workdir)
     images = load_training_images(config)
     make_folders(workdir)
-    print(describe(config, recipe, mesh), flush=True)
     with (
+        owned(workdir),
         jax.set_mesh(mesh),
-        Checkpoints(workdir, config.checkpoint.keep) as checkpoints,
+        Checkpoints(
+            workdir, config.checkpoint.keep, config.checkpoint.keep_every
+        ) as checkpoints,
     ):
-        state = initial_state(config, recipe, checkpoints, mesh)
-        # From here on the directory belongs to this config.
-        save_config(plain(config), os.path.join(workdir, "config.json"))
-        state = run(config, recipe, state, images, checkpoints, workdir)
+        # Another run may have begun here while the images were prepared.
+        check_workdir(config, workdir)
+        print(describe(config, recipe, mesh), flush=True)
+        with Stopping() as stopping:
+            state = run_through_divergence(
+                config, recipe, images, checkpoints, workdir, stopping
+            )
+    print_end(config, workdir, int(state.step), stopping.reason)
+
+
+def print_end(config: ConfigDict, workdir: str, step: int, stopped: str | None) -> None:
+    """The last words of a run that has ended well."""
+    if step < config.training.steps:
+        print(
+            f"stopped by {stopped} after step {step:,}, which is saved; the same "
+            "command continues"
+        )
+        return
+    print(f"finished {step:,} steps; everything is in {workdir}")
     samples = sorted(os.listdir(os.path.join(workdir, "samples")))
-    print(f"finished {int(state.step):,} steps; everything is in {workdir}")
     if samples:
         print(f"samples: {os.path.join(workdir, 'samples', samples[-1])}")
 
@@ -98,57 +122,153 @@ def check_architecture(config: ConfigDict) -> None:
         )
 
 
+def run_through_divergence(
+    config: ConfigDict,
+    recipe: Recipe,
+    images: data.ImageSet,
+    checkpoints: Checkpoints,
+    workdir: str,
+    stopping: Stopping,
+) -> TrainState:
+    """`run`, and where it diverges again from the last checkpoint, if it may.
+
+    Raises:
+        UserError: if training diverges more often than it may go back.
+    """
+    mesh = jax.sharding.get_mesh()
+    state = initial_state(config, recipe, checkpoints, mesh)
+    progress = Progress(**checkpoints.progress())
+    # From here on the directory belongs to this config.
+    path = os.path.join(workdir, "config.json")
+    with writing(path):
+        save_config(plain(config), path)
+    while True:
+        try:
+            return run(
+                config, recipe, state, progress, images, checkpoints, workdir, stopping
+            )
+        except Diverged as error:
+            diverged = error.with_traceback(None)  # whose frames hold the state
+        state, progress = go_back(config, recipe, progress, diverged, checkpoints)
+
+
+def go_back(
+    config: ConfigDict,
+    recipe: Recipe,
+    progress: Progress,
+    diverged: Diverged,
+    checkpoints: Checkpoints,
+) -> tuple[TrainState, Progress]:
+    """Where to continue: at the last checkpoint, with images after those read so far.
+
+    A pure function of that checkpoint and the step: a run that is killed meanwhile
+    diverges and goes back again in the same way.
+
+    Raises:
+        UserError: if it has gone back as often as it may.
+    """
+    checkpoints.wait()
+    limit, last = config.checkpoint.rollbacks, checkpoints.latest_step()
+    if progress.rollbacks >= limit:
+        good = "no checkpoint was saved before"
+        if last is not None:
+            good = f"the last good checkpoint is {last:,}"
+        raise UserError(
+            f"{diverged.what}; {good}; a larger config.checkpoint.rollbacks "
+            f"({limit}) lets it go back and skip images"
+        )
+    state = initial_state(config, recipe, checkpoints, jax.sharding.get_mesh())
+    step = int(state.step)
+    skipped = recipe.batch_at(diverged.step).start - recipe.batch_at(step).start
+    logging.getLogger("rtil_jax").warning(
+        "%s; going back to step %s and skipping %s images (%s of at most %s times)",
+        diverged.what,
+        f"{step:,}",
+        f"{skipped:,}",
+        progress.rollbacks + 1,
+        limit,
+    )
+    return state, Progress(
+        metrics=Progress(**checkpoints.progress()).metrics,
+        skipped_images=progress.skipped_images + skipped,
+        rollbacks=progress.rollbacks + 1,
+    )
+
+
 def run(
     config: ConfigDict,
     recipe: Recipe,
     state: TrainState,
+    progress: Progress,
     images: data.ImageSet,
     checkpoints: Checkpoints,
     workdir: str,
+    stopping: Stopping,
 ) -> TrainState:
-    """Steps until the end; logs, samples and saves on the way.
+    """Steps until the end, or until asked to stop; logs, samples and saves on the way.
 
-    Every checkpoint has its line in the metrics file, so that a resumed run knows the
-    newest value of what is not measured at every step.
+    Raises:
+        Diverged: before anything that is not finite is logged or saved.
+        UserError: if something cannot be written.
     """
     first, steps = int(state.step), config.training.steps
-    metrics_file = MetricsFile(workdir, first, recipe.batch_at(first).start)
-    key = jax.random.fold_in(jax.random.key(config.seed), 1)
-    unlogged = {}
-
-    progress = tqdm(range(first, steps), initial=first, total=steps, desc="training")
-    for step in progress:
-        batch = read_batch(config, recipe, images, step)
-        state, metrics = recipe.train_step(state, batch, key, step)
-        unlogged |= metrics
-        done = step + 1
-        log, sample, save = (
-            done == steps or done % config[section].every == 0
-            for section in ("log", "sample", "checkpoint")
-        )
-        if log or save:
-            check_finite(state)
-            line = metrics_file.write(
-                done, recipe.batch_at(done).start, jax.device_get(unlogged)
-            )
-            progress.set_postfix({k: f"{line[k]:.2f}" for k in ("d_loss", "g_loss")})
-            unlogged = {}
-        if sample:
-            save_samples(config, recipe, state, workdir)
-        if save:
-            checkpoints.save(done, state, plain(config))
+    start = recipe.batch_at(first).start
+    metrics_file = MetricsFile(workdir, first, start, progress.metrics)
+    key, unread = run_key(config, progress), []
+    bar = tqdm(range(first, steps), initial=first, total=steps, desc="training")
+    with bar:
+        for step in bar:
+            batch = read_batch(config, recipe, images, step, progress.skipped_images)
+            state, metrics = recipe.train_step(state, batch, key, step)
+            unread.append(metrics)
+            done = step + 1
+            stop = stopping.asked(done)
+            log, sample, save = (due(config, done, what) for what in SECTIONS)
+            if log or save or stop:
+                newest = newest_values(unread, done - len(unread), config)
+                check_finite(state, config)
+                checkpoints.check()
+                unread = []
+            if log or save:
+                line = metrics_file.write(done, recipe.batch_at(done).start, newest)
+                bar.set_postfix({k: f"{line[k]:.2f}" for k in ("d_loss", "g_loss")})
+            if sample:
+                save_samples(config, recipe, state, workdir)
+            if save or stop:
+                now = dataclasses.replace(
+                    progress, metrics=metrics_file.latest | newest
+                )
+                checkpoints.save(done, state, plain(config), **dataclasses.asdict(now))
+            if stop:
+                break
+    checkpoints.wait()
     return state
 
 
+def due(config: ConfigDict, done: int, section: str) -> bool:
+    """Whether something of `config.SECTION.every` comes after `done` steps."""
+    return done == config.training.steps or done % config[section].every == 0
+
+
+def run_key(config: ConfigDict, progress: Progress) -> jax.Array:
+    """The key of all steps; another one after going back."""
+    key = jax.random.fold_in(jax.random.key(config.seed), 1)
+    skipped = progress.skipped_images
+    return jax.random.fold_in(key, skipped) if skipped else key
+
+
 def read_batch(
-    config: ConfigDict, recipe: Recipe, images: data.ImageSet, step: int
+    config: ConfigDict, recipe: Recipe, images: data.ImageSet, step: int, skipped: int
 ) -> Array:
-    """The images of one step, split over the devices of the current mesh."""
+    """The images of one step, split over the devices of the current mesh.
+
+    `skipped` images were left out before it.
+    """
     plan = recipe.batch_at(step)
     batch = data.training_batch(
         images,
         seed=config.seed,
-        start=plan.start,
+        start=plan.start + skipped,
         batch_size=plan.size,
         flip=config.data.flip,
     )
@@ -165,19 +285,6 @@ def save_samples(
     """
     step = int(state.step)
     rows = recipe.sample(state.ema, step, config.sample.columns)
-    report.sample_grid(rows, os.path.join(workdir, "samples", f"{step:07d}.png"))
-
-
-def check_finite(state: TrainState) -> None:
-    """Raises UserError if a weight is not finite; the last checkpoint is still good."""
-    if not all_finite(state):
-        raise UserError(
-            f"training diverged: weights that are not finite at step "
-            f"{int(state.step)}; the last checkpoint is kept"
-        )
-
-
-@jax.jit
-def all_finite(tree: Any) -> Bool[Array, ""]:
-    """Whether every number in `tree` is finite."""
-    return jnp.all(jnp.array([jnp.all(jnp.isfinite(x)) for x in jax.tree.leaves(tree)]))
+    path = os.path.join(workdir, "samples", f"{step:07d}.png")
+    with writing(path):
+        report.sample_grid(rows, path)

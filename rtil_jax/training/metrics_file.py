@@ -4,9 +4,7 @@ import json
 import os
 import time
 
-import numpy as np
-
-from rtil_jax.errors import UserError
+from rtil_jax.training.workdir import writing
 
 NAME = "metrics.jsonl"
 
@@ -16,69 +14,67 @@ class MetricsFile:
 
     A killed run may have logged steps after its last checkpoint; those lines are
     dropped, because the resumed run takes the steps again. Metrics that are not
-    measured at every step keep their last value from line to line, across restarts
-    too if there is a line for every checkpoint.
+    measured at every step keep their last value from line to line.
 
     Args:
         workdir: the run's directory.
         step: number of finished steps.
         images: read in those steps, for the rate.
+        latest: the newest value of each metric after those steps.
+
+    Raises:
+        UserError: if the file cannot be written.
     """
 
-    def __init__(self, workdir: str, step: int, images: int):
+    def __init__(self, workdir: str, step: int, images: int, latest: dict[str, float]):
         self._path = os.path.join(workdir, NAME)
-        self._step, self._images = step, images
+        self._images = images
         self._time = time.perf_counter()
-        self.latest = {}
+        self.latest = latest
         if os.path.exists(self._path):
-            self._drop_after(step)
+            with writing(self._path):
+                self._drop_after(step)
 
     def _drop_after(self, step: int) -> None:
-        with open(self._path) as file:
-            lines = [
-                line for line in map(_parse, file) if line and line["step"] <= step
-            ]
+        with open(self._path, errors="replace") as file:
+            lines = [text for text in file if 0 <= _step(text) <= step]
         partial = f"{self._path}.partial"
         with open(partial, "w") as file:
-            file.writelines(json.dumps(line) + "\n" for line in lines)
+            file.writelines(text.rstrip("\n") + "\n" for text in lines)
         os.replace(partial, self._path)
-        if lines:
-            self.latest = lines[-1]
 
-    def write(self, step: int, images: int, metrics: dict) -> dict:
-        """Logs `metrics` (name -> scalar) and the rate since the last line.
+    def write(self, step: int, images: int, metrics: dict[str, float]) -> dict:
+        """Logs the newest values of `metrics` and the rate since the last line.
+
+        The line is on the disk when this returns: a checkpoint that is saved then can
+        never be newer than its metrics.
 
         Args:
             step: number of finished steps.
             images: read in those steps.
-            metrics: newest values.
+            metrics: newest values, all finite.
 
         Returns:
             The whole line.
 
         Raises:
-            UserError: if a metric is not finite; nothing is written then.
+            UserError: if the file cannot be written.
         """
-        metrics = {name: float(value) for name, value in metrics.items()}
-        for name, value in metrics.items():
-            if not np.isfinite(value):
-                raise UserError(
-                    f"training diverged: {name} became {value} within steps "
-                    f"[{self._step}, {step}]; the last checkpoint is kept"
-                )
         now = time.perf_counter()
         rate = (images - self._images) / (now - self._time)
-        self._step, self._images, self._time = step, images, now
-        line = {"step": step, **metrics, "images_per_second": rate}
-        self.latest = self.latest | line
-        with open(self._path, "a") as file:
-            file.write(json.dumps(self.latest) + "\n")
-        return self.latest
+        self._images, self._time = images, now
+        self.latest = dict(sorted((self.latest | metrics).items()))
+        line = {"step": step, **self.latest, "images_per_second": rate}
+        with writing(self._path), open(self._path, "a") as file:
+            file.write(json.dumps(line) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        return line
 
 
-def _parse(line: str) -> dict | None:
-    """None for a line that a killed run left unfinished."""
+def _step(line: str) -> int:
+    """The step of a line; -1 for one that a killed run left unfinished."""
     try:
-        return json.loads(line)
-    except ValueError:
-        return None
+        return int(json.loads(line)["step"])
+    except (ValueError, TypeError, KeyError):
+        return -1

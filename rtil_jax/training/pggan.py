@@ -245,9 +245,11 @@ def step(
         return -jnp.sum(weights * scores)
 
     g_loss, image_grads = jax.value_and_grad(generator_loss)(fakes)
-    state = _update(recipe, state, "generator", pull_back(image_grads)[0])
+    (g_grads,) = pull_back(image_grads)
+    state = _update(recipe, state, "generator", g_grads)
     ema = optax.incremental_update(state.generator, state.ema, 1 - recipe.ema_decay)
-    metrics |= {"d_loss": d_loss, "g_loss": g_loss}
+    metrics |= {"d_loss": d_loss, "d_gradient": optax.tree.norm(d_grads)}
+    metrics |= {"g_loss": g_loss, "g_gradient": optax.tree.norm(g_grads)}
     return state.replace(ema=ema, step=state.step + 1), metrics
 
 

@@ -108,6 +108,8 @@ def print_plan(config: ConfigDict, recipe: Recipe, mesh: jax.sharding.Mesh) -> N
         f"G^{member} {weight:.3f}" for member, weight in enumerate(family.weights)
     )
     images = recipe.batch_at(config.training.steps).start
+    keep, keep_every = config.checkpoint.keep, config.checkpoint.keep_every
+    also = f", and those at every {keep_every:,}" if keep_every else ""
     print(
         f"""training plan
   devices        {mesh.size} x {mesh.devices.flat[0].device_kind}
@@ -120,7 +122,7 @@ def print_plan(config: ConfigDict, recipe: Recipe, mesh: jax.sharding.Mesh) -> N
   steps          {config.training.steps:,} = {images / 1000:,.1f} thousand images\
 {growing(recipe)}
   checkpoints    every {config.checkpoint.every:,} steps, the newest \
-{config.checkpoint.keep} kept""",
+{keep} kept{also}""",
         flush=True,
     )
     memory = step_memory(recipe, mesh)

@@ -1,5 +1,6 @@
 """Everything that a training run must remember between two steps."""
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -35,6 +36,22 @@ class TrainState:
     discriminator_optimizer: optax.OptState
     ema: Any
     path_means: Any = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Progress:
+    """What a run must remember beside its arrays; a part of every checkpoint.
+
+    Attributes:
+        metrics: the newest value of each.
+        skipped_images: how many images were left out by going back, see
+            `config.checkpoint.rollbacks`.
+        rollbacks: how often it went back.
+    """
+
+    metrics: dict[str, float] = dataclasses.field(default_factory=dict)
+    skipped_images: int = 0
+    rollbacks: int = 0
 
 
 def lazy_adam(learning_rate: float, every: int) -> optax.GradientTransformation:

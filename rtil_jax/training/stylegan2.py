@@ -165,9 +165,10 @@ def discriminator_step(
         real = recipe.discriminator.apply(params, images)
         fake = fake_logits(recipe, params, fakes)
         loss = losses.discriminator_logistic(real, fake, weights)
-        return loss, {"real_score": jnp.mean(real), "fake_score": weights @ fake}
+        scores = {"real_score": jnp.mean(real), "fake_score": weights @ fake}
+        return loss, {"d_loss": loss, **scores}
 
-    grads, metrics = _gradient(loss_fn, state.discriminator, "d_loss")
+    grads, metrics = _gradient(loss_fn, state.discriminator, "d")
     return _update_discriminator(recipe, state, grads), metrics
 
 
@@ -183,7 +184,7 @@ def r1_step(
         )
         return scale * penalty, {"r1": penalty}
 
-    grads, metrics = _gradient(loss_fn, state.discriminator)
+    grads, metrics = _gradient(loss_fn, state.discriminator, "r1")
     return _update_discriminator(recipe, state, grads), metrics
 
 
@@ -197,9 +198,10 @@ def generator_step(
     def loss_fn(params):
         fakes = family_images(recipe, params, image_key, members)
         logits = fake_logits(recipe, state.discriminator, fakes)
-        return losses.generator_nonsaturating(logits, weights), {}
+        loss = losses.generator_nonsaturating(logits, weights)
+        return loss, {"g_loss": loss}
 
-    grads, metrics = _gradient(loss_fn, state.generator, "g_loss")
+    grads, metrics = _gradient(loss_fn, state.generator, "g")
     return _update_generator(recipe, state, grads), metrics
 
 
@@ -225,7 +227,7 @@ def path_length_step(
         penalty, means = losses.path_length_penalty(lengths, members, state.path_means)
         return scale * penalty, {"path_penalty": penalty, "path_means": means}
 
-    grads, metrics = _gradient(loss_fn, state.generator)
+    grads, metrics = _gradient(loss_fn, state.generator, "path")
     means = metrics.pop("path_means")
     state = _update_generator(recipe, state.replace(path_means=means), grads)
     return state, {**metrics, "path_length": jnp.mean(means)}
@@ -237,10 +239,10 @@ def finish_step(recipe: StyleGAN2Recipe, state: TrainState) -> TrainState:
     return state.replace(ema=ema, step=state.step + 1)
 
 
-def _gradient(loss_fn: Callable, params: dict, name: str | None = None):
-    """(gradient, metrics) of a loss that returns (loss, metrics)."""
-    (loss, metrics), grads = jax.value_and_grad(loss_fn, has_aux=True)(params)
-    return grads, {**metrics, name: loss} if name else metrics
+def _gradient(loss_fn: Callable, params: dict, name: str):
+    """(gradient, metrics and its norm) of a loss that returns (loss, metrics)."""
+    grads, metrics = jax.grad(loss_fn, has_aux=True)(params)
+    return grads, {**metrics, f"{name}_gradient": optax.tree.norm(grads)}
 
 
 def _update_discriminator(recipe, state: TrainState, grads: Any) -> TrainState:

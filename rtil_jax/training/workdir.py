@@ -1,7 +1,12 @@
-"""Whether a directory can hold a training run."""
+"""Whether a directory can hold a training run, and that it holds one at a time."""
 
+import contextlib
+import fcntl
 import json
+import logging
 import os
+import socket
+from collections.abc import Iterator
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -59,9 +64,54 @@ def _get(values: dict, field: str) -> Any:
 
 def make_folders(workdir: str) -> None:
     """Raises UserError if they cannot be made."""
-    try:
+    with writing(workdir):
         os.makedirs(os.path.join(workdir, "samples"), exist_ok=True)
+
+
+@contextlib.contextmanager
+def writing(path: str) -> Iterator[None]:
+    """A block that writes to `path`: UserError for a full disk and its like."""
+    try:
+        yield
     except OSError as error:
         raise UserError(
-            f"--workdir: {workdir} cannot be written ({error.strerror})"
+            f"{path}: cannot be written ({error.strerror}); once it can be, the same "
+            "command continues from the last checkpoint"
         ) from error
+
+
+@contextlib.contextmanager
+def owned(workdir: str) -> Iterator[None]:
+    """A block in which no other process can train in `workdir`.
+
+    The kernel lets go of the lock when the process ends, however it ends; what a
+    killed one leaves in the file means nothing.
+
+    Raises:
+        UserError: if another process has it, with that process's id.
+    """
+    path = os.path.join(workdir, "lock")
+    with writing(path):
+        file = open(path, "a+")
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            raise UserError(
+                f"--workdir: found {workdir} in use by process {file.read()}, expected "
+                "one that no other run is writing to"
+            ) from error
+        except OSError as error:  # some network file systems
+            logging.getLogger("rtil_jax").warning(
+                "%s: no locks here (%s); take care to start no second run",
+                workdir,
+                error.strerror,
+            )
+        with writing(path):
+            file.truncate(0)
+            print(
+                os.getpid(), "on", socket.gethostname(), end="", file=file, flush=True
+            )
+        yield
+        file.truncate(0)

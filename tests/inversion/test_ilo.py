@@ -153,6 +153,7 @@ def test_one_step_is_adams(toy_prior, sampled_problem):
             "measurement",
             data_mesh(1),
             toy_prior,
+            None,
             problem,
             fixed,
             start,

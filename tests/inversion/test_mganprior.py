@@ -123,7 +123,7 @@ def test_codes_in_turns_need_less_memory(pggan_prior, sampled_problem):
         (stage,) = method.stages(pggan_prior.generator)
         variables = jax.vmap(method.start, in_axes=(None, 0))(pggan_prior, keys)
         free, fixed, iterate = begin(stage, pggan_prior, variables)
-        arguments = (pggan_prior, problem, fixed, free, iterate, 0.1)
+        arguments = (pggan_prior, None, problem, fixed, free, iterate, 0.1)
         lowered = step.lower(stage, "measurement", data_mesh(1), *arguments)
         return lowered.compile().memory_analysis().temp_size_in_bytes
 
@@ -156,6 +156,7 @@ def test_sgd_moves_by_the_rate_times_the_gradient(pggan_prior, sampled_problem):
         "last",
         data_mesh(1),
         pggan_prior,
+        None,
         problem,
         fixed,
         free,

@@ -1,12 +1,20 @@
 """From one config to the settings that a figure compares."""
 
+import importlib.util
+
 import pytest
 from ml_collections import ConfigDict
 
 from rtil_jax.errors import UserError
+from rtil_jax.generators import StyleGAN2Generator
+from rtil_jax.inversion import Prior
 from rtil_jax.inversion.checks import check_inversion_config
 from rtil_jax.inversion.defaults import build_method, inversion_config
-from rtil_jax.inversion.settings import expand, perceptual_weight
+from rtil_jax.inversion.settings import (
+    expand,
+    load_distances,
+    perceptual_weight,
+)
 
 
 def figure(**settings):
@@ -65,6 +73,31 @@ def test_weights_of_the_perceptual_loss_are_per_problem_ratio_and_prior():
     assert weight("super_resolution", "vanilla", 1 / 16) == 0
     config.perceptual.distance = ""
     assert weight("inpainting", "rtil", 0.5) == 0
+
+
+def of_size(size):
+    generator = StyleGAN2Generator(size, channels=1, max_channels=8, latent_dim=12)
+    return {"rtil": Prior(generator, None)}
+
+
+@pytest.mark.parametrize("name", ["lpips", "vgg_l1"])
+def test_weights_are_read_where_a_loss_needs_them_and_named_where_missing(
+    name, tmp_path, monkeypatch
+):
+    config = figure()
+    config.perceptual.distance, config.problem = name, "inpainting"
+    config.perceptual.from_ratio.inpainting = 0.5
+    config.perceptual.weights.inpainting = 1.0
+    monkeypatch.setattr(importlib.util, "find_spec", lambda package: None)
+    assert load_distances(config, of_size(32)) == {}  # at 10 % none is needed
+    config.ratios = (0.1, 0.5)
+    with pytest.raises(UserError, match=r"pip install \"rtil_jax\[perceptual\]\""):
+        load_distances(config, of_size(32))
+    config.perceptual_files.vgg = str(tmp_path / "nowhere.ckpt")
+    with pytest.raises(UserError, match="nowhere.ckpt: found no readable file"):
+        load_distances(config, of_size(32))
+    with pytest.raises(UserError, match="perceptual.distance: found .* of 16 pixels"):
+        load_distances(config, of_size(16))
 
 
 BAD = {

@@ -68,7 +68,8 @@ def test_it_is_inverted_and_reported(problem, run):
     assert len(rows) == 2
     # The loss fell: what the gradient of this operator says is so.
     assert {row["status"] for row in rows} == {"ok"}
-    names = (f"{problem}_{ratio:g}_measurement.png", f"{problem}_psnr.png")
+    names = (f"{problem}_{ratio:g}_measurement.png", "psnr.png")
+    names += (f"convergence_{problem}.png",)
     assert set(os.listdir(directory / "figures")) == set(names)
 
 

@@ -63,7 +63,7 @@ def test_one_panel_per_problem(tmp_path, drawn):
     assert len(drawn) == 3
     assert drawn[2].axes[0].get_ylabel().startswith("LPIPS (lower is better)")
     sensing = drawn[0].axes[0]
-    assert sensing.get_ylabel() == "PSNR (dB), mean and 95 % CI"
+    assert sensing.get_ylabel() == "PSNR (dB)\nmean and 95 % CI"
     assert [axes.get_title() for axes in drawn[0].axes] == [
         "compressed sensing, 2 images",
         "inpainting, 2 images",

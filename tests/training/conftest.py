@@ -23,10 +23,10 @@ def kill_at(monkeypatch):
     """Kills the next runs before their step number `step`."""
 
     def arrange(step):
-        def read(config, recipe, images, at):
+        def read(config, recipe, images, at, skipped):
             if at == step:
                 raise Killed
-            return read_batch(config, recipe, images, at)
+            return read_batch(config, recipe, images, at, skipped)
 
         read_batch = loop.read_batch
         monkeypatch.setattr(loop, "read_batch", read)

@@ -48,6 +48,8 @@ BAD_FIELDS = [
     ("training.ema_decay", 1.0, "a number in [0, 1)"),
     ("checkpoint.every", 0, "at least 1"),
     ("checkpoint.keep", 0, "at least 1"),
+    ("checkpoint.keep_every", -1, "at least 0"),
+    ("checkpoint.rollbacks", -1, "at least 0"),
     ("sample.every", 0, "at least 1"),
     ("sample.columns", 0, "at least 1"),
     ("log.every", 0, "at least 1"),

@@ -123,12 +123,15 @@ def test_a_step_of_both_networks(enumerate_family):
     np.testing.assert_allclose(metrics["gradient_penalty"], penalty, rtol=1e-4)
     gradient = fake - x.mean(axis=0) + 0.25 * np.mean(scores[:, None] * x, axis=0)
     gradient += 2 * 2 * (norm - 1) * W / norm
+    size = np.linalg.norm(gradient)
+    np.testing.assert_allclose(metrics["d_gradient"], size, rtol=1e-4)
     new_w = np.ravel(state.discriminator["params"]["w"]["kernel"])
     np.testing.assert_allclose(new_w, W - gradient, rtol=1e-4)
 
     # The generator climbs the *new* discriminator, on the same images: L_G = -D(a z).
     np.testing.assert_allclose(metrics["g_loss"], -new_w @ fake, rtol=1e-4)
     new_a = A + new_w @ fake / A
+    np.testing.assert_allclose(metrics["g_gradient"], abs(new_a - A), rtol=1e-3)
     np.testing.assert_allclose(
         state.generator["params"]["scale"]["a"], new_a, rtol=1e-4
     )

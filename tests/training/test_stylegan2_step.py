@@ -131,6 +131,7 @@ def test_a_whole_step_does_all_parts():
     changing = {"generator", "discriminator", "ema", "path_means", "step"}
     assert moved(state) == changing and state.step == 1
     names = "d_loss g_loss real_score fake_score r1 path_penalty path_length"
+    names += " d_gradient g_gradient r1_gradient path_gradient"
     assert set(metrics) == set(names.split())
     assert all(np.isfinite(value) and value.shape == () for value in metrics.values())
 
@@ -146,6 +147,7 @@ def test_real_images_push_the_discriminator_uphill():
     np.testing.assert_allclose(metrics["real_score"], np.mean(x @ W), rtol=1e-5)
     loss = np.mean(np.log1p(np.exp(-x @ W))) + np.log(2)
     np.testing.assert_allclose(metrics["d_loss"], loss, rtol=1e-5)
+    np.testing.assert_allclose(metrics["d_gradient"], np.linalg.norm(push), rtol=1e-5)
 
 
 def test_the_generator_moves_by_the_gradient_of_its_loss():
@@ -162,6 +164,9 @@ def test_r1_is_weighted_for_being_lazy():
     state, metrics = stylegan2.jit_r1(RECIPE, make_state(), IMAGES)
     np.testing.assert_allclose(metrics["r1"], W @ W, rtol=1e-6)
     gradient = RECIPE.r1_weight / 2 * RECIPE.r1_every * 2 * W
+    np.testing.assert_allclose(
+        metrics["r1_gradient"], np.linalg.norm(gradient), rtol=1e-5
+    )
     np.testing.assert_allclose(
         state.discriminator["params"]["w"], W - gradient, rtol=1e-6
     )

@@ -82,6 +82,11 @@ def final_state(config, workdir):
         return checkpoints.restore(abstract_state(recipe, mesh))
 
 
+def saved_steps(workdir):
+    names = [path.name for path in workdir.glob("checkpoints/*")]
+    return sorted(int(name) for name in names if name.isdigit())
+
+
 def read_metrics(workdir, rates=False):
     lines = (workdir / "metrics.jsonl").read_text().splitlines()
     lines = [json.loads(line) for line in lines]

@@ -1,0 +1,117 @@
+"""The library's own side of a comparison: one stage of one method, ready to step."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from rtil_jax.devices import batch_sharded, data_mesh, replicated
+from rtil_jax.generators import Generator
+from rtil_jax.inversion import ILO, MGANPrior, Prior, Problem, make_problem
+from rtil_jax.inversion.solver import Stage, begin, step
+
+RATE = 0.1  # of every step; the schedule is no part of what is timed
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """A stage at its start.
+
+    Attributes:
+        start, fixed: what `Stage.begin` returned.
+        iterate: the solver's first.
+    """
+
+    prior: Prior
+    problem: Problem
+    stage: Stage
+    start: Any
+    fixed: Any
+    iterate: Any
+
+    def arguments(self, iterate: Any) -> tuple:
+        """Of the solver's jitted step."""
+        return (
+            *(self.stage, "measurement", data_mesh(), self.prior, None, self.problem),
+            *(self.fixed, self.start, iterate, RATE),
+        )
+
+    def steps(self) -> Callable[[], None]:
+        """A call makes one step on every image and waits for it."""
+        now = [jax.tree.map(jax.numpy.copy, self.iterate)]  # a step donates it
+
+        def one_step():
+            now[0], _ = step(*self.arguments(now[0]))
+            jax.block_until_ready(now)
+
+        return one_step
+
+    def cost(self) -> dict[str, float]:
+        """XLA's own count of a step's `flops` and `bytes accessed`."""
+        return step.lower(*self.arguments(self.iterate)).compile().cost_analysis()
+
+
+def _task(method, index, prior, batch) -> Task:
+    prior = jax.device_put(prior, replicated(data_mesh()))
+    truth = jax.random.uniform(
+        jax.random.key(1), (batch, *prior.image_shape), minval=-1.0
+    )
+    problem, keys = make_problem(
+        "compressed_sensing", truth, np.arange(batch), ratio=0.1, seed=0
+    )
+    variables = jax.jit(jax.vmap(method.start, (None, 0)))(prior, keys)
+    stages = method.stages(prior.generator)
+    for stage in stages[:index]:
+        free, fixed, _ = begin(stage, prior, variables)
+        variables = stage.end(prior, free, fixed)
+    ready = problem, *begin(stages[index], prior, variables)
+    ready = jax.device_put(ready, batch_sharded(data_mesh()))
+    problem, start, fixed, iterate = ready
+    return Task(prior, problem, stages[index], start, fixed, iterate)
+
+
+def ilo(generator: Generator, variables: dict, block: int, batch: int) -> Task:
+    """Stage `block` of ILO with a partial circulant operator, 10 % measurements."""
+    method = ILO(steps=(1,) * (block + 1))
+    return _task(method, block, Prior.of(generator, variables), batch)
+
+
+def mganprior(
+    generator: Generator, variables: dict, block: int, batch: int, codes: int = 20
+) -> Task:
+    """The stage of mGANprior, likewise."""
+    method = MGANPrior(codes=codes, block=block, steps=1)
+    return _task(method, 0, Prior(generator, variables), batch)
+
+
+def named(free: dict) -> dict[str, Any]:
+    """A tree of free variables, or of their gradient, under the baselines' names."""
+    latents = dict(free["latents"])
+    noises = latents.pop("noises", ())
+    rest = {name: x for name, x in free.items() if name != "latents"}
+    return latents | rest | {f"noise_{i}": x for i, x in enumerate(noises)}
+
+
+def ilo_variables(task: Task) -> dict[str, Any]:
+    """What ILO's baselines start from."""
+    variables = named(task.start)
+    if "z_k" in variables:
+        z_k = variables.pop("z_k")
+        variables["features"] = task.fixed["features"].activations + z_k
+    return variables
+
+
+def ilo_constants(task: Task) -> dict[str, Any]:
+    """The other arguments of `torch_inversion.ilo_render`."""
+    fit = task.prior.style_fit
+    features = task.fixed.get("features")
+    skip = np.zeros(()) if features is None else features.rgb
+    kept = task.fixed["kept"]["noises"]
+    return {"mean": fit.mean, "std": fit.std, "kept": kept, "skip": skip}
+
+
+def mganprior_variables(task: Task) -> dict[str, Any]:
+    """What mGANprior's baselines start from."""
+    return {"codes": task.start["latents"]["z"], "weights": task.start["weights"]}

@@ -1,0 +1,238 @@
+"""Reading checkpoints: the newest that is not damaged and fits what is asked for."""
+
+import logging
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+from orbax.checkpoint import v1 as ocp
+
+from rtil_jax.checkpoints.checksums import checksum, damage, is_sealed
+from rtil_jax.errors import UserError
+
+DIRECTORY = "checkpoints"
+CHECKSUMS = "crc32"
+# What inversion reads. All of it must be intact, whichever is asked for, so that
+# weights, step and config are those of one checkpoint.
+PRIOR = ("ema", "config", "data")
+ALL = ("train_state", *PRIOR)
+_warned = set()
+
+
+def load_config(workdir: str) -> dict:
+    """The training configuration in the newest checkpoint of `workdir`.
+
+    Raises:
+        UserError: if `workdir` has no checkpoint that can be read.
+    """
+    return _beside_ema(workdir, "config")
+
+
+def load_step(workdir: str) -> int:
+    """Finished steps of the newest checkpoint of `workdir` that can be read.
+
+    Raises:
+        UserError: if there is none.
+    """
+    return _beside_ema(workdir, "data")["next_step"]
+
+
+def _beside_ema(workdir: str, name: str) -> dict:
+    """A small item of the checkpoint that `load_ema` finds."""
+    with open_existing(workdir) as checkpointer:
+
+        def load(step):
+            if not is_sealed(f"{checkpointer.directory}/{step}"):
+                ema = checkpointer.checkpointables_metadata(step).metadata["ema"]
+                shapes = jax.tree.map(
+                    lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), ema
+                )
+                abstract = jax.tree.map(abstract_leaf, shapes)
+                load_arrays(checkpointer, step, {"ema": abstract})
+            return item(checkpointer, step, name)
+
+        return newest(checkpointer, PRIOR, load)[1]
+
+
+def load_ema(workdir: str, params: Any) -> Any:
+    """The prior in the newest checkpoint of `workdir`, shaped like `params`.
+
+    Raises:
+        UserError: if no checkpoint can be read, or its names or shapes are others.
+    """
+    abstract = {"ema": jax.tree.map(abstract_leaf, params)}
+    with open_existing(workdir) as checkpointer:
+
+        def load(step):
+            return load_arrays(checkpointer, step, abstract)["ema"]
+
+        return newest(checkpointer, PRIOR, load)[1]
+
+
+def load_weights(workdir: str, state: Any) -> Any:
+    """`state` with the networks and EMA of the newest checkpoint of `workdir`.
+
+    Optimisers, step and path means stay those of `state`: the family may be another.
+
+    Raises:
+        UserError: if no checkpoint can be read, or its names or shapes are others.
+    """
+    with open_existing(workdir) as checkpointer:
+
+        def load(step):
+            saved = _shapes(_saved_trees(checkpointer, step)["train_state"])
+            means = saved.get("path_means")  # one per member of *its* family
+            means = None if means is None else np.zeros(means, np.float32)
+            like = state.replace(path_means=means)
+            abstract = jax.tree.map(abstract_leaf, array_items(like))
+            return load_arrays(checkpointer, step, abstract)
+
+        _, items = newest(checkpointer, ALL, load)
+    source = items["train_state"]
+    return state.replace(
+        generator=source.generator,
+        discriminator=source.discriminator,
+        ema=items["ema"],
+    )
+
+
+def open_existing(workdir: str) -> ocp.training.Checkpointer:
+    """The checkpoints of a directory that must have some.
+
+    Raises:
+        UserError: if it has none.
+    """
+    directory = pathlib.Path(workdir, DIRECTORY).absolute()
+    if not directory.is_dir():
+        raise UserError(
+            f"{workdir}: found no '{DIRECTORY}' folder, expected a directory that "
+            "train.py has written a checkpoint to"
+        )
+    checkpointer = ocp.training.Checkpointer(directory)
+    if checkpointer.latest is None:
+        checkpointer.close()
+        raise UserError(f"{directory}: found no checkpoint, expected at least one")
+    return checkpointer
+
+
+def newest(
+    checkpointer: ocp.training.Checkpointer,
+    items: tuple[str, ...],
+    load: Callable[[int], Any],
+) -> tuple[int, Any]:
+    """(step, `load(step)`) of the newest checkpoint whose `items` are not damaged.
+
+    Warns, in one line, of each that is passed over.
+
+    Raises:
+        UserError: if `load` does, or if all of them are damaged.
+    """
+    passed_over = []
+    for checkpoint in reversed(checkpointer.checkpoints):
+        path, found = str(checkpoint.path), None
+        problem = damage(path, items)
+        if problem is None:
+            try:
+                found = load(checkpoint.step)
+            except UserError:
+                raise
+            except Exception as error:  # Orbax raises almost any.
+                first_line = str(error).strip().partition("\n")[0]
+                problem = f"{type(error).__name__}: {first_line}"
+        if problem is None:
+            _warn(passed_over, f"; the one before is used, {path}")
+            return checkpoint.step, found
+        passed_over.append((path, problem))
+    _warn(passed_over, "")
+    raise UserError(
+        f"{checkpointer.directory}: found damaged checkpoints only, expected one that "
+        "can be read"
+    )
+
+
+def _warn(passed_over: list[tuple[str, str]], instead: str) -> None:
+    """Once of each: the parts of a prior are read one by one."""
+    for path, problem in passed_over:
+        if (path, instead) not in _warned:
+            _warned.add((path, instead))
+            logging.getLogger("rtil_jax").warning(
+                "%s: passed over a damaged checkpoint (%s)%s", path, problem, instead
+            )
+
+
+def item(checkpointer: ocp.training.Checkpointer, step: int, name: str) -> dict:
+    """An item of numbers and texts."""
+    return checkpointer.load_checkpointables(step, {name: None})[name]
+
+
+def array_items(state: Any) -> dict[str, Any]:
+    """The two items that hold arrays."""
+    return {"train_state": state.replace(ema=None), "ema": state.ema}
+
+
+def abstract_leaf(leaf: Any) -> jax.ShapeDtypeStruct:
+    """Shape, type and sharding of an array; one device where it says none."""
+    sharding = getattr(leaf, "sharding", None)
+    if sharding is None:
+        sharding = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
+
+
+def load_arrays(
+    checkpointer: ocp.training.Checkpointer, step: int, abstract: dict[str, Any]
+) -> dict[str, Any]:
+    """Loads the items of `abstract`, or says how the checkpoint differs from them.
+
+    Raises:
+        UserError: if its names or shapes are others.
+        ValueError: if its bytes are not those that were saved.
+    """
+    metadata = checkpointer.checkpointables_metadata(step)
+    problems = []
+    for name, tree in abstract.items():
+        problems += _differences(_shapes(metadata.metadata[name]), _shapes(tree))
+    if problems:
+        more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
+        raise UserError(
+            f"{checkpointer.directory}/{step}: does not fit the config: "
+            + "; ".join(problems[:3])
+            + more
+        )
+    items = checkpointer.load_checkpointables(step, abstract)
+    for name, expected in (metadata.custom_metadata or {}).get(CHECKSUMS, {}).items():
+        if name in items and checksum(items[name]) != expected:
+            raise ValueError(f"the bytes of {name} are not those that were saved")
+    return items
+
+
+def _saved_trees(checkpointer: ocp.training.Checkpointer, step: int) -> dict:
+    """Names and shapes of every item in a checkpoint."""
+    return checkpointer.checkpointables_metadata(step).metadata
+
+
+def _shapes(tree: Any) -> dict[str, tuple[int, ...]]:
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return {_name(path): tuple(leaf.shape) for path, leaf in leaves}
+
+
+def _name(path: tuple) -> str:
+    """Dict keys, attributes and tuple positions all become one dotted name."""
+    return ".".join(
+        str(getattr(entry, "key", getattr(entry, "name", getattr(entry, "idx", entry))))
+        for entry in path
+    )
+
+
+def _differences(found: dict, expected: dict) -> list[str]:
+    names = sorted(found.keys() | expected.keys())
+    return [
+        f"{name} is missing"
+        if name not in found
+        else f"{name} is not expected"
+        if name not in expected
+        else f"{name} has shape {found[name]}, expected {expected[name]}"
+        for name in names
+        if found.get(name) != expected.get(name)
+    ]

@@ -1,0 +1,184 @@
+"""The checkpoints that a training run writes and continues from."""
+
+import concurrent.futures
+import contextlib
+import logging
+import os
+import re
+import shutil
+from typing import Any
+
+import jax
+from orbax.checkpoint import v1 as ocp
+
+from rtil_jax.checkpoints.checksums import checksum, is_sealed, seal
+from rtil_jax.checkpoints.loading import (
+    ALL,
+    CHECKSUMS,
+    DIRECTORY,
+    abstract_leaf,
+    array_items,
+    item,
+    load_arrays,
+    newest,
+)
+from rtil_jax.errors import UserError
+
+# Orbax logs, thread by thread and with their tracebacks, the errors that it also
+# raises, and warns, whenever names are read, that a config is no tree of arrays. The
+# event loops that an error has ended echo it.
+logging.getLogger("absl").addFilter(lambda record: "orbax" not in record.pathname)
+_ECHO = re.compile("Event loop is closed|never retrieved|destroyed but it is pending")
+for _name in ("asyncio", "concurrent.futures"):
+    logging.getLogger(_name).addFilter(
+        lambda record: not _ECHO.search(f"{record.getMessage()} {record.exc_info}")
+    )
+
+_REASONS = re.compile(
+    "No space left on device|Disk quota exceeded|File too large|"
+    "Read-only file system|Permission denied|Input/output error"
+)
+
+
+class Checkpoints:
+    """The checkpoints of one training run, `workdir`/checkpoints.
+
+    Use it as a context manager: saving is asynchronous, and leaving the context waits
+    until the last checkpoint is complete.
+
+    Args:
+        workdir: the run's directory.
+        keep: how many of the newest checkpoints stay.
+        keep_every: those at multiples of so many steps stay too; 0 for none.
+    """
+
+    def __init__(self, workdir: str, keep: int, keep_every: int = 0):
+        policies = ocp.training.preservation_policies
+        kept = [policies.LatestN(keep)]
+        if keep_every:
+            kept.append(policies.EveryNSteps(keep_every))
+        self._checkpointer = ocp.training.Checkpointer(
+            os.path.abspath(os.path.join(workdir, DIRECTORY)),
+            preservation_policy=policies.AnyPreservationPolicy(kept),
+            cleanup_tmp_directories=True,  # what a killed run was writing
+        )
+        self._background = concurrent.futures.ThreadPoolExecutor(1)
+        self._saving = None
+
+    def __enter__(self) -> "Checkpoints":
+        return self
+
+    def __exit__(self, *_) -> None:
+        try:
+            self.wait()
+        finally:
+            self._background.shutdown()
+            with contextlib.suppress(Exception):  # what `wait` has raised already
+                self._checkpointer.close()
+
+    def latest_step(self) -> int | None:
+        """The newest checkpoint's step, or None."""
+        latest = self._checkpointer.latest
+        return None if latest is None else latest.step
+
+    def save(self, step: int, state: Any, config: dict, **progress: Any) -> None:
+        """Saves `state` (a pytree with an attribute `ema`) under `step`.
+
+        Returns before the checkpoint is complete; `state` may be donated at once.
+
+        Args:
+            step: number of finished steps.
+            state: arrays.
+            config: of the run.
+            **progress: what else the run must remember, numbers and dicts of them.
+
+        Raises:
+            UserError: if it or the one before cannot be written.
+        """
+        self.wait()
+        trees = array_items(state)
+        data = {"next_step": step, **progress}
+        checksums = {name: checksum(tree) for name, tree in trees.items()}
+        try:
+            response = self._checkpointer.save_checkpointables_async(
+                step,
+                {**trees, "config": config, "data": data},
+                force=True,
+                custom_metadata={CHECKSUMS: checksums},
+            )
+        except Exception as error:  # Orbax raises almost any.
+            raise self._cannot_write(step, error) from error
+        self._saving = step, self._background.submit(self._complete, step, response)
+
+    def _complete(self, step: int, response: Any) -> None:
+        response.result()
+        seal(os.path.join(self._checkpointer.directory, str(step)))
+
+    def check(self) -> None:
+        """Raises UserError if a checkpoint has failed; waits for none."""
+        if self._saving is not None and self._saving[1].done():
+            self.wait()
+
+    def wait(self) -> None:
+        """Returns once the last checkpoint is complete.
+
+        Raises:
+            UserError: if it cannot be written.
+        """
+        if self._saving is None:
+            return
+        (step, future), self._saving = self._saving, None
+        try:
+            future.result()
+        except Exception as error:  # likewise
+            raise self._cannot_write(step, error) from error
+
+    def _cannot_write(self, step: int, error: Exception) -> UserError:
+        text = str(error)
+        reason = _REASONS.search(text)
+        reason = reason[0] if reason else text.strip().partition("\n")[0]
+        directory = self._checkpointer.directory
+        complete = [int(name) for name in os.listdir(directory) if name.isdigit()]
+        last = f"checkpoint {max(complete)}" if complete else "the start"
+        return UserError(
+            f"{directory}/{step}: cannot be written ({reason}); once it can be, the "
+            f"same command continues from {last}"
+        )
+
+    def restore(self, state: Any) -> Any:
+        """The newest checkpoint in the shapes, types and shardings of `state`.
+
+        Damaged checkpoints that are newer are renamed to `STEP.damaged`.
+
+        Raises:
+            UserError: if its names or shapes are not those of `state`, or if all
+                checkpoints are damaged.
+        """
+        self.wait()
+        abstract = jax.tree.map(abstract_leaf, array_items(state))
+        step, items = newest(
+            self._checkpointer,
+            ALL,
+            lambda step: load_arrays(self._checkpointer, step, abstract),
+        )
+        self._set_aside_after(step)
+        path = os.path.join(self._checkpointer.directory, str(step))
+        if not is_sealed(path):  # A killed run saved it.
+            seal(path)
+        return items["train_state"].replace(ema=items["ema"])
+
+    def progress(self) -> dict[str, Any]:
+        """What `save` was given with the newest checkpoint, or nothing."""
+        self.wait()
+        latest = self.latest_step()
+        data = {} if latest is None else item(self._checkpointer, latest, "data")
+        return {name: value for name, value in data.items() if name != "next_step"}
+
+    def _set_aside_after(self, step: int) -> None:
+        """Renames the checkpoints after `step`: Orbax would keep them as the newest."""
+        for checkpoint in self._checkpointer.checkpoints:
+            if checkpoint.step > step:
+                aside = f"{checkpoint.path}.damaged"
+                shutil.rmtree(aside, ignore_errors=True)
+                os.rename(checkpoint.path, aside)
+        self._checkpointer.reload()

@@ -1,0 +1,92 @@
+"""Stopping between two steps: signals, and JAX's notice that a machine is needed.
+
+SIGTERM and SIGUSR1 are what SLURM sends before it takes the machines away (`sbatch
+--signal=USR1@120`), SIGINT is Ctrl-C.
+"""
+
+import os
+import signal
+import sys
+import threading
+
+import jax
+from jax.experimental import multihost_utils
+from tqdm import tqdm
+
+
+class Stopping:
+    """A context in which signals ask for the end instead of being it.
+
+    A second SIGINT exits at once, even in the middle of a compilation, during which
+    Python runs no signal handlers: a thread reads the numbers of signals from a pipe.
+    With `jax.distributed`, SIGTERM stays JAX's, which tells all processes of it.
+    Outside the main thread of a program, signals are left as they are.
+
+    Attributes:
+        reason: the name of the signal; None before there was one.
+    """
+
+    def __init__(self):
+        self.reason = None
+        self._previous, self._wakeup, self._pipe = {}, None, ()
+
+    def __enter__(self) -> "Stopping":
+        if threading.current_thread() is not threading.main_thread():
+            return self
+        signals = [signal.SIGINT, signal.SIGUSR1]
+        if not jax.distributed.is_initialized():
+            signals.append(signal.SIGTERM)
+        self._pipe = os.pipe()
+        os.set_blocking(self._pipe[1], False)
+        self._wakeup = signal.set_wakeup_fd(self._pipe[1])
+        heard = []
+
+        def handler(number, frame):
+            self._hear(number, heard)
+
+        self._previous = {s: signal.signal(s, handler) for s in signals}
+        watcher = threading.Thread(target=self._watch, args=(signals,), daemon=True)
+        watcher.start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+        if self._pipe:
+            signal.set_wakeup_fd(self._wakeup)
+            os.close(self._pipe[1])  # which ends the thread
+
+    def _watch(self, signals: list[int]) -> None:
+        heard = []
+        while number := os.read(self._pipe[0], 1):
+            if number[0] in signals:
+                self._hear(number[0], heard)
+        os.close(self._pipe[0])
+
+    def _hear(self, number: int, heard: list[int]) -> None:
+        """One signal, which the pipe and the handler both tell of, each once.
+
+        An event loop takes the pipe's place while it runs; then the handler alone does.
+        """
+        heard.append(number)
+        if heard.count(signal.SIGINT) > 1:
+            print("\ninterrupted; the same command continues", file=sys.stderr)
+            os._exit(128 + signal.SIGINT)
+        if self.reason is None:
+            self.reason = name = signal.Signals(number).name
+            again = "; once more exits at once" if name == "SIGINT" else ""
+            tqdm.write(f"{name}: stopping after this step{again}", file=sys.stderr)
+
+    def asked(self, step: int) -> bool:
+        """Whether training should end after `step` finished steps."""
+        if self.reason is None and _preempted(step):
+            self.reason = "preemption"
+        return self.reason is not None
+
+
+def _preempted(step: int) -> bool:
+    """JAX's notice, on whose step all processes agree."""
+    try:
+        return multihost_utils.reached_preemption_sync_point(step)
+    except RuntimeError:  # jax.distributed is not in use.
+        return False

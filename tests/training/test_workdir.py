@@ -1,0 +1,87 @@
+"""Directories that are in use, full or read-only: one line, and nothing is lost."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from rtil_jax.errors import UserError
+from rtil_jax.training.loop import train
+from rtil_jax.training.metrics_file import MetricsFile
+from rtil_jax.training.workdir import check_workdir, owned
+from tests.training.tiny_run import contents, read_metrics, tiny_config
+
+OWNER = """
+import sys, time
+from rtil_jax.training.workdir import owned
+with owned(sys.argv[1]):
+    print("ready", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_two_processes_on_one_directory(images, tmp_path):
+    workdir = tmp_path / "run"
+    (workdir / "samples").mkdir(parents=True)
+    command = [sys.executable, "-c", OWNER, str(workdir)]
+    first = subprocess.Popen(command, stdout=subprocess.PIPE)
+    first.stdout.readline()
+    before = contents(workdir)
+    message = f"--workdir: found {workdir} in use by process {first.pid} on "
+    with pytest.raises(UserError, match=re.escape(message)):
+        train(tiny_config(images), str(workdir))
+    assert contents(workdir) == before
+    # Whatever a killed process leaves behind is no lock.
+    first.send_signal(signal.SIGKILL)
+    first.communicate()
+    assert (workdir / "lock").read_text().startswith(f"{first.pid} on ")
+    with owned(str(workdir)):
+        assert (workdir / "lock").read_text().startswith(f"{os.getpid()} on ")
+    with owned(str(workdir)):
+        pass
+
+
+def test_no_locks_on_this_file_system(tmp_path, monkeypatch, caplog):
+    def flock(*_):
+        raise OSError(38, "Function not implemented")
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    with owned(str(tmp_path)):
+        assert "no locks here (Function not implemented)" in caplog.text
+
+
+def test_a_full_disk_while_metrics_are_written(tmp_path):
+    file = MetricsFile(str(tmp_path), 0, 0, {})
+    os.symlink("/dev/full", tmp_path / "metrics.jsonl")
+    message = "metrics.jsonl: cannot be written .No space left on device.; once it can"
+    with pytest.raises(UserError, match=message):
+        file.write(1, 4, {"d_loss": 1.0})
+    os.unlink(tmp_path / "metrics.jsonl")
+    file.write(1, 4, {"d_loss": 1.0})
+    assert [line["step"] for line in read_metrics(tmp_path)] == [1]
+
+
+@pytest.fixture
+def read_only(tmp_path):
+    """A directory that cannot be written, even by root where it may mount one."""
+    folder = tmp_path / "read_only"
+    folder.mkdir()
+    folder.chmod(0o555)
+    mount = ["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", str(folder)]
+    if os.access(folder, os.W_OK) and subprocess.run(mount, check=False).returncode:
+        pytest.skip("root may write everywhere, and not mount")
+    yield folder
+    if os.path.ismount(folder):
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_read_only_directory(images, read_only):
+    for workdir in (read_only, read_only / "run"):
+        with pytest.raises(UserError, match=f"{workdir} cannot be written"):
+            train(tiny_config(images), str(workdir))
+        with pytest.raises(UserError, match="cannot be written"):
+            check_workdir(tiny_config(images), str(workdir))
+    assert list(read_only.iterdir()) == []
