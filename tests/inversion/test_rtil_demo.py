@@ -106,7 +106,7 @@ def losses(params, fit, operator, target, stage, free, kept):
     found = render(params, fit, stage, free, kept)
     residual = circulant(operator, found) - circulant(operator, target)
     mse = jnp.sum(residual**2) / jnp.sum(operator.mask)
-    total = mse + 0.01 * geocross(free["z"]) if stage == 0 else mse
+    total = mse + demo.GEOCROSS * geocross(free["z"]) if stage == 0 else mse
     return total, (mse, jnp.mean((found - target) ** 2))
 
 
@@ -211,7 +211,7 @@ def test_two_steps_are_those_of_the_public_demo(stage):
 
 def test_geocross_is_the_demos():
     stage, (start, *_) = demo.begun(0)
-    expected = [0.01 * geocross(z) for z in start["latents"]["styles"]]
+    expected = [demo.GEOCROSS * geocross(z) for z in start["latents"]["styles"]]
     np.testing.assert_allclose(stage.penalty(start, None, None), expected, rtol=1e-5)
 
 

@@ -116,7 +116,7 @@ def demo_steps(stage, index):
     for rate in demo.RATES:
         found = image(params, stage, x, mapped(fit, z), noises)
         loss = functional.mse_loss(measured(found), measured(target))
-        total = loss + 0.01 * geocross(z) if stage == 0 else loss
+        total = loss + demo.GEOCROSS * geocross(z) if stage == 0 else loss
         optimizer.param_groups[0]["lr"] = rate
         optimizer.zero_grad()
         total.backward()
