@@ -136,6 +136,27 @@ def _up_backward(saved, gradient):
 conv3x3_up.defvjp(_up_forward, _up_backward)
 
 
+def conv4x4_up(
+    x: Float[Array, "batch height width in"], kernel: Float[Array, "4 4 in out"]
+) -> Float[Array, "batch height2 width2 out"]:
+    """Transposed 4x4 convolution with stride 2 and padding 1: DCGAN's doubling.
+
+    Input position h scatters tap k to 2h + k - 1, so even positions collect taps 1 and
+    3, odd ones taps 2 and 0. All 16 taps are one matrix product at the *input*
+    resolution, whose gradient XLA:CPU finds by itself.
+    """
+    channels, out = kernel.shape[2:]
+    matrix = kernel.transpose(2, 0, 1, 3).reshape(channels, 16 * out)
+    taps = (x @ matrix).reshape(*x.shape[:3], 4, 4, out)
+    for axis in (1, 2):
+        size = taps.shape[axis]
+        tap0, tap1, tap2, tap3 = (taps[:, :, :, k] for k in range(4))
+        before = jax.lax.slice_in_dim(_pad(tap3, axis, 1, 0), 0, size, axis=axis)
+        after = jax.lax.slice_in_dim(_pad(tap0, axis, 0, 1), 1, size + 1, axis=axis)
+        taps = _interleave(tap1 + before, tap2 + after, axis)
+    return taps
+
+
 def _transposed_conv3x3(x: Array, kernel: Array) -> Array:
     """Stride-2 transposed convolution: (H, W) -> (2H + 1, 2W + 1)."""
 

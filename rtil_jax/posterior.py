@@ -21,7 +21,7 @@ from rtil_jax.inversion import (
     draw_posterior,
     posterior_samples,
 )
-from rtil_jax.inversion.checks import check_inversion_config
+from rtil_jax.inversion.checks import check_inversion_config, require_symmetric
 from rtil_jax.inversion.defaults import build_method
 from rtil_jax.inversion.settings import problem_of
 from rtil_jax.inversion.sweep import load_priors, load_test_images
@@ -47,6 +47,7 @@ def run_posterior(config: ConfigDict, workdir: str) -> list[dict]:
     require(config.noise_std > 0, "noise_std", config.noise_std, "above 0")
     name = config.method.name
     require(name == "ilo", "method.name", name, "ilo, whose z_k the chain draws")
+    require_symmetric(config, "the spread of posterior samples")
     priors = load_priors(config)
     images = load_test_images(config, next(iter(priors.values())))
     try:

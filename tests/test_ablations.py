@@ -62,7 +62,8 @@ def test_every_figure_fits_the_priors_that_it_names(name, size):
 @pytest.mark.parametrize("name", FIGURES)
 def test_every_figure_says_its_command_and_its_variants(name):
     module = FIGURES[name]
-    folder = "invert" if (CONFIGS / "invert" / f"{name}.py").exists() else "ablations"
+    (path,) = CONFIGS.glob(f"*/{name}.py")
+    folder = path.parent.name
     assert f"python invert.py --config configs/{folder}/{name}.py" in module.__doc__
     for variant in variants_of(module):
         assert f"`{variant}`" in module.__doc__

@@ -1,5 +1,8 @@
 """Generators as chains of blocks that can be cut anywhere (see `interface`)."""
 
+from rtil_jax.generators.dcgan import (
+    DCGANGenerator as DCGANGenerator,
+)
 from rtil_jax.generators.features import (
     mix_codes as mix_codes,
 )
@@ -23,6 +26,9 @@ from rtil_jax.generators.linear import (
 )
 from rtil_jax.generators.pggan import (
     PGGANGenerator as PGGANGenerator,
+)
+from rtil_jax.generators.sequential import (
+    SequentialGenerator as SequentialGenerator,
 )
 from rtil_jax.generators.stylegan2 import (
     StyleGAN2Generator as StyleGAN2Generator,

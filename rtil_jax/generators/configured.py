@@ -3,11 +3,16 @@
 from ml_collections import ConfigDict
 
 from rtil_jax.errors import UserError
+from rtil_jax.generators.dcgan import DCGANGenerator
 from rtil_jax.generators.interface import Generator
 from rtil_jax.generators.pggan import PGGANGenerator
 from rtil_jax.generators.stylegan2 import StyleGAN2Generator
 
-ARCHITECTURES = ("stylegan2", "pggan")
+ARCHITECTURES = {
+    "stylegan2": StyleGAN2Generator,
+    "pggan": PGGANGenerator,
+    "dcgan": DCGANGenerator,
+}
 
 
 def architecture_of(config: ConfigDict | dict) -> str:
@@ -36,9 +41,8 @@ def build_generator(config: ConfigDict, **changes: float) -> Generator:
     attributes |= config.generator.to_dict()
     if architecture == "stylegan2":
         attributes["style_mixing"] = 0.0  # the config's is for training
-    kind = PGGANGenerator if architecture == "pggan" else StyleGAN2Generator
     try:
-        return kind(**attributes | changes)
+        return ARCHITECTURES[architecture](**attributes | changes)
     except TypeError as error:
         raise UserError(
             f"config.generator: found {', '.join(config.generator)}, expected the "

@@ -41,6 +41,7 @@ def check_inversion_config(config: ConfigDict) -> None:
     require(0 <= seed < 2**32, "seed", seed, "a whole number in [0, 2^32)")
     count = config.images.count
     require(count >= 0, "images.count", count, "at least 1, or 0 for all")
+    _check_range(config.images.range)
     name, known = config.figure.published, ", ".join(PUBLISHED)
     expected = f"one of {known}, or '' for none"
     require(name in ("", *PUBLISHED), "figure.published", name, expected)
@@ -71,6 +72,25 @@ def _check_values(config: ConfigDict) -> None:
     _check_perceptual("perceptual", config.perceptual)
     for prior, fields in config.perceptual_for.items():
         _check_perceptual(f"perceptual_for.{prior}", fields)
+    distances = {config.perceptual.distance} | {
+        fields.get("distance", "") for fields in config.perceptual_for.values()
+    }
+    if distances != {""}:  # its networks read images in [-1, 1]
+        require_symmetric(config, "perceptual.distance")
+
+
+def require_symmetric(config: ConfigDict, reason: str) -> None:
+    """Raises UserError unless targets are in [-1, 1], as `reason` needs them."""
+    limits = config.images.range
+    expected = f"(-1, 1), because of {reason}"
+    require(tuple(limits) == (-1, 1), "images.range", limits, expected)
+
+
+def _check_range(limits) -> None:
+    numbers = isinstance(limits, tuple | list) and len(limits) == 2
+    numbers = numbers and all(isinstance(x, int | float) for x in limits)
+    fits = numbers and 0 < limits[1] - limits[0] < math.inf
+    require(fits, "images.range", limits, "black and white, as (-1, 1) or (0, 1)")
 
 
 def _check_perceptual(prefix: str, fields: ConfigDict) -> None:

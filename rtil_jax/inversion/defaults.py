@@ -70,6 +70,9 @@ def inversion_config(method: str) -> ConfigDict:
     # A folder, a zip, `tfds:NAME`, or `avatars`.
     images.source = "avatars"
     images.split = "test"
+    # What black and white are in the targets. Priors make images in [-1, 1]; the
+    # public demo of RTIL fits them to targets in (0, 1).
+    images.range = (-1.0, 1.0)
     # The first images in name order; 0 means all.
     images.count = 32
     # Where prepared images are kept; "" is ~/.cache/rtil_jax or $RTIL_JAX_DATA.

@@ -8,7 +8,12 @@ from ml_collections import ConfigDict
 
 from rtil_jax import data, report
 from rtil_jax.inversion.results import Results, read_picture
-from rtil_jax.inversion.settings import expand, problem_of, setting_of
+from rtil_jax.inversion.settings import (
+    expand,
+    from_range,
+    problem_of,
+    setting_of,
+)
 
 
 def write_report(
@@ -54,7 +59,10 @@ def draw_grid(
             problem, _ = problem_of(config, images, np.array(indices), ratio)
             preview = jax.vmap(lambda operator, y: operator.preview(y))
             measured = preview(problem.operators, problem.measurements)
-            columns.setdefault("truth", problem.truth)
+            truth, measured = (
+                from_range(x, config.images.range) for x in (problem.truth, measured)
+            )
+            columns.setdefault("truth", truth)
             title = f"measurement, {label}" if several else "measurement"
             columns[title] = measured
         for prior in results.names("prior"):

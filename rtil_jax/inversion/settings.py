@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
+from jaxtyping import Array, Float
 from ml_collections import ConfigDict
 
 from rtil_jax import data
@@ -21,6 +22,7 @@ from rtil_jax.operators import OPERATORS
 from rtil_jax.perceptual import Perceptual, load_lpips, load_vgg_l1
 from rtil_jax.perceptual.networks import LEAST_SIZE
 
+Pixels = Float[Array | np.ndarray, "*shape"]
 # Distance of the loss -> the network whose weights it needs.
 DISTANCES = {"lpips": "vgg", "vgg_l1": "vgg"}
 
@@ -83,15 +85,30 @@ def overridden(config: ConfigDict, fields: ConfigDict) -> ConfigDict:
 def problem_of(
     config: ConfigDict, images: data.ImageSet, indices: np.ndarray, ratio: float
 ) -> tuple[Problem, jax.Array]:
-    """The measurements of some images, and the keys of their inversions."""
+    """The measurements of some images, and the keys of their inversions.
+
+    Pixels are in `config.images.range`.
+    """
     return make_problem(
         config.problem,
-        data.to_float(images[indices]),
+        in_range(data.to_float(images[indices]), config.images.range),
         indices,
         ratio=float(ratio),
         seed=config.seed,
         noise_std=config.noise_std,
     )
+
+
+def in_range(images: Pixels, limits: tuple) -> Pixels:
+    """Images whose black and white, -1 and 1, become the two `limits`."""
+    black, white = limits
+    return (black + white) / 2 + (white - black) / 2 * images
+
+
+def from_range(images: Pixels, limits: tuple) -> Pixels:
+    """The inverse of `in_range`: images in [-1, 1]."""
+    black, white = limits
+    return (images - (black + white) / 2) / ((white - black) / 2)
 
 
 def setting_of(label: str, config: ConfigDict, prior: str, ratio: float) -> dict:

@@ -3,6 +3,7 @@
 images x priors x ratios -> measurements -> reconstructions -> rows -> report
 """
 
+import dataclasses
 import os
 import time
 
@@ -25,6 +26,7 @@ from rtil_jax.inversion.reporting import write_report
 from rtil_jax.inversion.results import KEY, Results, save_picture
 from rtil_jax.inversion.settings import (
     expand,
+    from_range,
     labelled,
     load_distances,
     perceptual_loss,
@@ -214,7 +216,10 @@ def invert_missing(
             )
             found.images.block_until_ready()
             seconds = (time.perf_counter() - started) / len(batch)
-            quality = evaluate(found, problem.truth, lpips)
+            truth = from_range(problem.truth, config.images.range)
+            pixels = from_range(found.images, config.images.range)
+            found = dataclasses.replace(found, images=pixels)
+            quality = evaluate(found, truth, lpips)
             done = {
                 i: rows[i] | quality[i - batch.start] | {"seconds": seconds}
                 for i in missing

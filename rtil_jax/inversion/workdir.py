@@ -97,4 +97,7 @@ def _read_record(path: str) -> dict:
             raise UserError(f"{path}: expected JSON ({error})") from error
     if not isinstance(record, dict) or not record.keys() >= {"methods", "priors"}:
         raise UserError(f"{path}: found another program's, expected an inversion's")
+    for old in (record.get("shared") or {}, *record["methods"].values()):
+        # Records of the first version are of the one range that there was.
+        old.setdefault("images", {}).setdefault("range", [-1.0, 1.0])
     return record

@@ -87,12 +87,26 @@ _PGGAN = {
     "training.penalty_weight": _NOT_NEGATIVE,
     "training.drift": _NOT_NEGATIVE,
 }
+# Architecture -> its own fields; others can be inverted, but have no recipe.
+_TRAINED = {"stylegan2": _STYLEGAN2, "pggan": _PGGAN}
+
+
+def check_trainable(config: ConfigDict) -> str:
+    """The architecture of a training config.
+
+    Raises:
+        UserError: if no recipe trains it.
+    """
+    architecture, known = architecture_of(config), " or ".join(_TRAINED)
+    expected = f"{known}, for which there is a training recipe"
+    require(architecture in _TRAINED, "architecture", architecture, expected)
+    return architecture
 
 
 def check_training_config(config: ConfigDict, num_devices: int) -> None:
     """Raises UserError for the first field that cannot be used."""
-    architecture = architecture_of(config)
-    fields = _ALL | (_PGGAN if architecture == "pggan" else _STYLEGAN2)
+    architecture = check_trainable(config)
+    fields = _ALL | _TRAINED[architecture]
     for field, (holds, expected) in fields.items():
         try:
             value = functools.reduce(getattr, field.split("."), config)

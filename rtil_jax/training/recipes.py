@@ -9,7 +9,7 @@ from rtil_jax.errors import UserError
 from rtil_jax.families import AdditiveFamily, MultiCodeFamily, member_weights
 from rtil_jax.generators import check_blocks
 from rtil_jax.generators.configured import architecture_of, build_generator
-from rtil_jax.training.checks import check_training_config
+from rtil_jax.training.checks import check_trainable, check_training_config
 from rtil_jax.training.pggan import PGGANRecipe, Phase, growing_phases
 from rtil_jax.training.recipe import Recipe
 from rtil_jax.training.stylegan2 import StyleGAN2Recipe
@@ -44,9 +44,10 @@ def build_recipe(config: ConfigDict) -> Recipe:
     """The training recipe of a config that `resolved` has returned.
 
     Raises:
-        UserError: if the family does not fit the generator or the batch.
+        UserError: if there is no recipe for the architecture, or the family does not
+            fit the generator or the batch.
     """
-    build = _pggan if architecture_of(config) == "pggan" else _stylegan2
+    build = _pggan if check_trainable(config) == "pggan" else _stylegan2
     return build(config)
 
 

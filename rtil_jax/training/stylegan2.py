@@ -274,7 +274,9 @@ jit_finish = _jit(finish_step)
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def _sample_member(recipe, columns, params, member):
     """Images of one member; a column shares its z_0 and its z_k with the others."""
-    generator = recipe.generator.clone(style_mixing=0.0)
+    generator = recipe.generator
+    if hasattr(generator, "style_mixing"):
+        generator = generator.clone(style_mixing=0.0)
     members = jnp.full(columns, member)
     inputs = recipe.family.sample(generator, params, jax.random.key(0), members)
     return recipe.family.decode(generator, params, inputs)
