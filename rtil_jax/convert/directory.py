@@ -42,7 +42,8 @@ def convert(
         resolution: refuse a file of another one.
 
     Returns:
-        What was done, in one line.
+        What was done, in one line; for a directory also the command that trains on
+        from it.
 
     Raises:
         UserError: for a file or directory that cannot be used.
@@ -60,8 +61,25 @@ def convert(
     return (
         f"{to}: {config.architecture} of {config.resolution} x {config.resolution} x "
         f"{config.channels}, {count_parameters(converted.ema):,} parameters, from "
-        f"{', '.join(config.converted.parts)}"
+        f"{', '.join(config.converted.parts)}\n"
+        f"to train on: python train.py {' '.join(training_flags(config, to))}"
     )
+
+
+def training_flags(config: ConfigDict, directory: str) -> list[str]:
+    """Flags of a `train.py` that starts from a converted directory."""
+    pggan = config.architecture == "pggan"
+    file = "configs/pggan_ffhq256.py" if pggan else "configs/stylegan2_ffhq256.py"
+    flags = [f"--config {file}", f"--config.init_from={directory}"]
+    flags += [f"--config.{name}={config[name]}" for name in ("resolution", "channels")]
+    for network in ("generator", "discriminator"):
+        fields = config[network]
+        others = ("max_channels", "channel_base") if fields.widths else ("widths",)
+        for name, value in fields.items():
+            if name not in ("style_mixing", "stddev_group", *others):
+                text = f"'{value}'" if isinstance(value, tuple) else value
+                flags.append(f"--config.{network}.{name}={text}")
+    return flags + ["--config.growing=none"] * pggan
 
 
 def write_prior(

@@ -32,15 +32,14 @@ class Checkpoint:
         parts: tensors by name of some of PARTS.
         tensors: those beside the networks, such as the mean of w.
         numbers: those beside the networks, such as the phase of a growing PGGAN.
-        prefix: what every name in the networks begins with in the file, `module.` or
-            nothing.
+        prefixed: the parts whose names all begin with `module.` in the file.
         flat: whether the file is one network, `g_ema`, and not a dict of parts.
     """
 
     parts: dict[str, Tensors]
     tensors: Tensors = dataclasses.field(default_factory=dict)
     numbers: dict[str, float] = dataclasses.field(default_factory=dict)
-    prefix: str = ""
+    prefixed: tuple[str, ...] = ()
     flat: bool = False
 
 
@@ -68,15 +67,18 @@ def checkpoint_of(tree: dict[str, Any]) -> Checkpoint:
     parts = {part: tensors for part, tensors in by_part.items() if tensors}
     if flat := not parts.keys() & {"g_ema", "g"}:
         parts = {"g_ema": arrays}
-    prefixed = all(
-        key.startswith(PREFIX) for tensors in parts.values() for key in tensors
+    prefixed = tuple(
+        part
+        for part, tensors in parts.items()
+        if tensors and all(key.startswith(PREFIX) for key in tensors)
     )
-    prefix = PREFIX if prefixed else ""
+    for part in prefixed:
+        parts[part] = _below(parts[part], PREFIX)
     return Checkpoint(
-        {part: _below(tensors, prefix) for part, tensors in parts.items()},
+        parts,
         {} if flat else {k: array for k, array in arrays.items() if "." not in k},
-        {key: x for key, x in tree.items() if isinstance(x, int | float)},
-        prefix,
+        {k: float(x) for k, x in tree.items() if isinstance(x, int | float)},
+        prefixed,
         flat,
     )
 
@@ -88,14 +90,15 @@ def write(path: str, checkpoint: Checkpoint) -> None:
         UserError: if the suffix is another, or the file cannot be written.
     """
     partial = f"{path}.partial"
-    networks = {
-        part: {checkpoint.prefix + key: array for key, array in tensors.items()}
-        for part, tensors in checkpoint.parts.items()
-    }
+    networks = dict(checkpoint.parts)
+    for part in checkpoint.prefixed:
+        networks[part] = {PREFIX + key: x for key, x in networks[part].items()}
     tree = networks["g_ema"] if checkpoint.flat else networks | checkpoint.tensors
     try:
         if path.endswith(".safetensors"):
-            _require("safetensors.numpy").save_file(_arrays(tree), partial)
+            data = _require("safetensors.numpy").save(_arrays(tree))
+            with open(partial, "wb") as file:
+                file.write(data)
         else:
             torch = _require("torch")
             torch.save(_map(torch.from_numpy, tree), partial)

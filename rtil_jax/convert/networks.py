@@ -113,7 +113,7 @@ def convert_checkpoint(
     config.converted = ConfigDict(
         {
             "parts": converted,
-            "prefix": checkpoint.prefix,
+            "prefixed": [part for part in converted if part in checkpoint.prefixed],
             "flat": checkpoint.flat,
         }
     )
@@ -211,7 +211,7 @@ def checkpoint_from(config: ConfigDict, networks: dict, buffers: Tensors) -> Che
         UserError: if the architecture has no public layout.
     """
     kind = _kind_named(config)
-    whole = {"parts": [*networks], "prefix": "", "flat": False}
+    whole = {"parts": [*networks], "prefixed": [], "flat": False}
     converted, parts = config.get("converted", whole), {}
     for part in converted["parts"]:
         if part == "d":
@@ -228,7 +228,8 @@ def checkpoint_from(config: ConfigDict, networks: dict, buffers: Tensors) -> Che
         parts[part] = to_tensors(layout, size, networks[part])
         parts[part] |= _buffers(layout, size, part, buffers)
     beside = {key: array for key, array in buffers.items() if "." not in key}
-    return Checkpoint(parts, beside, {}, converted["prefix"], converted["flat"])
+    prefixed = tuple(converted["prefixed"])
+    return Checkpoint(parts, beside, {}, prefixed, converted["flat"])
 
 
 def _kind_named(config: ConfigDict) -> Kind:
