@@ -79,7 +79,10 @@ def training_flags(config: ConfigDict, directory: str) -> list[str]:
             if name not in ("style_mixing", "stddev_group", *others):
                 text = f"'{value}'" if isinstance(value, tuple) else value
                 flags.append(f"--config.{network}.{name}={text}")
-    return flags + ["--config.growing=none"] * pggan
+    if pggan:
+        flags.append(f"--config.family.block={config.family.block}")
+        flags.append("--config.growing=none")
+    return flags
 
 
 def write_prior(

@@ -13,9 +13,8 @@ from tests.convert.parity import BATCH, check_parity, converted, our_scores
 @pytest.mark.parametrize(
     "widths, fields",
     [
-        ((6, 5, 3), {}),
+        ((6, 5, 3), {"mapping_layers": 8}),
         ((4, 4), {"channels": 1, "latent_dim": 5, "mapping_layers": 1}),
-        ((3, 7, 2, 2), {"mapping_layers": 8}),
     ],
 )
 def test_stylegan2(widths, fields):
@@ -28,9 +27,7 @@ def test_stylegan2(widths, fields):
     check_parity({"g_ema": state}, reference)
 
 
-@pytest.mark.parametrize(
-    "widths, fields", [((6, 5, 3), {}), ((4, 4, 2, 3), {"channels": 1})]
-)
+@pytest.mark.parametrize("widths, fields", [((6, 5, 3), {}), ((4, 4), {"channels": 1})])
 @pytest.mark.parametrize("layout", ["pggan", "official_pggan"])
 def test_pggan(layout, widths, fields):
     state = getattr(checkpoints, layout)(widths, **fields)
