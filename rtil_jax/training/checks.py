@@ -69,8 +69,8 @@ _STYLEGAN2 = {
     "training.path_batch_shrink": _at_least(1),
 }
 _PGGAN = {
-    "generator.layout": _one_of("rtil", "official"),
     "discriminator.stddev_group": _at_least(2),
+    "generator.layout": _one_of("rtil", "official"),
     "family.codes": (
         lambda value: (
             _whole_numbers(value)
