@@ -1,5 +1,7 @@
 """The PGGAN discriminator (Karras et al. 2018), as in the public RTIL code."""
 
+import math
+
 from flax import linen as nn
 from jaxtyping import Array, Float
 
@@ -24,11 +26,13 @@ class PGGANDiscriminator(nn.Module):
 
     Attributes:
         max_channels, channel_base: widths, as those of the generator.
+        widths: at 4, 8, ... pixels, in place of these two; () for them.
         stddev_group: images that minibatch-stddev compares, at most.
     """
 
     max_channels: int = 256
     channel_base: int = 8_192
+    widths: tuple[int, ...] = ()
     stddev_group: int = STDDEV_GROUP
 
     @nn.compact
@@ -36,6 +40,8 @@ class PGGANDiscriminator(nn.Module):
         self, images: Float[Array, "batch height width channels"]
     ) -> Float[Array, " batch"]:
         def width(size):
+            if self.widths:
+                return self.widths[int(math.log2(size)) - 2]
             return pggan_width(size, self.max_channels, self.channel_base)
 
         def from_rgb(images):

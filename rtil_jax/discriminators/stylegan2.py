@@ -65,16 +65,20 @@ class StyleGAN2Discriminator(nn.Module):
     Attributes:
         max_channels: cap on the width; 256 in the paper.
         channel_base: the width at resolution r is min(max_channels, channel_base / r).
+        widths: at 4, 8, ... pixels, in place of these two; () for them.
     """
 
     max_channels: int = 256
     channel_base: int = 16_384
+    widths: tuple[int, ...] = ()
 
     @nn.compact
     def __call__(
         self, images: Float[Array, "batch height width channels"]
     ) -> Float[Array, " batch"]:
         def width(resolution):
+            if self.widths:
+                return self.widths[int(math.log2(resolution)) - 2]
             return min(self.max_channels, self.channel_base // resolution)
 
         x = FromRGB(width(images.shape[1]))(images)

@@ -1,5 +1,7 @@
 """The generator that a training config describes."""
 
+from typing import Any
+
 from ml_collections import ConfigDict
 
 from rtil_jax.errors import UserError
@@ -30,6 +32,15 @@ def architecture_of(config: ConfigDict | dict) -> str:
     return architecture
 
 
+def network_fields(section: ConfigDict) -> dict[str, Any]:
+    """The fields of config.generator or .discriminator as hashable attributes.
+
+    A config that was saved has lists where it had tuples.
+    """
+    fields = section.to_dict()
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
+
+
 def build_generator(config: ConfigDict, **changes: float) -> Generator:
     """The generator of a training config, with `changes` of its attributes.
 
@@ -38,7 +49,7 @@ def build_generator(config: ConfigDict, **changes: float) -> Generator:
     """
     architecture = architecture_of(config)
     attributes = {"resolution": config.resolution, "channels": config.channels}
-    attributes |= config.generator.to_dict()
+    attributes |= network_fields(config.generator)
     if architecture == "stylegan2":
         attributes["style_mixing"] = 0.0  # the config's is for training
     try:

@@ -2,7 +2,8 @@
 
 The network is that of the public RTIL code, Table 2 of the paper with a second
 convolution at 4 x 4: bilinear upsampling, and in every layer convolution, PixelNorm,
-leaky ReLU in this order (the official PGGAN normalises last).
+leaky ReLU in this order. `layout="official"` is the network of the original authors
+instead (see `official_pggan`).
 
 It grows: its first blocks with the to-RGB layer of their size are the same network at
 a smaller resolution, `generator.clone(resolution=r)`, on the same variables. While a
@@ -12,6 +13,7 @@ enlarged one of half the size.
 """
 
 import math
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +23,12 @@ from jaxtyping import Array, Float
 from rtil_jax.convolutions import upsample_bilinear
 from rtil_jax.generators.chain import BlockChain
 from rtil_jax.generators.features import SkipFeatures
+from rtil_jax.generators.official_pggan import (
+    OfficialBlock,
+    OfficialCode,
+    OfficialToRGB,
+    upsample_nearest,
+)
 from rtil_jax.layers import (
     GAIN,
     Conv1x1,
@@ -77,23 +85,36 @@ class PGGANGenerator(BlockChain):
         max_channels: cap on the width of a block; 256 in the paper.
         channel_base: the width at resolution r is channel_base / r, within
             [64, max_channels]; 8,192 in the paper.
+        widths: of every block, in place of these two; () for them.
         latent_dim: size of z.
+        layout: `rtil` or `official`.
     """
 
     resolution: int
     channels: int = 3
     max_channels: int = 256
     channel_base: int = 8_192
+    widths: tuple[int, ...] = ()
     latent_dim: int = 512
+    layout: Literal["rtil", "official"] = "rtil"
 
     def setup(self):
         widths = [self.width(block) for block in range(1, self.num_blocks + 1)]
-        self.code = CodeLayer(widths[0])
-        self.blocks = [ConvPair(width, up=i > 0) for i, width in enumerate(widths)]
-        self.to_rgbs = [Conv1x1(self.channels, GAIN) for _ in widths]
+        if self.layout == "official":
+            self.code = OfficialCode(widths[0])
+            self.blocks = [OfficialBlock(w, up=i > 0) for i, w in enumerate(widths)]
+            self.to_rgbs = [OfficialToRGB(self.channels) for _ in widths]
+            self.enlarge = upsample_nearest
+        else:
+            self.code = CodeLayer(widths[0])
+            self.blocks = [ConvPair(w, up=i > 0) for i, w in enumerate(widths)]
+            self.to_rgbs = [Conv1x1(self.channels, GAIN) for _ in widths]
+            self.enlarge = upsample_bilinear
 
     def width(self, block: int) -> int:
         """Channels of the features after `block`."""
+        if self.widths:
+            return self.widths[block - 1]
         return pggan_width(2 ** (block + 1), self.max_channels, self.channel_base)
 
     def sample_latents(self, key: jax.Array, batch: int) -> dict[str, Array]:
@@ -115,7 +136,7 @@ class PGGANGenerator(BlockChain):
         fading = self.has_variable("growth", "fade")
         if not fading or block + 1 < self.num_blocks:
             return after
-        return SkipFeatures(after, upsample_bilinear(self._read_rgb(x, block)))
+        return SkipFeatures(after, self.enlarge(self._read_rgb(x, block)))
 
     def tail(
         self, features: Array | SkipFeatures, latents: dict, block: int

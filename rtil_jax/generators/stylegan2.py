@@ -114,6 +114,7 @@ class StyleGAN2Generator(BlockChain):
         channels: image channels, 1 or 3. Images are nominally in [-1, 1], not clipped.
         max_channels: cap on the width of a block; 256 in the paper.
         channel_base: the width at resolution r is min(max_channels, channel_base / r).
+        widths: of every block, in place of these two; () for them.
         latent_dim: size of z and w.
         mapping_layers: depth of the mapping network.
         style_mixing: probability that an image's styles come from two z, split at a
@@ -124,6 +125,7 @@ class StyleGAN2Generator(BlockChain):
     channels: int = 3
     max_channels: int = 256
     channel_base: int = 16_384
+    widths: tuple[int, ...] = ()
     latent_dim: int = 512
     mapping_layers: int = 8
     style_mixing: float = 0.0
@@ -139,6 +141,8 @@ class StyleGAN2Generator(BlockChain):
 
     def width(self, block: int) -> int:
         """Channels of the features after `block`."""
+        if self.widths:
+            return self.widths[block - 1]
         return min(self.max_channels, self.channel_base // 2 ** (block + 1))
 
     def map_styles(

@@ -1,9 +1,11 @@
 """A trained generator as inversion uses it."""
 
+import os
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
 from jaxtyping import Array, Float
 from ml_collections import ConfigDict
@@ -18,6 +20,8 @@ from rtil_jax.generators.configured import (
 )
 from rtil_jax.layers import LEAKY_SLOPE
 
+# A file in a prior's directory with `mean` and `std`, in place of a fit of its own.
+STYLE_FIT = "style_fit.npz"
 FIT_SAMPLES = 2**16
 _CHUNKS = 16
 
@@ -108,16 +112,34 @@ def load_prior(workdir: str) -> Prior:
     """
     config = ConfigDict(load_config(workdir))
     generator = build_generator(config)
-    step, grown = load_step(workdir), steps_to_grow(config)
-    if step < grown:
-        raise UserError(
-            f"{workdir}: found a network that is still growing at step {step:,}, "
-            f"expected at least {grown:,} steps to {config.resolution} pixels"
-        )
+    check_grown(workdir, config)
     shapes = jax.eval_shape(lambda key: init(generator, key), jax.random.key(0))
     try:
         ema = load_ema(workdir, shapes)
     except UserError as error:
         network = f"{architecture_of(config)} of {config.resolution} pixels"
         raise UserError(f"{error} (the config says {network})") from error
+    path = os.path.join(workdir, STYLE_FIT)
+    if has_styles(generator) and os.path.exists(path):
+        return Prior(generator, ema, _read_style_fit(path))
     return Prior.of(generator, ema)
+
+
+def check_grown(workdir: str, config: ConfigDict) -> None:
+    """Raises UserError if the network in `workdir` is still growing."""
+    step, grown = load_step(workdir), steps_to_grow(config)
+    if step < grown:
+        raise UserError(
+            f"{workdir}: found a network that is still growing at step {step:,}, "
+            f"expected at least {grown:,} steps to {config.resolution} pixels"
+        )
+
+
+def _read_style_fit(path: str) -> StyleFit:
+    try:
+        with np.load(path) as file:
+            return StyleFit(jnp.array(file["mean"]), jnp.array(file["std"]))
+    except Exception as error:  # A damaged zip raises almost any.
+        raise UserError(
+            f"{path}: found no arrays `mean` and `std`, expected them ({error})"
+        ) from error

@@ -72,6 +72,7 @@ _STYLEGAN2 = {
 }
 _PGGAN = {
     "discriminator.stddev_group": _at_least(2),
+    "generator.layout": _one_of("rtil", "official"),
     "family.codes": (
         lambda value: (
             _whole_numbers(value)
@@ -116,14 +117,23 @@ def check_training_config(config: ConfigDict, num_devices: int) -> None:
                 f"config.{field}: expected a config made for {architecture}"
             ) from error
         require(holds(value), field, value, expected)
+    blocks = int(math.log2(config.resolution)) - 1
     for network in ("generator", "discriminator"):
         base, size = config[network].channel_base, config.resolution
         expected = f"at least {size}, the resolution"
         require(base >= size, f"{network}.channel_base", base, expected)
+        widths = config[network].widths
+        require(
+            len(widths) in (0, blocks)
+            and _whole_numbers(widths)
+            and all(width > 0 for width in widths),
+            f"{network}.widths",
+            widths,
+            f"{blocks} positive integers, one per block, or ()",
+        )
     largest_group, batches = STDDEV_GROUP, ()
     if architecture == "pggan":
         largest_group = config.discriminator.stddev_group
-        blocks = int(math.log2(config.resolution)) - 1
         block, expected = config.family.block, f"one of 1 to {blocks}, the last block"
         is_block = type(block) is int and 1 <= block <= blocks
         require(is_block, "family.block", block, expected)

@@ -63,6 +63,8 @@ def stylegan2_config() -> ConfigDict:
     # Width at resolution r: min(max_channels, channel_base / r).
     generator.max_channels = 256
     generator.channel_base = 16_384
+    # Of every block, in place of these two, as converted checkpoints may need it.
+    generator.widths = ()
     generator.latent_dim = 512
     generator.mapping_layers = 8
     # Probability of two different z per image.
@@ -71,6 +73,7 @@ def stylegan2_config() -> ConfigDict:
     config.discriminator = discriminator = ConfigDict()
     discriminator.max_channels = 256
     discriminator.channel_base = 16_384
+    discriminator.widths = ()
 
     family = config.family
     # Member G^k perturbs the first k of these; () is vanilla training. Block k has
@@ -102,11 +105,16 @@ def pggan_config() -> ConfigDict:
     # Width at resolution r: channel_base / r, within [64, max_channels].
     generator.max_channels = 256
     generator.channel_base = 8_192
+    # Of every block, in place of these two, as converted checkpoints may need it.
+    generator.widths = ()
     generator.latent_dim = 512
+    # `rtil`, or `official` for the network of the original PGGAN.
+    generator.layout = "rtil"
 
     config.discriminator = discriminator = ConfigDict()
     discriminator.max_channels = 256
     discriminator.channel_base = 8_192
+    discriminator.widths = ()
     # Images that minibatch-stddev compares, at most (the public code: all). `drawn`
     # members need a group each, so three of them need groups of 2 in a batch of 6.
     discriminator.stddev_group = 2

@@ -8,7 +8,11 @@ from rtil_jax.discriminators import PGGANDiscriminator, StyleGAN2Discriminator
 from rtil_jax.errors import UserError
 from rtil_jax.families import AdditiveFamily, MultiCodeFamily, member_weights
 from rtil_jax.generators import check_blocks
-from rtil_jax.generators.configured import architecture_of, build_generator
+from rtil_jax.generators.configured import (
+    architecture_of,
+    build_generator,
+    network_fields,
+)
 from rtil_jax.training.checks import check_trainable, check_training_config
 from rtil_jax.training.pggan import PGGANRecipe, Phase, growing_phases
 from rtil_jax.training.recipe import Recipe
@@ -65,7 +69,7 @@ def _stylegan2(config: ConfigDict) -> StyleGAN2Recipe:
     weights = _weights(config, len(blocks) + 1)
     return StyleGAN2Recipe(
         generator=generator,
-        discriminator=StyleGAN2Discriminator(**config.discriminator.to_dict()),
+        discriminator=StyleGAN2Discriminator(**network_fields(config.discriminator)),
         family=AdditiveFamily(blocks, config.family.sigma, weights),
         enumerate_family=config.family.members == "enumerated",
         **training,
@@ -85,7 +89,7 @@ def _pggan(config: ConfigDict) -> PGGANRecipe:
     weights = _weights(config, len(codes))
     recipe = PGGANRecipe(
         generator=build_generator(config),
-        discriminator=PGGANDiscriminator(**config.discriminator.to_dict()),
+        discriminator=PGGANDiscriminator(**network_fields(config.discriminator)),
         family=MultiCodeFamily(codes, config.family.block, weights),
         enumerate_family=config.family.members == "enumerated",
         phases=phases,

@@ -47,6 +47,10 @@ def _check_same_config(new: dict, path: str) -> None:
         except ValueError as error:
             raise UserError(f"{path}: expected JSON ({error})") from error
     old.setdefault("architecture", architecture_of(old))
+    for network in ("generator", "discriminator"):  # fields that are younger than some
+        old.get(network, {}).setdefault("widths", [])
+    if old["architecture"] == "pggan":
+        old.get("generator", {}).setdefault("layout", "rtil")
     if field := first_difference(old, new, FREE_FIELDS):
         was, now = (_get(values, field) for values in (old, new))
         raise UserError(

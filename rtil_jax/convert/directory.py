@@ -1,0 +1,199 @@
+"""Prior directories from converted checkpoints, and checkpoints from directories.
+
+A converted directory has `config.json` and `checkpoints/` like one that `train.py` has
+written, and beside them, where the source has such things, `style_fit.npz` (see
+`rtil_jax.inversion.prior`) and `torch_buffers.npz`, PyTorch's fixed noise maps and mean
+of w.
+"""
+
+import os
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+from ml_collections import ConfigDict
+
+from rtil_jax import devices
+from rtil_jax.checkpoints import Checkpoints, load_config, load_weights
+from rtil_jax.config import plain, save_config
+from rtil_jax.convert import files
+from rtil_jax.convert.layouts import Tensors
+from rtil_jax.convert.networks import Converted, checkpoint_from, convert_checkpoint
+from rtil_jax.errors import UserError
+from rtil_jax.inversion.prior import STYLE_FIT, check_grown
+from rtil_jax.training.plan import abstract_state, count_parameters
+from rtil_jax.training.recipes import build_recipe
+
+BUFFERS = "torch_buffers.npz"
+
+
+def convert(
+    source: str, to: str, style_fit: str | None = None, resolution: int | None = None
+) -> str:
+    """A public PyTorch checkpoint to a prior directory, or a directory to a file.
+
+    Args:
+        source: a `.pt`, `.pth` or `.safetensors` file, or a directory that `train.py`
+            or this function has written.
+        to: the new directory, or the file.
+        style_fit: of a StyleGAN2: a file with `mean` and `std` of the styles, such as
+            ILO's `gaussian_fit.pt`. None for a fit of the network's own mapping.
+        resolution: refuse a file of another one.
+
+    Returns:
+        What was done, in one line; for a directory also the command that trains on
+        from it.
+
+    Raises:
+        UserError: for a file or directory that cannot be used.
+    """
+    if os.path.isdir(source):
+        return export_prior(source, to)
+    checkpoint = files.read(source)
+    try:
+        converted = convert_checkpoint(checkpoint, resolution)
+    except UserError as error:
+        raise UserError(f"{source}: {error}") from error
+    fit = _read_style_fit(style_fit, converted.config) if style_fit else None
+    write_prior(converted, to, fit)
+    config = converted.config
+    return (
+        f"{to}: {config.architecture} of {config.resolution} x {config.resolution} x "
+        f"{config.channels}, {count_parameters(converted.ema):,} parameters, from "
+        f"{', '.join(config.converted.parts)}\n"
+        f"to train on: python train.py {' '.join(training_flags(config, to))}"
+    )
+
+
+def training_flags(config: ConfigDict, directory: str) -> list[str]:
+    """Flags of a `train.py` that starts from a converted directory."""
+    pggan = config.architecture == "pggan"
+    file = "configs/pggan_ffhq256.py" if pggan else "configs/stylegan2_ffhq256.py"
+    flags = [f"--config {file}", f"--config.init_from={directory}"]
+    flags += [f"--config.{name}={config[name]}" for name in ("resolution", "channels")]
+    for network in ("generator", "discriminator"):
+        fields = config[network]
+        others = ("max_channels", "channel_base") if fields.widths else ("widths",)
+        for name, value in fields.items():
+            if name not in ("style_mixing", "stddev_group", *others):
+                text = f"'{value}'" if isinstance(value, tuple) else value
+                flags.append(f"--config.{network}.{name}={text}")
+    if pggan:
+        flags.append(f"--config.family.block={config.family.block}")
+        flags.append("--config.growing=none")
+    return flags
+
+
+def write_prior(
+    converted: Converted, directory: str, style_fit: Tensors | None = None
+) -> None:
+    """Writes a directory that `load_prior` and `config.init_from` accept.
+
+    Optimisers are fresh, and so is a discriminator that the source does not have.
+
+    Raises:
+        UserError: if the directory has something in it, or cannot be written.
+    """
+    try:
+        os.makedirs(directory, exist_ok=True)
+        found = os.listdir(directory)
+    except OSError as error:
+        raise UserError(f"--to: {directory}: {error.strerror}") from error
+    if found:
+        raise UserError(
+            f"--to: found {found[0]} in {directory}, expected a new or empty directory"
+        )
+    networks = {"generator": converted.generator, "ema": converted.ema}
+    if converted.discriminator is not None:
+        networks["discriminator"] = converted.discriminator
+    recipe = build_recipe(converted.config)
+
+    @jax.jit
+    def fresh_rest(key):
+        return recipe.fresh_state(key).replace(**dict.fromkeys(networks))
+
+    state = fresh_rest(jax.random.key(0)).replace(**jax.tree.map(jnp.array, networks))
+    for name, arrays in ((STYLE_FIT, style_fit), (BUFFERS, converted.buffers)):
+        if arrays:
+            np.savez(os.path.join(directory, name), **arrays)
+    config = plain(converted.config)
+    save_config(config, os.path.join(directory, "config.json"))
+    with Checkpoints(directory, keep=1) as checkpoints:
+        checkpoints.save(0, state, config)
+
+
+def export_prior(directory: str, path: str) -> str:
+    """Writes the networks of a prior directory in the layout of the public code.
+
+    Returns:
+        What was done, in one line.
+
+    Raises:
+        UserError: if the directory has no finished network, or the file cannot be
+            written.
+    """
+    files.check_suffix(path)
+    config = ConfigDict(load_config(directory))
+    check_grown(directory, config)
+    recipe = build_recipe(config)
+    state = load_weights(directory, abstract_state(recipe, devices.data_mesh()))
+    networks = dict(
+        zip(files.PARTS, (state.ema, state.generator, state.discriminator), strict=True)
+    )
+    try:
+        checkpoint = checkpoint_from(config, networks, _read_buffers(directory))
+    except UserError as error:
+        raise UserError(f"{directory}: {error}") from error
+    files.write(path, checkpoint)
+    return f"{path}: {', '.join(checkpoint.parts)}"
+
+
+def fixed_noises(directory: str) -> tuple[Array, ...]:
+    """The noise maps that came with a converted StyleGAN2, as its latents hold them.
+
+    PyTorch's images with `randomize_noise=False` are those of these maps.
+
+    Returns:
+        `(1, r, r, 1)` for each convolution, of `g_ema`, or of `g` without it.
+
+    Raises:
+        UserError: if there are none.
+    """
+    buffers = _read_buffers(directory)
+    for part in ("g_ema", "g"):
+        names = [key for key in buffers if key.startswith(f"{part}.noises.")]
+        if names:
+            maps = [buffers[f"{part}.noises.noise_{i}"] for i in range(len(names))]
+            return tuple(jnp.array(noise.transpose(0, 2, 3, 1)) for noise in maps)
+    raise UserError(f"{directory}: found no noise maps in {BUFFERS}, expected some")
+
+
+def _read_buffers(directory: str) -> Tensors:
+    path = os.path.join(directory, BUFFERS)
+    if not os.path.exists(path):
+        return {}
+    try:
+        with np.load(path) as file:
+            return dict(file)
+    except Exception as error:  # A damaged zip raises almost any.
+        raise UserError(f"{path}: found a damaged file ({error})") from error
+
+
+def _read_style_fit(path: str, config: ConfigDict) -> Tensors:
+    """`mean` and `std`, each `(latent_dim,)`."""
+    if config.architecture != "stylegan2":
+        raise UserError(
+            f"--style_fit: found a {config.architecture}, expected a StyleGAN2, which "
+            "alone has styles"
+        )
+    tensors = files.read(path).parts.get("g_ema", {})
+    fit = {name: tensors[name] for name in ("mean", "std") if name in tensors}
+    expected = (config.generator.latent_dim,)
+    if [array.shape for array in fit.values()] != [expected] * 2:
+        found = ", ".join(f"{name} {array.shape}" for name, array in fit.items())
+        raise UserError(
+            f"{path}: found {found or 'neither `mean` nor `std`'}, expected `mean` and "
+            f"`std` of shape {expected}"
+        )
+    return {name: array.astype(np.float32) for name, array in fit.items()}

@@ -1,0 +1,262 @@
+"""Between the tensors of a checkpoint and a training config with variables.
+
+Kind and resolution come from names and shapes; see `layouts`.
+"""
+
+import dataclasses
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from rtil_jax.convert import pggan, stylegan2
+from rtil_jax.convert.files import Checkpoint
+from rtil_jax.convert.layouts import (
+    Layout,
+    Size,
+    Tensors,
+    identify,
+    shapes_of,
+    to_params,
+    to_tensors,
+)
+from rtil_jax.errors import UserError
+from rtil_jax.generators.configured import architecture_of
+from rtil_jax.layers import pggan_width
+from rtil_jax.training.defaults import pggan_config, stylegan2_config
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """A public pair of networks.
+
+    Attributes:
+        generator, discriminator: their layouts.
+        architecture, layout: as in a training config.
+        width: at (resolution, max_channels, channel_base), where no widths are given.
+    """
+
+    generator: Layout
+    discriminator: Layout
+    architecture: str
+    layout: str
+    width: Callable[[int, int, int], int]
+
+
+def _stylegan2_width(resolution: int, max_channels: int, channel_base: int) -> int:
+    return min(max_channels, channel_base // resolution)
+
+
+KINDS = (
+    Kind(
+        stylegan2.GENERATOR,
+        stylegan2.DISCRIMINATOR,
+        "stylegan2",
+        "",
+        _stylegan2_width,
+    ),
+    Kind(pggan.GENERATOR, pggan.DISCRIMINATOR, "pggan", "rtil", pggan_width),
+    Kind(pggan.OFFICIAL, pggan.DISCRIMINATOR, "pggan", "official", pggan_width),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Converted:
+    """A checkpoint in our form.
+
+    Attributes:
+        config: of a training run; `config.converted` says what was converted.
+        generator, ema: variables; the same where the file has only one.
+        discriminator: variables, or None where the file has none.
+        buffers: what a prior has no place for, by PyTorch's names.
+    """
+
+    config: ConfigDict
+    generator: Any
+    ema: Any
+    discriminator: Any
+    buffers: Tensors
+
+
+def convert_checkpoint(
+    checkpoint: Checkpoint, resolution: int | None = None
+) -> Converted:
+    """A file's networks as variables with their training config.
+
+    Args:
+        checkpoint: of a file.
+        resolution: what the user says it is; None for whatever it is.
+
+    Raises:
+        UserError: if the layout is unknown, its resolution is not `resolution`, or its
+            networks contradict each other. (A discriminator that cannot be used is left
+            out with a warning.)
+    """
+    parts = checkpoint.parts
+    kind, size = _kind_of(parts.get("g_ema", parts.get("g")))
+    if resolution not in (None, size.resolution):
+        raise UserError(
+            f"--resolution: found {resolution}, expected {size.resolution}: the file "
+            f"has {kind.generator.name} with {len(size.widths)} sizes of features"
+        )
+    generators = {}
+    for part in (part for part in ("g_ema", "g") if part in parts):
+        if _kind_of(parts[part]) != (kind, size):
+            raise UserError(f"{part}: found another network than g_ema, expected one")
+        generators[part] = to_params(kind.generator, size, parts[part])
+    discriminator, discriminator_size = _discriminator(kind, size, parts.get("d"))
+    _warn_of_growing(kind, size, checkpoint.numbers)
+    config = _config(kind, size, discriminator_size)
+    converted = [*generators] + ["d"] * (discriminator is not None)
+    config.converted = ConfigDict(
+        {
+            "parts": converted,
+            "prefixed": [part for part in converted if part in checkpoint.prefixed],
+            "flat": checkpoint.flat,
+        }
+    )
+    buffers = dict(checkpoint.tensors) if kind.architecture == "stylegan2" else {}
+    for part in generators:
+        for key in kind.generator.buffers(size).keys() & parts[part].keys():
+            buffers[f"{part}.{key}"] = parts[part][key]
+    first = next(iter(generators.values()))
+    return Converted(
+        config,
+        generators.get("g", first),
+        generators.get("g_ema", first),
+        discriminator,
+        buffers,
+    )
+
+
+def _kind_of(tensors: Tensors) -> tuple[Kind, Size]:
+    layout, size = identify([kind.generator for kind in KINDS], shapes_of(tensors))
+    return next(kind for kind in KINDS if kind.generator is layout), size
+
+
+def _discriminator(
+    kind: Kind, size: Size, tensors: Tensors | None
+) -> tuple[Any, Size | None]:
+    """Variables and size, or (None, None)."""
+    if tensors is None:
+        return None, None
+    try:
+        layout, found = identify([kind.discriminator], shapes_of(tensors))
+        if (found.resolution, found.channels) != (size.resolution, size.channels):
+            raise UserError(
+                f"found one of {found.resolution} pixels and {found.channels} channels"
+            )
+        return to_params(layout, found, tensors), found
+    except UserError as error:
+        logging.getLogger("rtil_jax").warning("d: not converted: %s", error)
+        return None, None
+
+
+def _warn_of_growing(kind: Kind, size: Size, numbers: dict[str, float]) -> None:
+    """RTIL's PGGAN says which phase of growing it was saved in."""
+    last = len(size.widths) - 1
+    step, alpha = numbers.get("step", last), numbers.get("alpha", 1)
+    if kind.layout == "rtil" and (step < last or 0 <= alpha < 1):
+        logging.getLogger("rtil_jax").warning(
+            "the network was still growing (step %g of %d, alpha %g): its last blocks "
+            "are not fully trained",
+            step,
+            last,
+            alpha,
+        )
+
+
+def _config(kind: Kind, size: Size, discriminator_size: Size | None) -> ConfigDict:
+    """A training config with these networks and a vanilla family."""
+    config = pggan_config() if kind.architecture == "pggan" else stylegan2_config()
+    config.resolution, config.channels = size.resolution, size.channels
+    config.data.source = ""  # nobody knows
+    config.generator.latent_dim = size.latent_dim
+    config.generator.update(_width_fields(kind, size.widths))
+    widths = (discriminator_size or size).widths
+    config.discriminator.update(_width_fields(kind, widths))
+    if kind.architecture == "pggan":
+        config.generator.layout = kind.layout
+        config.growing = "none"
+        config.family.codes = (1,)
+        config.family.block = min(config.family.block, len(size.widths))
+    else:
+        config.generator.mapping_layers = size.mapping_layers
+        config.family.blocks = ()
+    return config
+
+
+def _width_fields(kind: Kind, widths: tuple[int, ...]) -> dict[str, Any]:
+    """`max_channels` and `channel_base` where they give these widths, else `widths`."""
+    sizes, largest = [2 ** (i + 2) for i in range(len(widths))], max(widths)
+    bases = {width * size for width, size in zip(widths, sizes, strict=True)}
+    for base in sorted(bases, reverse=True):
+        fits = [kind.width(size, largest, base) for size in sizes] == list(widths)
+        if fits and base >= sizes[-1]:
+            return {"max_channels": largest, "channel_base": base}
+    return {"widths": widths}
+
+
+def checkpoint_from(config: ConfigDict, networks: dict, buffers: Tensors) -> Checkpoint:
+    """The inverse of `convert_checkpoint`.
+
+    Args:
+        config: of the networks; one of `train.py` has no `config.converted`.
+        networks: variables of all PARTS.
+        buffers: as in `Converted`. Fixed noise maps that are not there are drawn.
+
+    Raises:
+        UserError: if the architecture has no public layout.
+    """
+    kind = _kind_named(config)
+    whole = {"parts": [*networks], "prefixed": [], "flat": False}
+    converted, parts = config.get("converted", whole), {}
+    for part in converted["parts"]:
+        if part == "d":
+            layout, fields = kind.discriminator, config.discriminator
+            size = Size(config.channels, _widths(kind, config.resolution, fields))
+        else:
+            layout, fields = kind.generator, config.generator
+            size = Size(
+                config.channels,
+                _widths(kind, config.resolution, fields),
+                fields.latent_dim,
+                fields.get("mapping_layers", 0),
+            )
+        parts[part] = to_tensors(layout, size, networks[part])
+        parts[part] |= _buffers(layout, size, part, buffers)
+    beside = {key: array for key, array in buffers.items() if "." not in key}
+    prefixed = tuple(converted["prefixed"])
+    return Checkpoint(parts, beside, {}, prefixed, converted["flat"])
+
+
+def _kind_named(config: ConfigDict) -> Kind:
+    names = architecture_of(config), config.generator.get("layout", "rtil")
+    for kind in KINDS:
+        if names[0] == kind.architecture and kind.layout in ("", names[1]):
+            return kind
+    raise UserError(
+        f"config.architecture: found {names[0]!r}, which has no public PyTorch layout, "
+        f"expected one of {', '.join(dict.fromkeys(k.architecture for k in KINDS))}"
+    )
+
+
+def _widths(kind: Kind, resolution: int, fields: ConfigDict) -> tuple[int, ...]:
+    """The inverse of `_width_fields`."""
+    if fields.get("widths"):
+        return tuple(fields.widths)
+    sizes = [2**n for n in range(2, resolution.bit_length())]
+    return tuple(
+        kind.width(size, fields.max_channels, fields.channel_base) for size in sizes
+    )
+
+
+def _buffers(layout: Layout, size: Size, part: str, kept: Tensors) -> Tensors:
+    """Those of a network: kept, or drawn from N(0, 1) as when PyTorch makes it."""
+    random = np.random.default_rng(0)
+    return {
+        key: kept.get(f"{part}.{key}", random.standard_normal(shape, np.float32))
+        for key, shape in layout.buffers(size).items()
+    }

@@ -1,0 +1,80 @@
+"""The layers of PGGAN as its authors released it, and as mGANprior inverts it.
+
+PixelNorm comes before each layer, z and the to-RGB layer included, and the leaky ReLU
+last; upsampling repeats pixels; block 1 is a dense layer and one convolution.
+"""
+
+import math
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from jaxtyping import Array, Float
+
+from rtil_jax.convolutions import conv1x1, conv3x3
+from rtil_jax.layers import GAIN, LEAKY_SLOPE, add_bias, pixel_norm, scaled_kernel
+
+
+def upsample_nearest(
+    x: Float[Array, "batch height width channels"],
+) -> Float[Array, "batch height2 width2 channels"]:
+    """Every pixel four times."""
+    return jnp.repeat(jnp.repeat(x, 2, axis=1), 2, axis=2)
+
+
+class OfficialCode(nn.Module):
+    """z -> 4 x 4 features: PixelNorm, dense layer, leaky ReLU.
+
+    The constant, sqrt(2 / (16 latent_dim)), is that of the public PyTorch weights,
+    which write the layer as a 4 x 4 convolution of one pixel.
+    """
+
+    features: int
+
+    @nn.compact
+    def __call__(self, z: Float[Array, "batch latent"]) -> Float[Array, "batch 4 4 c"]:
+        shape = (z.shape[-1], 4, 4, self.features)
+        kernel = self.param("kernel", nn.initializers.normal(1.0), shape)
+        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        scale = GAIN / math.sqrt(16 * z.shape[-1])
+        x = jnp.einsum("bi,ihwo->bhwo", pixel_norm(z), kernel * scale)
+        return jax.nn.leaky_relu(add_bias(x, bias), LEAKY_SLOPE)
+
+
+class OfficialConv(nn.Module):
+    """PixelNorm, 3x3 convolution at twice the size if `up`, bias, leaky ReLU."""
+
+    features: int
+    up: bool = False
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        x = upsample_nearest(pixel_norm(x)) if self.up else pixel_norm(x)
+        kernel = scaled_kernel(self, 3, x.shape[-1], self.features, GAIN)
+        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        return jax.nn.leaky_relu(add_bias(conv3x3(x, kernel), bias), LEAKY_SLOPE)
+
+
+class OfficialBlock(nn.Module):
+    """Two convolutions, the first at twice the size; one in the block without `up`."""
+
+    features: int
+    up: bool = False
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        if self.up:
+            x = OfficialConv(self.features, up=True, name="conv_0")(x)
+        return OfficialConv(self.features, name="conv_1")(x)
+
+
+class OfficialToRGB(nn.Module):
+    """PixelNorm, 1x1 convolution with gain 1, bias."""
+
+    channels: int
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        kernel = scaled_kernel(self, 1, x.shape[-1], self.channels)[0, 0]
+        bias = self.param("bias", nn.initializers.zeros, (self.channels,))
+        return add_bias(conv1x1(pixel_norm(x), kernel), bias)
