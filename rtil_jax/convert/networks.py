@@ -110,25 +110,28 @@ def convert_checkpoint(
     _warn_of_growing(kind, size, checkpoint.numbers)
     config = _config(kind, size, discriminator_size)
     converted = [*generators] + ["d"] * (discriminator is not None)
+    prefixed = [part for part in converted if part in checkpoint.prefixed]
     config.converted = ConfigDict(
-        {
-            "parts": converted,
-            "prefixed": [part for part in converted if part in checkpoint.prefixed],
-            "flat": checkpoint.flat,
-        }
+        {"parts": converted, "prefixed": prefixed, "flat": checkpoint.flat}
     )
-    buffers = dict(checkpoint.tensors) if kind.architecture == "stylegan2" else {}
-    for part in generators:
-        for key in kind.generator.buffers(size).keys() & parts[part].keys():
-            buffers[f"{part}.{key}"] = parts[part][key]
     first = next(iter(generators.values()))
     return Converted(
         config,
         generators.get("g", first),
         generators.get("g_ema", first),
         discriminator,
-        buffers,
+        _kept(kind, size, checkpoint),
     )
+
+
+def _kept(kind: Kind, size: Size, checkpoint: Checkpoint) -> Tensors:
+    """Buffers of the generators by `PART.name`, and the mean of w."""
+    kept = dict(checkpoint.tensors) if kind.architecture == "stylegan2" else {}
+    for part, tensors in checkpoint.parts.items():
+        if part != "d":
+            for key in kind.generator.buffers(size).keys() & tensors.keys():
+                kept[f"{part}.{key}"] = tensors[key]
+    return kept
 
 
 def _kind_of(tensors: Tensors) -> tuple[Kind, Size]:

@@ -6,10 +6,12 @@ import re
 import jax
 import pytest
 
+from rtil_jax.config import plain, save_config
 from rtil_jax.errors import UserError
 from rtil_jax.training.checks import check_training_config
 from rtil_jax.training.defaults import pggan_config, stylegan2_config
 from rtil_jax.training.recipes import build_recipe, resolved
+from rtil_jax.training.workdir import check_workdir
 
 BAD_FIELDS = [
     ("seed", -1, "an integer in [0, 2^32)"),
@@ -27,6 +29,9 @@ BAD_FIELDS = [
     ("generator.style_mixing", math.nan, "a number in [0, 1]"),
     ("discriminator.max_channels", 0, "at least 1"),
     ("discriminator.channel_base", 0, "at least 256, the resolution"),
+    ("generator.widths", (8, 8), "7 positive integers, one per block, or ()"),
+    ("generator.widths", (8,) * 6 + (0,), "7 positive integers, one per block, or ()"),
+    ("discriminator.widths", (0.5,) * 7, "7 positive integers, one per block, or ()"),
     ("family.blocks", ("abc",), "integers, such as (1, 2, 3) or ()"),
     ("family.blocks", (1, "x"), "integers, such as (1, 2, 3) or ()"),
     ("family.blocks", (1, 1.5), "integers, such as (1, 2, 3) or ()"),
@@ -110,6 +115,7 @@ BAD_PGGAN_FIELDS = [
     ("family.codes", (1, 2.5), "increasing numbers of codes from 1"),
     ("family.block", 0, "one of 1 to 7, the last block"),
     ("family.block", 8, "one of 1 to 7, the last block"),
+    ("generator.layout", "other", "one of ('rtil', 'official')"),
     ("growing", "fast", "one of ('progressive', 'none')"),
     ("phases.resolutions", (4, 8, 16), "powers of two from 4 or more, each twice"),
     ("phases.resolutions", (4, 256), "powers of two from 4 or more, each twice"),
@@ -218,3 +224,17 @@ def test_phases_are_written_out():
     config.growing = "none"
     (phase,) = build_recipe(resolved(config, num_devices=1)).phases
     assert (phase.resolution, phase.batch_size, phase.fade_steps) == (16, 6, 0)
+
+
+@pytest.mark.parametrize("make", [stylegan2_config, pggan_config])
+def test_a_run_of_before_there_were_widths_and_layouts_is_continued(make, tmp_path):
+    config = make()
+    old = plain(config)
+    for network in ("generator", "discriminator"):
+        del old[network]["widths"]
+    old["generator"].pop("layout", None)
+    save_config(old, str(tmp_path / "config.json"))
+    check_workdir(config, str(tmp_path))
+    config.generator.widths = (8,) * 7
+    with pytest.raises(UserError, match=r"another config.generator.widths: found \[\]"):
+        check_workdir(config, str(tmp_path))
