@@ -21,10 +21,10 @@ alone, `--config.perceptual.distance=`:
     super-resolution    0.25   21.35  21.64   +0.29 +- 0.24
 
 What LPIPS in the loss does was measured on the first 4 of them with the RTIL prior,
-inpainting at 0.5: 29.3 dB without; 30.6 comparing mask * G with y; 22.1 comparing all of
-G with y whose gaps G fills, as the public code of ILO does and the full-size config here
-(26.9 with a weight of 0.03). So `short` and `tiny` mask; which is better at 256 pixels
-has not been measured: --config.perceptual.fill=False.
+inpainting at 0.5: 29.3 dB without; 30.6 comparing mask * G with y; 22.1 comparing all
+of G with y whose gaps G fills, as the public code of ILO and the full-size config here
+do (26.9 with a weight of 0.03). So `short` and `tiny` mask; which is better at 256
+pixels has not been measured: --config.perceptual.fill=False.
 """
 
 from rtil_jax.config import parse_variants
