@@ -1,12 +1,18 @@
 import os
+import tempfile
 
-# Tests compile far more than they compute.
+# Tests compile far more than they compute, and much of it in several processes.
 os.environ["XLA_FLAGS"] = (
     os.environ.get("XLA_FLAGS", "")
     + " --xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 )
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    # An attribute, because the folder goes when nothing refers to it.
+    COMPILED = tempfile.TemporaryDirectory(prefix="rtil_jax_compiled")
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = COMPILED.name
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
 
-import jax  # noqa: E402 (reads the flags when it is imported)
+import jax  # noqa: E402 (reads the environment when it is imported)
 import pytest  # noqa: E402
 
 # Implicit broadcasting between ranks hides mistakes with the batch axis.
