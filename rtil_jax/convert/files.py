@@ -47,7 +47,8 @@ def read(path: str) -> Checkpoint:
     """Reads `path`, of whatever layout.
 
     Raises:
-        UserError: if it cannot be read, or asks for code to be run.
+        UserError: if it cannot be read, asks for code to be run, or has a network
+            with NaN or infinity in it.
     """
     try:
         with open(path, "rb"):
@@ -57,7 +58,15 @@ def read(path: str) -> Checkpoint:
             f"{path}: found no readable file ({error.strerror}), expected a checkpoint"
         ) from error
     safe = path.endswith(".safetensors")
-    return checkpoint_of(_read_safetensors(path) if safe else _read_torch(path))
+    found = checkpoint_of(_read_safetensors(path) if safe else _read_torch(path))
+    for part, tensors in found.parts.items():
+        for key, values in tensors.items():
+            if not np.isfinite(values).all():
+                raise UserError(
+                    f"{path}: found NaN or infinity in {key} of {part}, expected "
+                    "finite numbers: its training diverged"
+                )
+    return found
 
 
 def checkpoint_of(tree: dict[str, Any]) -> Checkpoint:

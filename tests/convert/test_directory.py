@@ -141,6 +141,13 @@ def test_style_fits_that_cannot_be_are_refused(save, tmp_path):
         convert(save(PGGAN), directory, style_fit=short)
 
 
+def test_networks_that_diverged_are_refused(save, tmp_path):
+    name, values = next(iter(STYLE["g_ema"].items()))
+    tree = {"g_ema": STYLE["g_ema"] | {name: values * np.nan}}
+    with pytest.raises(UserError, match=f"source.pt: found NaN .* in {name} of g_ema"):
+        convert(save(tree), str(tmp_path / "to"))
+
+
 def test_nothing_is_overwritten(save, tmp_path):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine").touch()
