@@ -18,7 +18,8 @@ def decode_image(
         channels: 1 for grey, 3 for RGB.
 
     Raises:
-        Exception: if the image is damaged; which one depends on Pillow's decoder.
+        Exception: if the image is damaged, has floating-point pixels, or more of them
+            than Pillow takes for an attack (178,956,970).
     """
     image = _to_eight_bits(ImageOps.exif_transpose(Image.open(io.BytesIO(encoded))))
     side = min(image.size)
@@ -36,6 +37,8 @@ def _to_eight_bits(image: Image.Image) -> Image.Image:
         # 16-bit grey: Pillow's own conversion would clip at 255 instead of scaling.
         grey = np.asarray(image).astype(np.float32) / 257
         return Image.fromarray(np.clip(np.round(grey), 0, 255).astype(np.uint8))
+    if image.mode == "F":
+        raise ValueError("found floating-point pixels, of a range that nobody says")
     if "A" in image.getbands() or "transparency" in image.info:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")

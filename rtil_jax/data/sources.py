@@ -11,6 +11,8 @@ from pathlib import Path, PurePosixPath
 from rtil_jax.errors import UserError
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+# Of one encoded image; a zip says how much a small entry would unpack to.
+LARGEST = 2**28
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,6 +24,7 @@ class Source:
         fingerprint: changes whenever the images may have changed.
         names: one per image, sorted and unique.
         read: the encoded image at an index of `names`; safe to call from threads.
+            Raises if it cannot be read, or is larger than LARGEST.
     """
 
     location: str
@@ -44,12 +47,12 @@ def folder_source(folder: Path, split: str) -> Source:
         (name, stat.st_size, stat.st_mtime_ns)
         for name, stat in zip(chosen, stats, strict=True)
     ]
-    return Source(
-        location=str(folder),
-        fingerprint=fingerprint(listing),
-        names=tuple(chosen),
-        read=lambda index: files[index].read_bytes(),
-    )
+
+    def read(index: int) -> bytes:
+        _check_size(stats[index].st_size)
+        return files[index].read_bytes()
+
+    return Source(str(folder), fingerprint(listing), tuple(chosen), read)
 
 
 def zip_source(path: Path, split: str) -> Source:
@@ -73,12 +76,18 @@ def zip_source(path: Path, split: str) -> Source:
         (name, entry.file_size, entry.CRC)
         for name, entry in zip(chosen, entries, strict=True)
     ]
-    return Source(
-        location=str(path),
-        fingerprint=fingerprint(listing),
-        names=tuple(chosen),
-        read=lambda index: archive.read(entries[index]),
-    )
+
+    def read(index: int) -> bytes:
+        # What an entry says it is, it is: `read` stops there and compares checksums.
+        _check_size(entries[index].file_size)
+        return archive.read(entries[index])
+
+    return Source(str(path), fingerprint(listing), tuple(chosen), read)
+
+
+def _check_size(size: int) -> None:
+    if size > LARGEST:
+        raise ValueError(f"found {size:,} bytes, expected at most {LARGEST:,}")
 
 
 def fingerprint(listing: Iterable) -> str:
@@ -92,9 +101,10 @@ def _files(folder: Path, above: tuple[str, ...] = ()) -> Iterator[Path]:
     if real in above:  # A link to a folder that contains it.
         return
     for entry in os.scandir(folder):
-        if entry.is_dir():
+        # Unlike the entry's own questions, these say no to a link to itself.
+        if os.path.isdir(entry):
             yield from _files(Path(entry), (*above, real))
-        elif entry.is_file():
+        elif os.path.isfile(entry):
             yield Path(entry)
 
 
@@ -132,7 +142,13 @@ def _choose_split(paths: Iterable[str], split: str, location: str) -> dict[str, 
         raise UserError(
             f"{location}: no split {split!r}; found {', '.join(sorted(folders))}"
         )
-    return dict(sorted(("/".join(parts), path) for path, parts in images.items()))
+    named = {_printable("/".join(parts)): path for path, parts in images.items()}
+    return dict(sorted(named.items()))
+
+
+def _printable(name: str) -> str:
+    """A name that UTF-8 can write, whatever bytes the file system has in it."""
+    return name.encode(errors="backslashreplace").decode()
 
 
 def _is_image(path: str) -> bool:

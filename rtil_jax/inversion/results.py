@@ -27,6 +27,7 @@ COLUMNS = (
     "seconds",
     "status",
 )
+NAME_BYTES = 80
 # The columns that tell one reconstruction from another.
 KEY = COLUMNS[:6]
 
@@ -109,6 +110,8 @@ def _key(row: Row) -> tuple:
 def file_stem(row: Row, index: int) -> str:
     """A file name for the reconstruction of image `index`, unique in its directory."""
     name = os.path.splitext(os.path.basename(row["image"]))[0]
+    # A file name has at most 255 bytes.
+    name = name.encode()[:NAME_BYTES].decode(errors="ignore")
     setting = [row["problem"], f"{row['ratio']:g}", row["prior"], row["method"]]
     return "_".join([*setting, row["select"], f"{index:05d}", name])
 
