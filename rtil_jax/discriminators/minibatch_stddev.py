@@ -8,7 +8,8 @@ STDDEV_GROUP = 4
 
 def stddev_group_size(batch: int, largest: int = STDDEV_GROUP) -> int:
     """The largest divisor of `batch` that is at most `largest`."""
-    return max(size for size in range(1, largest + 1) if batch % size == 0)
+    sizes = range(min(largest, batch), 0, -1)
+    return next(size for size in sizes if batch % size == 0)
 
 
 def minibatch_stddev(

@@ -64,10 +64,10 @@ class ILO:
     geocross: float = 0.01
     sphere: bool = True
     keep_skip: bool = True
-    noise_radii: Sequence[float] = ()
-    style_radii: Sequence[float] = ()
-    feature_radii: Sequence[float] = ()
-    prior_weight: Sequence[float] = ()
+    noise_radii: Sequence[float | int] = ()
+    style_radii: Sequence[float | int] = ()
+    feature_radii: Sequence[float | int] = ()
+    prior_weight: Sequence[float | int] = ()
     prior_form: PriorForm = "gaussian"
     prior_sigma: float = 1.0
 
