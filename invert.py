@@ -29,6 +29,7 @@ NUM_SHARDS = flags.DEFINE_integer(
     "num_shards", None, "Processes that share the work; a SLURM job array is found."
 )
 SHARD = flags.DEFINE_integer("shard", None, "Which of them this is, from 0.")
+flags.DEFINE_alias("num-shards", "num_shards")
 flags.mark_flags_as_required(["config", "workdir"])
 
 
