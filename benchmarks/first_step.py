@@ -1,4 +1,4 @@
-"""How long an inversion takes to its first step, with the compilation cache and without.
+"""Seconds until the first step of an inversion, with a compilation cache and without.
 
     python -m benchmarks.first_step --config configs/invert/ilo.py:short \
         --config.priors.rtil=DIR --config.images.count=8
