@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
-from rtil_jax import devices
+from rtil_jax import devices, distributed
 from rtil_jax.training.recipe import BatchPlan, Recipe
 from rtil_jax.training.state import TrainState
 
@@ -110,7 +110,7 @@ def print_plan(config: ConfigDict, recipe: Recipe, mesh: jax.sharding.Mesh) -> N
     images = recipe.batch_at(config.training.steps).start
     keep, keep_every = config.checkpoint.keep, config.checkpoint.keep_every
     also = f", and those at every {keep_every:,}" if keep_every else ""
-    print(
+    distributed.say(
         f"""training plan
   devices        {mesh.size} x {mesh.devices.flat[0].device_kind}
   images         {config.data.source} [{config.data.split}], \
@@ -122,12 +122,11 @@ def print_plan(config: ConfigDict, recipe: Recipe, mesh: jax.sharding.Mesh) -> N
   steps          {config.training.steps:,} = {images / 1000:,.1f} thousand images\
 {growing(recipe)}
   checkpoints    every {config.checkpoint.every:,} steps, the newest \
-{keep} kept{also}""",
-        flush=True,
+{keep} kept{also}"""
     )
     memory = step_memory(recipe, mesh)
     largest = max(memory, key=memory.get)
-    print(
+    distributed.say(
         f"  memory         {math.ceil(memory[largest] / 2**20):,} MiB per device, "
         f"in the {largest} step: weights, optimisers and activations, "
         f"besides what the process itself needs"
