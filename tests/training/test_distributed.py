@@ -131,36 +131,25 @@ def test_two_processes_one_killed_then_both_then_one(train_together, images, tmp
     assert names == {"config.json", "metrics.jsonl", "samples", "checkpoints", "lock"}
 
 
-class Watched:
-    """Images that remember which of them were read."""
-
-    def __init__(self, images):
-        self.images, self.read = images, []
-        self.channels = images.channels
-
-    def __len__(self):
-        return len(self.images)
-
-    def __getitem__(self, indices):
-        self.read += list(indices)
-        return self.images[indices]
-
-
 def test_a_process_reads_the_images_of_its_own_devices(images, monkeypatch):
     config = resolved(tiny_config(images), 1)
-    watched, recipe = Watched(load_training_images(config)), build_recipe(config)
-    mine = slice(2, 4)
+    found, recipe = load_training_images(config), build_recipe(config)
+    mine, were_read, get = slice(2, 4), [], data.ImageSet.__getitem__
 
-    def callback(shape, sharding, rows):
-        return rows((mine, slice(None), slice(None), slice(None)))
+    def make_array(shape, sharding, rows):  # as with devices that hold these rows
+        return jax.numpy.asarray(rows((mine, *[slice(None)] * 3)))
+
+    def watched(self, indices):
+        were_read.extend(indices)
+        return get(self, indices)
 
     with jax.set_mesh(devices.data_mesh(1)):
-        whole = read_batch(config, recipe, watched.images, 1, 0)
-        monkeypatch.setattr(jax, "make_array_from_callback", callback)
-        part = read_batch(config, recipe, watched, 1, 0)
+        whole = read_batch(config, recipe, found, 1, 0)
+        monkeypatch.setattr(jax, "make_array_from_callback", make_array)
+        monkeypatch.setattr(data.ImageSet, "__getitem__", watched)
+        part = read_batch(config, recipe, found, 1, 0)
     np.testing.assert_array_equal(part, whole[mine])
-    order = data.batch_indices(config.seed, 4, 4, len(watched))
-    assert watched.read == list(order[mine])
+    assert were_read == list(data.batch_indices(config.seed, 4, 4, 12)[mine])
 
 
 @pytest.mark.parametrize(
