@@ -13,7 +13,7 @@ from rtil_jax.training.recipe import BatchPlan, Recipe
 from rtil_jax.training.state import TrainState
 
 # Buffers are assigned before machine code is written, which is most of a compilation.
-_QUICK = {
+QUICK = {
     "xla_backend_optimization_level": 0,
     "xla_llvm_disable_expensive_passes": True,
 }
@@ -36,7 +36,7 @@ def abstract_state(recipe: Recipe, mesh: jax.sharding.Mesh) -> TrainState:
 
 def program_memory(function: Any, *arguments: Any) -> int:
     """Bytes of a jitted function's arguments and temporaries on one device."""
-    memory = function.lower(*arguments).compile(_QUICK).memory_analysis()
+    memory = function.lower(*arguments).compile(QUICK).memory_analysis()
     return memory.argument_size_in_bytes + memory.temp_size_in_bytes
 
 
