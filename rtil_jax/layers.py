@@ -51,7 +51,7 @@ class Dense(nn.Module):
     gain: float = 1.0
 
     @nn.compact
-    def __call__(self, x: Float[Array, "batch in"]) -> Float[Array, "batch out"]:
+    def __call__(self, x: Float[Array, "*batch in"]) -> Float[Array, "*batch out"]:
         stddev = 1 / self.rate_multiplier
         shape = (x.shape[-1], self.features)
         kernel = self.param("kernel", nn.initializers.normal(stddev), shape)

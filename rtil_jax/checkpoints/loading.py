@@ -9,6 +9,7 @@ import jax
 import numpy as np
 from orbax.checkpoint import v1 as ocp
 
+from rtil_jax import distributed
 from rtil_jax.checkpoints.checksums import checksum, damage, is_sealed
 from rtil_jax.errors import UserError
 
@@ -84,7 +85,9 @@ def load_weights(workdir: str, state: Any) -> Any:
         def load(step):
             saved = _shapes(_saved_trees(checkpointer, step)["train_state"])
             means = saved.get("path_means")  # one per member of *its* family
-            means = None if means is None else np.zeros(means, np.float32)
+            if means is not None:
+                where = abstract_leaf(state.step).sharding
+                means = jax.ShapeDtypeStruct(means, np.float32, sharding=where)
             like = state.replace(path_means=means)
             abstract = jax.tree.map(abstract_leaf, array_items(like))
             return load_arrays(checkpointer, step, abstract)
@@ -124,7 +127,8 @@ def newest(
 ) -> tuple[int, Any]:
     """(step, `load(step)`) of the newest checkpoint whose `items` are not damaged.
 
-    Warns, in one line, of each that is passed over.
+    Warns, in one line, of each that is passed over. Of several processes that train as
+    one, all take the same.
 
     Raises:
         UserError: if `load` does, or if all of them are damaged.
@@ -132,7 +136,7 @@ def newest(
     passed_over = []
     for checkpoint in reversed(checkpointer.checkpoints):
         path, found = str(checkpoint.path), None
-        problem = damage(path, items)
+        problem = distributed.agreed(damage(path, items))
         if problem is None:
             try:
                 found = load(checkpoint.step)
@@ -141,6 +145,7 @@ def newest(
             except Exception as error:  # Orbax raises almost any.
                 first_line = str(error).strip().partition("\n")[0]
                 problem = f"{type(error).__name__}: {first_line}"
+            problem = distributed.agreed(problem)
         if problem is None:
             _warn(passed_over, f"; the one before is used, {path}")
             return checkpoint.step, found

@@ -11,6 +11,7 @@ from typing import Any
 import jax
 from orbax.checkpoint import v1 as ocp
 
+from rtil_jax import distributed
 from rtil_jax.checkpoints.checksums import checksum, is_sealed, seal
 from rtil_jax.checkpoints.loading import (
     ALL,
@@ -98,7 +99,9 @@ class Checkpoints:
         self.wait()
         trees = array_items(state)
         data = {"next_step": step, **progress}
-        checksums = {name: checksum(tree) for name, tree in trees.items()}
+        checksums = {}
+        if distributed.is_lead():  # which writes the metadata
+            checksums = {name: checksum(tree) for name, tree in trees.items()}
         try:
             response = self._checkpointer.save_checkpointables_async(
                 step,
@@ -112,7 +115,8 @@ class Checkpoints:
 
     def _complete(self, step: int, response: Any) -> None:
         response.result()
-        seal(os.path.join(self._checkpointer.directory, str(step)))
+        if distributed.is_lead():
+            seal(os.path.join(self._checkpointer.directory, str(step)))
 
     def check(self) -> None:
         """Raises UserError if a checkpoint has failed; waits for none."""
@@ -163,7 +167,7 @@ class Checkpoints:
         )
         self._set_aside_after(step)
         path = os.path.join(self._checkpointer.directory, str(step))
-        if not is_sealed(path):  # A killed run saved it.
+        if distributed.is_lead() and not is_sealed(path):  # A killed run saved it.
             seal(path)
         return items["train_state"].replace(ema=items["ema"])
 
@@ -177,8 +181,9 @@ class Checkpoints:
     def _set_aside_after(self, step: int) -> None:
         """Renames the checkpoints after `step`: Orbax would keep them as the newest."""
         for checkpoint in self._checkpointer.checkpoints:
-            if checkpoint.step > step:
+            if distributed.is_lead() and checkpoint.step > step:
                 aside = f"{checkpoint.path}.damaged"
                 shutil.rmtree(aside, ignore_errors=True)
                 os.rename(checkpoint.path, aside)
+        distributed.wait_for_all("damaged checkpoints are aside")
         self._checkpointer.reload()

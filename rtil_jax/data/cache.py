@@ -16,6 +16,7 @@ from jaxtyping import Int, UInt8
 from rtil_jax.data.sources import Source, fingerprint
 from rtil_jax.data.tfds_source import import_tfds
 from rtil_jax.errors import UserError
+from rtil_jax.files import waiting
 
 # Part of every cache's key: raise it when decoding or the files' layout changes.
 CACHE_VERSION = 1
@@ -77,7 +78,7 @@ def cached_images(
     directory = _cache_root(cache_dir) / name
     arguments = dict(source=source, resolution=resolution, channels=channels)
     if not directory.exists():
-        _prepare(DecodedImages, arguments, directory)
+        _prepare_once(DecodedImages, arguments, directory)
     builder = DecodedImages(data_dir=directory, **arguments)
     records = builder.as_data_source(split="+".join(sorted(builder.info.splits)))
     names = tuple(builder.info.metadata["names"])
@@ -97,8 +98,12 @@ def _cache_root(cache_dir: str | None) -> Path:
     return root
 
 
-def _prepare(builder_class: type, arguments: dict, directory: Path) -> None:
-    """Fills `directory`, which appears only once it is complete."""
+def _prepare_once(builder_class: type, arguments: dict, directory: Path) -> None:
+    """Fills `directory`; a process that comes while another does so waits for it.
+
+    Raises:
+        UserError: if it cannot be written.
+    """
     try:
         work = tempfile.TemporaryDirectory(prefix="incomplete.", dir=directory.parent)
     except OSError as error:
@@ -106,17 +111,25 @@ def _prepare(builder_class: type, arguments: dict, directory: Path) -> None:
             f"{directory.parent}: cannot be written ({error.strerror}); set "
             "RTIL_JAX_DATA to a folder that can"
         ) from error
-    with work as temporary:
-        prepared = Path(temporary, "prepared")
-        builder = builder_class(data_dir=prepared, **arguments)
-        with quiet_tfds():
-            builder.download_and_prepare(download_dir=Path(temporary, "downloads"))
-        try:
-            os.rename(prepared, directory)
-        except OSError:
-            # Another process has prepared the same images meanwhile: take its own.
-            if not directory.exists():
-                raise
+    with work as temporary, waiting(f"{directory}.lock"):
+        if not directory.exists():
+            _prepare(builder_class, arguments, directory, temporary)
+
+
+def _prepare(
+    builder_class: type, arguments: dict, directory: Path, temporary: str
+) -> None:
+    """Fills `directory`, which appears only once it is complete."""
+    prepared = Path(temporary, "prepared")
+    builder = builder_class(data_dir=prepared, **arguments)
+    with quiet_tfds():
+        builder.download_and_prepare(download_dir=Path(temporary, "downloads"))
+    try:
+        os.rename(prepared, directory)
+    except OSError:
+        # Another process has prepared the same images meanwhile: take its own.
+        if not directory.exists():
+            raise
 
 
 @contextlib.contextmanager

@@ -93,7 +93,9 @@ class MappingNetwork(nn.Module):
     layers: int
 
     @nn.compact
-    def __call__(self, z: Float[Array, "batch latent"]) -> Float[Array, "batch latent"]:
+    def __call__(
+        self, z: Float[Array, "*batch latent"]
+    ) -> Float[Array, "*batch latent"]:
         w = pixel_norm(z)
         for _ in range(self.layers):
             w = scaled_leaky_relu(Dense(z.shape[-1], rate_multiplier=0.01)(w))
@@ -149,14 +151,19 @@ class StyleGAN2Generator(BlockChain):
         self, z: Float[Array, "batch latent"]
     ) -> Float[Array, "batch layers latent"]:
         """z -> the same w for every layer."""
-        return jnp.repeat(self.mapping(z)[:, None], 2 * self.num_blocks, axis=1)
+        return self._for_every_layer(self.mapping(z))
+
+    def _for_every_layer(self, w: Array) -> Array:
+        return jnp.repeat(w[:, None], 2 * self.num_blocks, axis=1)
 
     def sample_latents(self, key: jax.Array, batch: int) -> dict[str, Any]:
         """Styles of z ~ N(0, I) (mixed if `style_mixing`) and noise maps ~ N(0, I)."""
         z_key, noise_key, mix_key, cut_key = jax.random.split(key, 4)
         if self.style_mixing:
+            # Two axes, not one of 2 * batch: both of an image are on its device.
             z = jax.random.normal(z_key, (2 * batch, self.latent_dim))
-            first, second = jnp.split(self.map_styles(z), 2)
+            w = self.mapping(z.reshape(2, batch, self.latent_dim))
+            first, second = map(self._for_every_layer, w)
             layers = 2 * self.num_blocks
             cut = jax.random.randint(cut_key, (batch, 1, 1), 1, layers)
             mixed = jax.random.bernoulli(mix_key, self.style_mixing, (batch, 1, 1))

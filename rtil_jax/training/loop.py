@@ -1,20 +1,21 @@
 """The training loop: reads top to bottom; what training writes is all written here."""
 
 import dataclasses
+import json
 import logging
 import os
 
 import jax
-from jaxtyping import Array
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from rtil_jax import data, devices, report
+from rtil_jax import data, devices, distributed, report
 from rtil_jax.checkpoints import Checkpoints, load_config, load_weights
 from rtil_jax.config import plain, save_config
 from rtil_jax.errors import UserError
 from rtil_jax.generators.configured import architecture_of
 from rtil_jax.training.divergence import Diverged, check_finite, newest_values
+from rtil_jax.training.images import load_training_images, read_batch
 from rtil_jax.training.metrics_file import MetricsFile
 from rtil_jax.training.plan import abstract_state, describe, print_plan
 from rtil_jax.training.recipe import Recipe
@@ -30,6 +31,10 @@ def train(config: ConfigDict, workdir: str, dry_run: bool = False) -> None:
     """Trains until `config.training.steps`, resuming from `workdir` if it can.
 
     Writes `config.json`, `metrics.jsonl`, `samples/*.png` and `checkpoints/`.
+
+    Where there are several processes, all of them call it with the same config and
+    directory, see `rtil_jax.distributed`; only process 0 writes, but for its part of a
+    checkpoint.
 
     Killed at any time and started again, it ends with the same bits. SIGTERM, SIGUSR1,
     SIGINT and JAX's notice of preemption end it after the step at hand, which is saved;
@@ -47,6 +52,8 @@ def train(config: ConfigDict, workdir: str, dry_run: bool = False) -> None:
 
     check_workdir(config, workdir)
     images = load_training_images(config)
+    distributed.require_alike("--config", json.dumps(plain(config)))
+    distributed.require_alike("config.data.source", json.dumps(images.names))
     make_folders(workdir)
     with (
         owned(workdir),
@@ -57,7 +64,7 @@ def train(config: ConfigDict, workdir: str, dry_run: bool = False) -> None:
     ):
         # Another run may have begun here while the images were prepared.
         check_workdir(config, workdir)
-        print(describe(config, recipe, mesh), flush=True)
+        distributed.say(describe(config, recipe, mesh))
         with Stopping() as stopping:
             state = run_through_divergence(
                 config, recipe, images, checkpoints, workdir, stopping
@@ -68,27 +75,14 @@ def train(config: ConfigDict, workdir: str, dry_run: bool = False) -> None:
 def print_end(config: ConfigDict, workdir: str, step: int, stopped: str | None) -> None:
     """The last words of a run that has ended well."""
     if step < config.training.steps:
-        print(
+        return distributed.say(
             f"stopped by {stopped} after step {step:,}, which is saved; the same "
             "command continues"
         )
-        return
-    print(f"finished {step:,} steps; everything is in {workdir}")
+    distributed.say(f"finished {step:,} steps; everything is in {workdir}")
     samples = sorted(os.listdir(os.path.join(workdir, "samples")))
     if samples:
-        print(f"samples: {os.path.join(workdir, 'samples', samples[-1])}")
-
-
-def load_training_images(config: ConfigDict) -> data.ImageSet:
-    """The training split, at the config's resolution and channels."""
-    return data.load_images(
-        config.data.source,
-        config.data.split,
-        resolution=config.resolution,
-        channels=config.channels,
-        cache_dir=config.data.cache_dir or None,
-        count=config.data.count or None,
-    )
+        distributed.say(f"samples: {os.path.join(workdir, 'samples', samples[-1])}")
 
 
 def initial_state(
@@ -100,14 +94,14 @@ def initial_state(
     """In this order: the run's own checkpoint, `init_from`'s weights, fresh weights."""
     if checkpoints.latest_step() is not None:
         state = checkpoints.restore(abstract_state(recipe, mesh))
-        print(f"resuming at step {int(state.step):,}", flush=True)
+        distributed.say(f"resuming at step {int(state.step):,}")
         return state
     create = jax.jit(recipe.fresh_state, out_shardings=devices.replicated(mesh))
     state = create(jax.random.key(config.seed))
     if config.init_from:
         check_architecture(config)
         state = load_weights(config.init_from, state)
-        print(f"starting from the weights of {config.init_from}", flush=True)
+        distributed.say(f"starting from the weights of {config.init_from}")
     return state
 
 
@@ -140,8 +134,9 @@ def run_through_divergence(
     progress = Progress(**checkpoints.progress())
     # From here on the directory belongs to this config.
     path = os.path.join(workdir, "config.json")
-    with writing(path):
-        save_config(plain(config), path)
+    if distributed.is_lead():
+        with writing(path):
+            save_config(plain(config), path)
     while True:
         try:
             return run(
@@ -215,7 +210,13 @@ def run(
     start = recipe.batch_at(first).start
     metrics_file = MetricsFile(workdir, first, start, progress.metrics)
     key, unread = run_key(config, progress), []
-    bar = tqdm(range(first, steps), initial=first, total=steps, desc="training")
+    bar = tqdm(
+        range(first, steps),
+        initial=first,
+        total=steps,
+        desc="training",
+        disable=not distributed.is_lead(),
+    )
     with bar:
         for step in bar:
             batch = read_batch(config, recipe, images, step, progress.skipped_images)
@@ -257,34 +258,18 @@ def run_key(config: ConfigDict, progress: Progress) -> jax.Array:
     return jax.random.fold_in(key, skipped) if skipped else key
 
 
-def read_batch(
-    config: ConfigDict, recipe: Recipe, images: data.ImageSet, step: int, skipped: int
-) -> Array:
-    """The images of one step, split over the devices of the current mesh.
-
-    `skipped` images were left out before it.
-    """
-    plan = recipe.batch_at(step)
-    batch = data.training_batch(
-        images,
-        seed=config.seed,
-        start=plan.start + skipped,
-        batch_size=plan.size,
-        flip=config.data.flip,
-    )
-    batch = data.shrink(batch, plan.resolution)
-    return jax.device_put(batch, devices.batch_sharded(jax.sharding.get_mesh()))
-
-
 def save_samples(
     config: ConfigDict, recipe: Recipe, state: TrainState, workdir: str
 ) -> None:
     """Writes `samples/STEP.png`: one row per member of the family.
 
-    All pictures of a run show the same inputs.
+    All pictures of a run show the same inputs. Where there are several processes, all
+    compute them, as no program may run on the devices of only one.
     """
     step = int(state.step)
     rows = recipe.sample(state.ema, step, config.sample.columns)
+    if not distributed.is_lead():
+        return
     path = os.path.join(workdir, "samples", f"{step:07d}.png")
     with writing(path):
         report.sample_grid(rows, path)

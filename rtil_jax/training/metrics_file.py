@@ -4,6 +4,7 @@ import json
 import os
 import time
 
+from rtil_jax import distributed
 from rtil_jax.training.workdir import writing
 
 NAME = "metrics.jsonl"
@@ -14,7 +15,8 @@ class MetricsFile:
 
     A killed run may have logged steps after its last checkpoint; those lines are
     dropped, because the resumed run takes the steps again. Metrics that are not
-    measured at every step keep their last value from line to line.
+    measured at every step keep their last value from line to line. Of several processes
+    that train as one, all keep the values, and process 0 writes them.
 
     Args:
         workdir: the run's directory.
@@ -31,7 +33,7 @@ class MetricsFile:
         self._images = images
         self._time = time.perf_counter()
         self.latest = latest
-        if os.path.exists(self._path):
+        if distributed.is_lead() and os.path.exists(self._path):
             with writing(self._path):
                 self._drop_after(step)
 
@@ -65,11 +67,15 @@ class MetricsFile:
         self._images, self._time = images, now
         self.latest = dict(sorted((self.latest | metrics).items()))
         line = {"step": step, **self.latest, "images_per_second": rate}
+        if distributed.is_lead():
+            self._append(json.dumps(line))
+        return line
+
+    def _append(self, line: str) -> None:
         with writing(self._path), open(self._path, "a") as file:
-            file.write(json.dumps(line) + "\n")
+            file.write(line + "\n")
             file.flush()
             os.fsync(file.fileno())
-        return line
 
 
 def _step(line: str) -> int:

@@ -8,12 +8,12 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
-from rtil_jax import devices
+from rtil_jax import devices, distributed
 from rtil_jax.training.recipe import BatchPlan, Recipe
 from rtil_jax.training.state import TrainState
 
 # Buffers are assigned before machine code is written, which is most of a compilation.
-_QUICK = {
+QUICK = {
     "xla_backend_optimization_level": 0,
     "xla_llvm_disable_expensive_passes": True,
 }
@@ -36,7 +36,7 @@ def abstract_state(recipe: Recipe, mesh: jax.sharding.Mesh) -> TrainState:
 
 def program_memory(function: Any, *arguments: Any) -> int:
     """Bytes of a jitted function's arguments and temporaries on one device."""
-    memory = function.lower(*arguments).compile(_QUICK).memory_analysis()
+    memory = function.lower(*arguments).compile(QUICK).memory_analysis()
     return memory.argument_size_in_bytes + memory.temp_size_in_bytes
 
 
@@ -110,7 +110,7 @@ def print_plan(config: ConfigDict, recipe: Recipe, mesh: jax.sharding.Mesh) -> N
     images = recipe.batch_at(config.training.steps).start
     keep, keep_every = config.checkpoint.keep, config.checkpoint.keep_every
     also = f", and those at every {keep_every:,}" if keep_every else ""
-    print(
+    distributed.say(
         f"""training plan
   devices        {mesh.size} x {mesh.devices.flat[0].device_kind}
   images         {config.data.source} [{config.data.split}], \
@@ -122,12 +122,11 @@ def print_plan(config: ConfigDict, recipe: Recipe, mesh: jax.sharding.Mesh) -> N
   steps          {config.training.steps:,} = {images / 1000:,.1f} thousand images\
 {growing(recipe)}
   checkpoints    every {config.checkpoint.every:,} steps, the newest \
-{keep} kept{also}""",
-        flush=True,
+{keep} kept{also}"""
     )
     memory = step_memory(recipe, mesh)
     largest = max(memory, key=memory.get)
-    print(
+    distributed.say(
         f"  memory         {math.ceil(memory[largest] / 2**20):,} MiB per device, "
         f"in the {largest} step: weights, optimisers and activations, "
         f"besides what the process itself needs"

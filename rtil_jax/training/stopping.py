@@ -19,7 +19,8 @@ class Stopping:
 
     A second SIGINT exits at once, even in the middle of a compilation, during which
     Python runs no signal handlers: a thread reads the numbers of signals from a pipe.
-    With `jax.distributed`, SIGTERM stays JAX's, which tells all processes of it.
+    With `jax.distributed`, SIGTERM stays JAX's, which tells all processes of it and
+    finds a step after which all can end; the other signals are passed on as SIGTERM.
     Outside the main thread of a program, signals are left as they are.
 
     Attributes:
@@ -28,13 +29,14 @@ class Stopping:
 
     def __init__(self):
         self.reason = None
+        self._together = jax.distributed.is_initialized()
         self._previous, self._wakeup, self._pipe = {}, None, ()
 
     def __enter__(self) -> "Stopping":
         if threading.current_thread() is not threading.main_thread():
             return self
         signals = [signal.SIGINT, signal.SIGUSR1]
-        if not jax.distributed.is_initialized():
+        if not self._together:
             signals.append(signal.SIGTERM)
         self._pipe = os.pipe()
         os.set_blocking(self._pipe[1], False)
@@ -76,12 +78,15 @@ class Stopping:
             self.reason = name = signal.Signals(number).name
             again = "; once more exits at once" if name == "SIGINT" else ""
             tqdm.write(f"{name}: stopping after this step{again}", file=sys.stderr)
+            if self._together:
+                os.kill(os.getpid(), signal.SIGTERM)
 
     def asked(self, step: int) -> bool:
         """Whether training should end after `step` finished steps."""
-        if self.reason is None and _preempted(step):
+        notice = _preempted(step)
+        if notice and self.reason is None:
             self.reason = "preemption"
-        return self.reason is not None
+        return notice if self._together else self.reason is not None
 
 
 def _preempted(step: int) -> bool:

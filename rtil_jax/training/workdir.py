@@ -1,4 +1,7 @@
-"""Whether a directory can hold a training run, and that it holds one at a time."""
+"""Whether a directory can hold a training run, and that it holds one at a time.
+
+Of several processes that train as one, process 0 makes and owns it.
+"""
 
 import contextlib
 import fcntl
@@ -11,6 +14,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from rtil_jax import distributed
 from rtil_jax.config import first_difference, plain
 from rtil_jax.errors import UserError
 from rtil_jax.generators.configured import architecture_of
@@ -68,6 +72,8 @@ def _get(values: dict, field: str) -> Any:
 
 def make_folders(workdir: str) -> None:
     """Raises UserError if they cannot be made."""
+    if not distributed.is_lead():
+        return
     with writing(workdir):
         os.makedirs(os.path.join(workdir, "samples"), exist_ok=True)
 
@@ -94,6 +100,9 @@ def owned(workdir: str) -> Iterator[None]:
     Raises:
         UserError: if another process has it, with that process's id.
     """
+    if not distributed.is_lead():
+        yield
+        return
     path = os.path.join(workdir, "lock")
     with writing(path):
         file = open(path, "a+")

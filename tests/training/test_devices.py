@@ -5,24 +5,18 @@ import sys
 
 import jax
 import numpy as np
+import pytest
 
-from rtil_jax.training.loop import train
-from tests.training.tiny_run import (
-    FIELDS,
-    PGGAN_FIELDS,
-    final_state,
-    tiny_config,
-    tiny_pggan_config,
-)
+from tests.training.tiny_run import FIELDS, final_state, tiny_config
 
 
-def train_on(num_devices, workdir, config, variant="tiny", fields=FIELDS):
+def train_on(num_devices, workdir, config):
     """Output of `train.py` in a process of its own, with virtual devices."""
     count = f"--xla_force_host_platform_device_count={num_devices}"
-    fields = {**fields, "data.source": config.data.source}
+    fields = {**FIELDS, "data.source": config.data.source}
     fields["data.cache_dir"] = config.data.cache_dir
     return subprocess.run(
-        [sys.executable, "train.py", f"--config=configs/quickstart.py:{variant}"]
+        [sys.executable, "train.py", "--config=configs/quickstart.py:tiny"]
         + [f"--config.{name}={value}" for name, value in fields.items()]
         + [f"--workdir={workdir}"],
         env=os.environ | {"XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} {count}"},
@@ -54,23 +48,65 @@ def test_four_devices_train_like_one(images, finished_run, tmp_path):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5, err_msg=name)
 
 
-def test_four_devices_train_a_pggan_like_one(images, tmp_path):
-    fields = PGGAN_FIELDS | {
-        "resolution": 8,
-        "growing": "none",
-        "training.steps": 2,
-        "training.batch_size": 12,
-        "log.every": 1,
-    }
-    config = tiny_pggan_config(images, **fields)
-    train(config, str(tmp_path / "one"))
-    train_on(4, tmp_path / "four", config, "pggan,tiny", fields)
-    one, four = (
-        [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").open()]
-        for name in ("one", "four")
+@pytest.fixture(scope="module")
+def eight_devices():
+    """What `eight_devices.py` prints."""
+    flags = (
+        f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8"
     )
-    for line, like in zip(four, one, strict=True):
-        for name in line.keys() - {"images_per_second"}:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.training.eight_devices"],
+        env=os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("recipe", ["stylegan2", "pggan"])
+def test_the_losses_of_four_and_eight_devices_are_those_of_one(recipe, eight_devices):
+    one, *more = eight_devices[recipe]["curves"]
+    for line, like in [pair for curve in more for pair in zip(curve, one, strict=True)]:
+        assert line.keys() == like.keys()
+        for name in line:
             np.testing.assert_allclose(
-                line[name], like[name], rtol=1e-3, atol=1e-4, err_msg=name
+                line[name], like[name], rtol=1e-4, atol=1e-5, err_msg=name
             )
+
+
+# Program -> (the network whose gradient it takes, how many terms of it are reduced).
+REDUCED = {
+    "discriminator": ("discriminator", 2),  # on real images, on generated ones
+    "R1": ("discriminator", 2),  # a weight is read by D, and by D's gradient
+    "generator": ("generator", 1),
+    "path length": ("generator", 2),  # likewise
+}
+
+
+def test_gradients_and_scalars_are_all_that_devices_exchange(eight_devices):
+    """One all-reduce of gradients in every program of StyleGAN2, and no other data.
+
+    XLA's CPU pipeline reduces the terms of a gradient that is a sum before adding them,
+    in one operation.
+    """
+    found = eight_devices["stylegan2"]
+    assert found["programs"].keys() == REDUCED.keys()
+    for name, exchanged in found["programs"].items():
+        network, terms = REDUCED[name]
+        assert {kind for kind, _ in exchanged} == {"all-reduce"}, name
+        *scalars, gradients = sorted(size for _, size in exchanged)
+        assert sum(scalars) < 100, name
+        assert 0.9 * found[network] < gradients < 1.1 * terms * found[network], name
+
+
+def test_a_vanilla_pggan_exchanges_gradients_and_scalars_only(eight_devices):
+    """One all-reduce for each network; the discriminator's gradient has four terms:
+    on real images, on generated ones, and twice in the penalty."""
+    found = eight_devices["vanilla pggan"]
+    (exchanged,) = found["programs"].values()
+    assert {kind for kind, _ in exchanged} == {"all-reduce"}
+    *scalars, generator, discriminator = sorted(size for _, size in exchanged)
+    assert sum(scalars) < 100
+    assert generator < 1.1 * found["generator"]
+    assert discriminator < 4.1 * found["discriminator"]

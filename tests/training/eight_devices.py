@@ -1,0 +1,72 @@
+"""Trains on one, four and eight virtual devices, and prints as JSON what came of it.
+
+It is run in a process of its own, whose XLA_FLAGS ask for the devices.
+"""
+
+import json
+import pathlib
+
+import jax
+
+from benchmarks.collectives import step_programs
+from rtil_jax import devices
+from rtil_jax.training.plan import count_parameters
+from rtil_jax.training.recipes import build_recipe, resolved
+from tests.training.tiny_run import tiny_config, tiny_pggan_config
+
+STEPS = 4
+# StyleGAN2 is trained on four devices in `test_devices.py`, by `train.py` itself.
+COUNTS = {"stylegan2": (1, 8), "pggan": (1, 4, 8), "vanilla pggan": ()}
+
+
+def losses(recipe, num_devices):
+    """The metrics of the first steps on the same random images."""
+    mesh, plan, lines = devices.data_mesh(num_devices), recipe.batch_at(0), []
+    shape = (plan.size, plan.resolution, plan.resolution, 3)
+    images = jax.random.uniform(jax.random.key(1), shape, minval=-1.0)
+    with jax.set_mesh(mesh):
+        images = jax.device_put(images, devices.batch_sharded(mesh))
+        create = jax.jit(recipe.fresh_state, out_shardings=devices.replicated(mesh))
+        state = create(jax.random.key(0))
+        for step in range(STEPS):
+            state, metrics = recipe.train_step(state, images, jax.random.key(2), step)
+            lines.append({name: float(value) for name, value in metrics.items()})
+    assert all(leaf.is_fully_replicated for leaf in jax.tree.leaves(state))
+    return lines
+
+
+def main():
+    """Where programs are read, devices have whole minibatch-stddev groups."""
+    folder = pathlib.Path("unread")
+    one_phase = {"resolution": 8, "growing": "none"}
+    configs = {
+        "stylegan2": tiny_config(
+            folder,
+            training__batch_size=32,
+            training__r1_every=2,
+            training__path_every=3,
+        ),
+        "pggan": tiny_pggan_config(folder, **one_phase, training__batch_size=24),
+        "vanilla pggan": tiny_pggan_config(
+            folder, **one_phase, training__batch_size=32, family__codes=(1,)
+        ),
+    }
+    report = {}
+    for name, config in configs.items():
+        recipe = build_recipe(resolved(config, 8))
+        state = jax.eval_shape(recipe.fresh_state, jax.random.key(0))
+        report[name] = {
+            "generator": 4 * count_parameters(state.generator),
+            "discriminator": 4 * count_parameters(state.discriminator),
+        }
+        if name != "pggan":
+            programs = step_programs(recipe, devices.data_mesh(8))
+            report[name]["programs"] = {
+                name: program.collectives for name, program in programs.items()
+            }
+        report[name]["curves"] = [losses(recipe, count) for count in COUNTS[name]]
+    print(json.dumps(report))
+
+
+if __name__ == "__main__":
+    main()
