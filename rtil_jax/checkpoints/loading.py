@@ -190,21 +190,22 @@ def load_arrays(
         ValueError: if its bytes are not those that were saved.
     """
     metadata = checkpointer.checkpointables_metadata(step)
-    problems = []
     for name, tree in abstract.items():
-        problems += _differences(_shapes(metadata.metadata[name]), _shapes(tree))
-    if problems:
-        more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
-        raise UserError(
-            f"{checkpointer.directory}/{step}: does not fit the config: "
-            + "; ".join(problems[:3])
-            + more
-        )
+        check_fit(f"{checkpointer.directory}/{step}", metadata.metadata[name], tree)
     items = checkpointer.load_checkpointables(step, abstract)
     for name, expected in (metadata.custom_metadata or {}).get(CHECKSUMS, {}).items():
         if name in items and checksum(items[name]) != expected:
             raise ValueError(f"the bytes of {name} are not those that were saved")
     return items
+
+
+def check_fit(place: str, found: Any, expected: Any) -> None:
+    """Raises UserError unless two trees have the same names and shapes."""
+    problems = _differences(_shapes(found), _shapes(expected))
+    if problems:
+        more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
+        text = "; ".join(problems[:3])
+        raise UserError(f"{place}: does not fit the config: {text}{more}")
 
 
 def _saved_trees(checkpointer: ocp.training.Checkpointer, step: int) -> dict:
