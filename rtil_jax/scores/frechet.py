@@ -1,4 +1,4 @@
-"""Frechet distance of Gaussians fitted to features of VGG16: `frechet_vgg`.
+"""Fréchet distance of Gaussians fitted to features of VGG16: `frechet_vgg`.
 
     |m - n|^2 + tr(C + D - 2 (C D)^(1/2))
 
