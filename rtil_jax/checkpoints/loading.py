@@ -190,8 +190,8 @@ def load_arrays(
         ValueError: if its bytes are not those that were saved.
     """
     metadata = checkpointer.checkpointables_metadata(step)
-    for name, tree in abstract.items():
-        check_fit(f"{checkpointer.directory}/{step}", metadata.metadata[name], tree)
+    pairs = [(metadata.metadata[name], tree) for name, tree in abstract.items()]
+    check_fit(f"{checkpointer.directory}/{step}", *pairs)
     items = checkpointer.load_checkpointables(step, abstract)
     for name, expected in (metadata.custom_metadata or {}).get(CHECKSUMS, {}).items():
         if name in items and checksum(items[name]) != expected:
@@ -199,9 +199,11 @@ def load_arrays(
     return items
 
 
-def check_fit(place: str, found: Any, expected: Any) -> None:
-    """Raises UserError unless two trees have the same names and shapes."""
-    problems = _differences(_shapes(found), _shapes(expected))
+def check_fit(place: str, *pairs: tuple[Any, Any]) -> None:
+    """Raises UserError unless found and expected trees have equal names and shapes."""
+    problems = []
+    for found, expected in pairs:
+        problems += _differences(_shapes(found), _shapes(expected))
     if problems:
         more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
         text = "; ".join(problems[:3])

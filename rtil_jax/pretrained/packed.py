@@ -53,7 +53,7 @@ def read_weights(directory: str, shapes: Any) -> dict:
         raise UserError(
             f"{path}: found a damaged file ({reason}), expected the weights of a prior"
         ) from error
-    check_fit(path, variables, shapes)
+    check_fit(path, (variables, shapes))
     return jax.tree.map(jnp.asarray, variables)
 
 
