@@ -9,11 +9,11 @@ from absl import flags
 from ml_collections import ConfigDict, config_flags
 
 from rtil_jax import report
-from rtil_jax.checkpoints import load_config
 from rtil_jax.command_line import run_main
 from rtil_jax.config import require
 from rtil_jax.errors import UserError
-from rtil_jax.inversion import load_prior
+from rtil_jax.inversion.prior import load_prior, load_training_config
+from rtil_jax.pretrained import locate
 from rtil_jax.training.recipes import build_recipe
 
 
@@ -23,8 +23,8 @@ def draw_family_samples(config: ConfigDict, workdir: str) -> str:
     G^0 is the base model, G^k the family's k-th member, in training's own terms.
 
     Args:
-        config: `priors` (name -> training directory, "" to leave one out) and
-            `columns`.
+        config: `priors` (name -> directory or `pretrained:NAME`, "" to leave one out)
+            and `columns`.
         workdir: made if it is not there.
 
     Returns:
@@ -38,11 +38,11 @@ def draw_family_samples(config: ConfigDict, workdir: str) -> str:
     require(bool(named), "priors", "no directory", "at least one that train.py wrote")
     rows = {}
     for name in sorted(named, key=lambda name: (name != "vanilla", name)):
-        found = os.path.isdir(named[name])
-        expected = "a directory that train.py has written"
+        found = os.path.isdir(locate(named[name]))
+        expected = "a directory that train.py has written, or pretrained:NAME"
         require(found, f"priors.{name}", named[name], expected)
         prior = load_prior(named[name])
-        training = ConfigDict(load_config(named[name]))
+        training = load_training_config(named[name])
         recipe, steps = build_recipe(training), training.training.steps
         samples = recipe.sample(prior.variables, steps, config.columns)
         for member, images in enumerate(samples):

@@ -12,6 +12,7 @@ to the one before.
 
 from rtil_jax.checkpoints.checksums import checksum
 from rtil_jax.checkpoints.loading import (
+    check_fit,
     load_config,
     load_ema,
     load_step,
@@ -21,6 +22,7 @@ from rtil_jax.checkpoints.saving import Checkpoints
 
 __all__ = [
     "Checkpoints",
+    "check_fit",
     "checksum",
     "load_config",
     "load_ema",

@@ -195,21 +195,24 @@ def load_arrays(
         ValueError: if its bytes are not those that were saved.
     """
     metadata = checkpointer.checkpointables_metadata(step)
-    problems = []
-    for name, tree in abstract.items():
-        problems += _differences(_shapes(metadata.metadata[name]), _shapes(tree))
-    if problems:
-        more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
-        raise UserError(
-            f"{checkpointer.directory}/{step}: does not fit the config: "
-            + "; ".join(problems[:3])
-            + more
-        )
+    pairs = [(metadata.metadata[name], tree) for name, tree in abstract.items()]
+    check_fit(f"{checkpointer.directory}/{step}", *pairs)
     items = checkpointer.load_checkpointables(step, abstract)
     for name, expected in (metadata.custom_metadata or {}).get(CHECKSUMS, {}).items():
         if name in items and checksum(items[name]) != expected:
             raise ValueError(f"the bytes of {name} are not those that were saved")
     return items
+
+
+def check_fit(place: str, *pairs: tuple[Any, Any]) -> None:
+    """Raises UserError unless found and expected trees have equal names and shapes."""
+    problems = []
+    for found, expected in pairs:
+        problems += _differences(_shapes(found), _shapes(expected))
+    if problems:
+        more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
+        text = "; ".join(problems[:3])
+        raise UserError(f"{place}: does not fit the config: {text}{more}")
 
 
 def _saved_trees(checkpointer: ocp.training.Checkpointer, step: int) -> dict:

@@ -19,6 +19,7 @@ from rtil_jax.generators.configured import (
     steps_to_grow,
 )
 from rtil_jax.layers import LEAKY_SLOPE
+from rtil_jax.pretrained import is_packed, locate, read_config, read_weights
 
 # A file in a prior's directory with `mean` and `std`, in place of a fit of its own.
 STYLE_FIT = "style_fit.npz"
@@ -103,26 +104,44 @@ def fit_styles(generator: Generator, variables: dict) -> StyleFit:
     return moments(variables)
 
 
-def load_prior(workdir: str) -> Prior:
-    """The prior in a training directory: the EMA of its newest checkpoint.
+def load_prior(source: str) -> Prior:
+    """The prior in a directory, or the packaged one that `pretrained:NAME` names.
+
+    Of a training directory it is the EMA of the newest checkpoint.
 
     Raises:
-        UserError: if there is no checkpoint, it does not fit its own config, or it is
-            of a network that is still growing.
+        UserError: if there is no such prior or checkpoint, it does not fit its own
+            config, or it is of a network that is still growing.
     """
-    config = ConfigDict(load_config(workdir))
+    directory = locate(source)
+    config = load_training_config(directory)
     generator = build_generator(config)
-    check_grown(workdir, config)
     shapes = jax.eval_shape(lambda key: init(generator, key), jax.random.key(0))
+    if is_packed(directory):
+        read = read_weights
+    else:
+        check_grown(directory, config)
+        read = load_ema
     try:
-        ema = load_ema(workdir, shapes)
+        ema = read(directory, shapes)
     except UserError as error:
         network = f"{architecture_of(config)} of {config.resolution} pixels"
         raise UserError(f"{error} (the config says {network})") from error
-    path = os.path.join(workdir, STYLE_FIT)
+    path = os.path.join(directory, STYLE_FIT)
     if has_styles(generator) and os.path.exists(path):
         return Prior(generator, ema, _read_style_fit(path))
     return Prior.of(generator, ema)
+
+
+def load_training_config(source: str) -> ConfigDict:
+    """The config with which the prior that `load_prior(source)` returns was trained.
+
+    Raises:
+        UserError: if there is none that can be read.
+    """
+    directory = locate(source)
+    read = read_config if is_packed(directory) else load_config
+    return ConfigDict(read(directory))
 
 
 def check_grown(workdir: str, config: ConfigDict) -> None:

@@ -39,6 +39,7 @@ from rtil_jax.inversion.workdir import claim_workdir
 from rtil_jax.operators import sample_operator
 from rtil_jax.perceptual import Perceptual, load_lpips
 from rtil_jax.perceptual.networks import LEAST_SIZE
+from rtil_jax.pretrained import locate
 
 MIN_SSIM_SIZE = 11
 SHOW_EVERY = 20  # steps; reading the losses waits for the device
@@ -139,9 +140,9 @@ def load_priors(config: ConfigDict) -> dict[str, Prior]:
     """
     named = {name: path for name, path in config.priors.items() if path}
     for name, path in named.items():
-        exists = os.path.isdir(path)
-        expected = "a directory that train.py has written"
-        require(exists, f"priors.{name}", path, f"{expected}, or '' to leave it out")
+        exists = os.path.isdir(locate(path))
+        expected = "a directory that train.py has written, pretrained:NAME, or ''"
+        require(exists, f"priors.{name}", path, f"{expected} to leave it out")
     priors = {name: load_prior(path) for name, path in named.items()}
     first, *others = priors
     for name in others:

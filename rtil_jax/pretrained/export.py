@@ -1,0 +1,147 @@
+"""From a training directory to a folder that the package can carry."""
+
+import json
+import os
+import re
+import shutil
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from rtil_jax import report
+from rtil_jax.checkpoints import checksum, load_config, load_step
+from rtil_jax.config import plain, save_config
+from rtil_jax.errors import UserError
+from rtil_jax.files import replacing
+from rtil_jax.inversion.prior import STYLE_FIT, load_prior
+from rtil_jax.pretrained import registry
+from rtil_jax.pretrained.card import Notes, card, run_facts
+from rtil_jax.pretrained.packed import CONFIG, WEIGHTS, write_weights
+from rtil_jax.pretrained.rounding import (
+    RECOVERED,
+    TOLERATED,
+    lost,
+    rounded,
+    rounding_psnr,
+)
+from rtil_jax.training.plan import count_parameters
+from rtil_jax.training.recipe import Recipe
+from rtil_jax.training.recipes import build_recipe
+
+CARD, SAMPLES = "card.md", "samples.png"
+COLUMNS = 8
+NAME = re.compile(r"[A-Za-z0-9][\w-]*")
+
+
+def export(directory: str, name: str, notes: Notes, scores: str | None = None) -> str:
+    """Makes `pretrained:NAME` of a training directory; one of that name is replaced.
+
+    Weights are stored as float16 if that costs less than `rounding.TOLERATED`.
+
+    Args:
+        directory: that `train.py` has written.
+        name: of the prior.
+        notes: for its card.
+        scores: a file that `python -m rtil_jax.scores` has written for `directory`.
+
+    Returns:
+        What was done, in one line.
+
+    Raises:
+        UserError: if the directory has no finished prior, the scores are another's, or
+            the folder cannot be written.
+    """
+    if not NAME.fullmatch(name):
+        raise UserError(f"NAME: found {name!r}, expected letters, digits, _ and -")
+    prior, config = load_prior(directory), ConfigDict(load_config(directory))
+    recipe, step = build_recipe(config), load_step(directory)
+    exact = jax.device_get(prior.variables)
+    scored = read_scores(scores, checksum(exact)) if scores else None
+    weights, precision = stored(prior.generator, recipe, exact)
+    to = os.path.join(registry.ROOT, name)
+    try:
+        if os.path.isdir(to):
+            shutil.rmtree(to)
+        os.makedirs(to)
+        write_weights(to, weights)
+        save_config(plain(without_paths(config)), os.path.join(to, CONFIG))
+        if os.path.exists(fit := os.path.join(directory, STYLE_FIT)):
+            shutil.copy(fit, to)
+        draw_samples(recipe, weights, step, os.path.join(to, SAMPLES))
+        size = os.path.getsize(os.path.join(to, WEIGHTS)) / 2**20
+        facts = run_facts(directory, config, recipe, step)
+        facts["weights"] = f"{size:.2f} MiB, {precision}"
+        text = card(name, describe(config, recipe, weights), facts, notes, scored)
+        with replacing(os.path.join(to, CARD)) as file:
+            file.write(text)
+    except OSError as error:
+        raise UserError(f"{to}: cannot be written ({error.strerror})") from error
+    return f"{to}: {facts['weights']}"
+
+
+def stored(generator, recipe: Recipe, exact: dict) -> tuple[dict, str]:
+    """The weights to store, and what is to be said of their precision."""
+    half = rounded(exact)
+    psnr = rounding_psnr(generator, recipe.family, exact, half)
+    cost = lost(psnr)
+    says = (
+        f"{psnr:.1f} dB between float16 and float32 images of the same latents, which "
+        f"costs an image {RECOVERED:g} dB from the truth {cost:.1g} dB"
+    )
+    if cost < TOLERATED:  # False for nan
+        return half, f"float16: {says}"
+    return exact, f"float32: {says}"
+
+
+def describe(config: ConfigDict, recipe: Recipe, weights: dict) -> str:
+    """Architecture, size and family, a sentence."""
+    size, members = config.resolution, recipe.family.num_members
+    trained = "as usual (vanilla)"
+    if members > 1:
+        trained = f"with RTIL, as a family of {members} members: {recipe.family}"
+    return (
+        f"{config.architecture} generator of {size} x {size} x {config.channels} "
+        f"images, {count_parameters(weights):,} parameters, trained {trained}."
+    )
+
+
+def draw_samples(recipe: Recipe, weights: dict, step: int, path: str) -> None:
+    """One row of each member, of the weights as they are stored."""
+    variables = jax.tree.map(lambda x: np.asarray(x, np.float32), weights)
+    rows = recipe.sample(variables, step, COLUMNS)
+    labelled = {f"G^{member}": images for member, images in enumerate(rows)}
+    report.labelled_rows(labelled, path)
+
+
+def without_paths(config: ConfigDict) -> ConfigDict:
+    """A copy that does not tell where things are on this machine."""
+    config = config.copy_and_resolve_references().unlock()
+    config.data.source = file_name(config.data.source)
+    config.init_from = file_name(config.init_from)
+    config.data.cache_dir = ""
+    return config
+
+
+def file_name(source: str) -> str:
+    """The last part of an absolute path; anything else as it is."""
+    return os.path.basename(source.rstrip("/")) if os.path.isabs(source) else source
+
+
+def read_scores(path: str, network: int) -> dict:
+    """Raises UserError if it is no file of scores, or one of another network."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            scores = json.load(file)
+        found, images = scores["network"], scores["images"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"--scores: found no scores in {path} ({type(error).__name__}), expected a "
+            "file of python -m rtil_jax.scores"
+        ) from error
+    if found != network:
+        raise UserError(
+            f"--scores: found those of another network in {path}, expected scores of "
+            "this directory's newest checkpoint"
+        )
+    return scores | {"images": images | {"source": file_name(images["source"])}}

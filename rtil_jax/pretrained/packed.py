@@ -1,0 +1,63 @@
+"""A prior as two small files: the generator's weights, and the training config.
+
+Weights are arrays by dotted name in a compressed `.npz`, float16 or float32 on disk and
+float32 in memory. Nothing in the file is executed.
+"""
+
+import json
+import os
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax.traverse_util import flatten_dict, unflatten_dict
+
+from rtil_jax.checkpoints import check_fit
+from rtil_jax.errors import UserError
+from rtil_jax.files import replacing
+
+WEIGHTS, CONFIG = "weights.npz", "config.json"
+
+
+def is_packed(directory: str) -> bool:
+    """Whether the directory is one of these rather than of a training run."""
+    return os.path.isfile(os.path.join(directory, WEIGHTS))
+
+
+def read_config(directory: str) -> dict:
+    """Raises UserError if there is none that can be read."""
+    path = os.path.join(directory, CONFIG)
+    try:
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"{path}: found no readable file ({error}), expected a config in JSON"
+        ) from error
+
+
+def read_weights(directory: str, shapes: Any) -> dict:
+    """The variables, float32, shaped like `shapes`.
+
+    Raises:
+        UserError: if the file is damaged, or its names or shapes are others.
+    """
+    path = os.path.join(directory, WEIGHTS)
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name].astype(np.float32) for name in file.files}
+        variables = unflatten_dict(arrays, sep=".")
+    except Exception as error:  # A damaged zip raises almost any.
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise UserError(
+            f"{path}: found a damaged file ({reason}), expected the weights of a prior"
+        ) from error
+    check_fit(path, (variables, shapes))
+    return jax.tree.map(jnp.asarray, variables)
+
+
+def write_weights(directory: str, variables: dict) -> None:
+    """Writes arrays in the types that they have; equal arrays give equal bytes."""
+    with replacing(os.path.join(directory, WEIGHTS), "wb") as file:
+        np.savez_compressed(file, **flatten_dict(variables, sep="."))

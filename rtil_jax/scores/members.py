@@ -1,0 +1,24 @@
+"""Images of one member of a prior's family."""
+
+from functools import partial
+
+import jax
+import numpy as np
+from jaxtyping import Array, Float
+
+from rtil_jax.families import AdditiveFamily, MultiCodeFamily
+from rtil_jax.generators import Generator
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2, 3))
+def draw_member(
+    generator: Generator,
+    family: AdditiveFamily | MultiCodeFamily,
+    member: int,
+    batch: int,
+    variables: dict,
+    key: jax.Array,
+) -> Float[Array, "batch height width channels"]:
+    """`batch` images of G^member; of an additive family, members share their z_0."""
+    inputs = family.sample(generator, variables, key, np.full(batch, member))
+    return family.decode(generator, variables, inputs)

@@ -1,0 +1,28 @@
+"""The Markdown table of a record of scores."""
+
+import numpy as np
+
+
+def score_table(scores: dict) -> str:
+    """A row for real images and for each member; lower is better.
+
+    Args:
+        scores: from `score_prior`, or its JSON.
+    """
+    levels = sorted(scores["rows"][0]["swd"], key=int, reverse=True)
+    header = ["", *(f"SWD × 10³, {n} px" for n in levels), "mean", "frechet_vgg"]
+    lines = [header, ["---"] * len(header)]
+    for row in scores["rows"]:
+        swd = [1_000 * row["swd"][n] for n in levels]
+        vgg = row["frechet_vgg"]
+        numbers = [f"{x:.2f}" for x in (*swd, np.mean(swd))]
+        lines.append([row["name"], *numbers, "n/a" if vgg is None else f"{vgg:.3g}"])
+    images = scores["images"]
+    says = (
+        f"Distances to {images['count']:,} images of {images['source']} "
+        f"[{images['split']}], of as many; seed {scores['seed']}. Lower is better; "
+        "no GAN is expected below the first row."
+    )
+    notes = [scores["left_out"]] if scores["left_out"] else []
+    table = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    return "\n\n".join([table, says, *notes])
