@@ -12,6 +12,9 @@ TPU, Open MPI), or anywhere with these three flags; see `docs/scaling.md`:
 python train.py ... --coordinator HOST:PORT --num_processes 2 --process 0
 """
 
+import shlex
+import sys
+
 from absl import flags
 from ml_collections import config_flags
 
@@ -39,7 +42,8 @@ def main(_):
     with distributed.joined(
         DISTRIBUTED.value, COORDINATOR.value, NUM_PROCESSES.value, PROCESS.value
     ):
-        train(CONFIG.value, WORKDIR.value, DRY_RUN.value)
+        command = shlex.join(["python", *sys.argv])
+        train(CONFIG.value, WORKDIR.value, DRY_RUN.value, command)
 
 
 if __name__ == "__main__":

@@ -279,6 +279,7 @@ def test_a_figure_compares_settings_problems_and_rules(home, tmp_path, calls):
     assert noise == {"few": 0, "noisy": 0.5}
     assert record["commands"] == ["python invert.py ..."]
     assert record["versions"]["jax"] == jax.__version__
+    assert record["device"] == f"{jax.device_count()} x cpu" and "revision" in record
 
 
 def test_a_figure_goes_on_where_it_stopped(home, tmp_path, calls):

@@ -2,16 +2,15 @@
 
 import json
 import os
-from importlib.metadata import version
 
 from ml_collections import ConfigDict
 
-import rtil_jax
 from rtil_jax.checkpoints import checksum
 from rtil_jax.config import first_difference, plain, save_config
 from rtil_jax.errors import UserError
 from rtil_jax.inversion.prior import Prior
 from rtil_jax.inversion.settings import labelled
+from rtil_jax.provenance import provenance
 
 # Results of one directory may differ in these.
 FREE_FIELDS = (
@@ -28,8 +27,6 @@ FREE_FIELDS = (
 )
 # And from method to method in these.
 METHOD_FIELDS = ("method", "method_for", "restarts", "perceptual", "perceptual_for")
-# Whose versions are recorded.
-PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy")
 
 
 def claim_workdir(
@@ -61,12 +58,11 @@ def claim_workdir(
                 f"{path}: config.priors.{name} was another network when its results "
                 "were made; choose another --workdir"
             )
+    made = provenance(command)
     commands = record.setdefault("commands", [])
-    if command not in commands:
+    if (command := made.pop("command")) not in commands:
         commands.append(command)
-    record["versions"] = {"rtil_jax": rtil_jax.__version__} | {
-        name: version(name) for name in PACKAGES
-    }
+    record |= made
     try:
         for folder in ("recovered", "solutions", "figures"):
             os.makedirs(os.path.join(workdir, folder), exist_ok=True)

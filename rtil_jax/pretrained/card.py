@@ -3,12 +3,10 @@
 import dataclasses
 import json
 import os
-from importlib.metadata import version
 
 from ml_collections import ConfigDict
 
-import rtil_jax
-from rtil_jax.inversion.workdir import PACKAGES
+from rtil_jax.provenance import versions
 from rtil_jax.scores import score_table
 from rtil_jax.training.metrics_file import NAME as METRICS
 from rtil_jax.training.recipe import Recipe
@@ -94,12 +92,12 @@ def run_facts(
     """Steps, images, seed and time of a training directory; versions of today."""
     images = recipe.batch_at(step).start
     seconds = training_seconds(os.path.join(directory, METRICS), recipe, step)
-    packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    packages = ", ".join(f"{name} {number}" for name, number in versions().items())
     return {
         "steps": f"{step:,}, {images:,} images seen",
         "seed": str(config.seed),
         "time": "not recorded" if seconds is None else f"{seconds / 3600:.2f} hours",
-        "packed with": f"rtil_jax {rtil_jax.__version__}, {packages}",
+        "packed with": packages,
     }
 
 

@@ -80,6 +80,9 @@ def _overview(rows: Sequence[Row], record: dict) -> list[str]:
     if versions:
         text = ", ".join(f"{name} {version}" for name, version in versions.items())
         facts.append(("Versions", text))
+    for name in ("device", "revision"):
+        if record.get(name):
+            facts.append((name.capitalize(), record[name]))
     return [markup.facts(facts)]
 
 

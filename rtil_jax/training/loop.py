@@ -11,9 +11,10 @@ from tqdm import tqdm
 
 from rtil_jax import data, devices, distributed, report
 from rtil_jax.checkpoints import Checkpoints, load_config, load_weights
-from rtil_jax.config import plain, save_config
+from rtil_jax.config import plain
 from rtil_jax.errors import UserError
 from rtil_jax.generators.configured import architecture_of
+from rtil_jax.provenance import provenance
 from rtil_jax.training.divergence import Diverged, check_finite, newest_values
 from rtil_jax.training.images import load_training_images, read_batch
 from rtil_jax.training.metrics_file import MetricsFile
@@ -22,12 +23,20 @@ from rtil_jax.training.recipe import Recipe
 from rtil_jax.training.recipes import build_recipe, resolved
 from rtil_jax.training.state import Progress, TrainState
 from rtil_jax.training.stopping import Stopping
-from rtil_jax.training.workdir import check_workdir, make_folders, owned, writing
+from rtil_jax.training.workdir import (
+    check_workdir,
+    make_folders,
+    owned,
+    record_config,
+    writing,
+)
 
 SECTIONS = ("log", "sample", "checkpoint")
 
 
-def train(config: ConfigDict, workdir: str, dry_run: bool = False) -> None:
+def train(
+    config: ConfigDict, workdir: str, dry_run: bool = False, command: str = ""
+) -> None:
     """Trains until `config.training.steps`, resuming from `workdir` if it can.
 
     Writes `config.json`, `metrics.jsonl`, `samples/*.png` and `checkpoints/`.
@@ -39,6 +48,12 @@ def train(config: ConfigDict, workdir: str, dry_run: bool = False) -> None:
     Killed at any time and started again, it ends with the same bits. SIGTERM, SIGUSR1,
     SIGINT and JAX's notice of preemption end it after the step at hand, which is saved;
     a second SIGINT exits at once.
+
+    Args:
+        config: from a file of `configs/`.
+        workdir: the directory of the run.
+        dry_run: print the plan instead.
+        command: the command line, for the record.
 
     Raises:
         UserError: for a config, data set or directory that cannot be used, and if
@@ -67,7 +82,7 @@ def train(config: ConfigDict, workdir: str, dry_run: bool = False) -> None:
         distributed.say(describe(config, recipe, mesh))
         with Stopping() as stopping:
             state = run_through_divergence(
-                config, recipe, images, checkpoints, workdir, stopping
+                config, recipe, images, checkpoints, workdir, stopping, command
             )
     print_end(config, workdir, int(state.step), stopping.reason)
 
@@ -123,6 +138,7 @@ def run_through_divergence(
     checkpoints: Checkpoints,
     workdir: str,
     stopping: Stopping,
+    command: str,
 ) -> TrainState:
     """`run`, and where it diverges again from the last checkpoint, if it may.
 
@@ -133,10 +149,8 @@ def run_through_divergence(
     state = initial_state(config, recipe, checkpoints, mesh)
     progress = Progress(**checkpoints.progress())
     # From here on the directory belongs to this config.
-    path = os.path.join(workdir, "config.json")
     if distributed.is_lead():
-        with writing(path):
-            save_config(plain(config), path)
+        record_config(config, workdir, provenance(command))
     while True:
         try:
             return run(

@@ -15,7 +15,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from rtil_jax import distributed
-from rtil_jax.config import first_difference, plain
+from rtil_jax.config import first_difference, plain, save_config
 from rtil_jax.errors import UserError
 from rtil_jax.generators.configured import architecture_of
 
@@ -41,15 +41,33 @@ def check_workdir(config: ConfigDict, workdir: str) -> None:
         raise UserError(f"--workdir: {workdir} cannot be written (see {existing})")
     path = os.path.join(workdir, "config.json")
     if os.path.exists(path):
-        _check_same_config(plain(config), path)
+        _check_same_config(plain(config), _read(path), path)
 
 
-def _check_same_config(new: dict, path: str) -> None:
+def record_config(config: ConfigDict, workdir: str, made: dict) -> None:
+    """Writes `config.json`: the config, and what each of its runs was `made` with.
+
+    Raises:
+        UserError: if it cannot be written.
+    """
+    path = os.path.join(workdir, "config.json")
+    runs = _read(path).get("runs", []) if os.path.exists(path) else []
+    if made not in runs[-1:]:
+        runs.append(made)
+    with writing(path):
+        save_config(plain(config) | {"runs": runs}, path)
+
+
+def _read(path: str) -> dict:
     with open(path) as file:
         try:
-            old = json.load(file)
+            return json.load(file)
         except ValueError as error:
             raise UserError(f"{path}: expected JSON ({error})") from error
+
+
+def _check_same_config(new: dict, old: dict, path: str) -> None:
+    old.pop("runs", None)
     old.setdefault("architecture", architecture_of(old))
     for network in ("generator", "discriminator"):  # fields that are younger than some
         old.get(network, {}).setdefault("widths", [])

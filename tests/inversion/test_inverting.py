@@ -37,6 +37,13 @@ def test_the_loss_is_the_mean_square_over_measured_numbers(toy_prior, sampled_pr
         np.testing.assert_allclose(loss, np.mean(error**2), rtol=1e-5)
 
 
+def test_the_same_problem_and_keys_make_the_same_bits(style_prior, sampled_problem):
+    problem, keys = sampled_problem(style_prior, 3)
+    found, again = (invert(METHOD, style_prior, problem, keys) for _ in range(2))
+    jax.tree.map(np.testing.assert_array_equal, found.solution, again.solution)
+    np.testing.assert_array_equal(found.images, again.images)
+
+
 def test_a_result_does_not_depend_on_the_batch(style_prior, sampled_problem):
     problem, keys = sampled_problem(style_prior, 3)
     together = invert(METHOD, style_prior, problem, keys)

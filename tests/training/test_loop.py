@@ -37,9 +37,12 @@ def initial_state(config, workdir):
 
 def test_a_run_leaves_config_metrics_samples_and_checkpoints(images, finished_run):
     config = tiny_config(images)
-    assert json.loads((finished_run / "config.json").read_text()) == json.loads(
-        config.to_json()
-    )
+    recorded = json.loads((finished_run / "config.json").read_text())
+    (made,) = recorded.pop("runs")
+    assert recorded == json.loads(config.to_json())
+    assert made["versions"]["jax"] == jax.__version__
+    assert made["device"] == f"{jax.device_count()} x cpu"
+    assert made.keys() == {"command", "versions", "device", "revision"}
     metrics = read_metrics(finished_run, rates=True)
     # Every second step, every checkpoint and the end.
     assert [line["step"] for line in metrics] == [2, 4, 5, 6, 8, 9]
@@ -69,6 +72,11 @@ def test_training_moves_every_part_of_the_state(images, finished_run, tmp_path):
             strict=True,
         )
         assert all((a != b).any() for a, b in pairs), name
+
+
+def test_the_same_config_makes_the_same_bits(images, finished_run, tmp_path):
+    train(tiny_config(images), str(tmp_path / "run"))
+    assert_same_run(tiny_config(images), tmp_path / "run", finished_run)
 
 
 def test_a_killed_run_continues_bit_for_bit(images, finished_run, kill_at, tmp_path):
