@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import tempfile
 
 import jax
 import numpy as np
@@ -13,11 +14,10 @@ from rtil_jax import report
 from rtil_jax.checkpoints import checksum, load_config, load_step
 from rtil_jax.config import plain, save_config
 from rtil_jax.errors import UserError
-from rtil_jax.files import replacing
 from rtil_jax.inversion.prior import STYLE_FIT, load_prior
 from rtil_jax.pretrained import registry
 from rtil_jax.pretrained.card import Notes, card, run_facts
-from rtil_jax.pretrained.packed import CONFIG, WEIGHTS, write_weights
+from rtil_jax.pretrained.packed import CONFIG, WEIGHTS, is_packed, write_weights
 from rtil_jax.pretrained.rounding import (
     RECOVERED,
     TOLERATED,
@@ -52,32 +52,51 @@ def export(directory: str, name: str, notes: Notes, scores: str | None = None) -
         UserError: if the directory has no finished prior, the scores are another's, or
             the folder cannot be written.
     """
-    if not NAME.fullmatch(name):
-        raise UserError(f"NAME: found {name!r}, expected letters, digits, _ and -")
+    to = folder_of(name)
     prior, config = load_prior(directory), ConfigDict(load_config(directory))
     recipe, step = build_recipe(config), load_step(directory)
     exact = jax.device_get(prior.variables)
     scored = read_scores(scores, checksum(exact)) if scores else None
     weights, precision = stored(prior.generator, recipe, exact)
-    to = os.path.join(registry.ROOT, name)
-    try:
-        if os.path.isdir(to):
-            shutil.rmtree(to)
-        os.makedirs(to)
-        write_weights(to, weights)
-        save_config(plain(without_paths(config)), os.path.join(to, CONFIG))
+    facts = run_facts(directory, config, recipe, step)
+    with tempfile.TemporaryDirectory() as made:
+        write_weights(made, weights)
+        save_config(plain(without_paths(config)), os.path.join(made, CONFIG))
         if os.path.exists(fit := os.path.join(directory, STYLE_FIT)):
-            shutil.copy(fit, to)
-        draw_samples(recipe, weights, step, os.path.join(to, SAMPLES))
-        size = os.path.getsize(os.path.join(to, WEIGHTS)) / 2**20
-        facts = run_facts(directory, config, recipe, step)
+            shutil.copy(fit, made)
+        draw_samples(recipe, weights, step, os.path.join(made, SAMPLES))
+        size = os.path.getsize(os.path.join(made, WEIGHTS)) / 2**20
         facts["weights"] = f"{size:.2f} MiB, {precision}"
         text = card(name, describe(config, recipe, weights), facts, notes, scored)
-        with replacing(os.path.join(to, CARD)) as file:
+        with open(os.path.join(made, CARD), "w", encoding="utf-8") as file:
             file.write(text)
+        put(made, to)
+    return f"{to}: {facts['weights']}"
+
+
+def folder_of(name: str) -> str:
+    """Of `pretrained:NAME`.
+
+    Raises:
+        UserError: if a prior cannot have that name.
+    """
+    to = os.path.join(registry.ROOT, name)
+    if not NAME.fullmatch(name) or (os.path.exists(to) and not is_packed(to)):
+        raise UserError(
+            f"NAME: found {name!r}, expected letters, digits, _ and -, and none of the "
+            f"other names in {registry.ROOT}"
+        )
+    return to
+
+
+def put(made: str, to: str) -> None:
+    """A folder in the place of another. Raises UserError if that cannot be written."""
+    try:
+        if os.path.exists(to):
+            shutil.rmtree(to)
+        shutil.copytree(made, to)
     except OSError as error:
         raise UserError(f"{to}: cannot be written ({error.strerror})") from error
-    return f"{to}: {facts['weights']}"
 
 
 def stored(generator, recipe: Recipe, exact: dict) -> tuple[dict, str]:

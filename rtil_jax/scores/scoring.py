@@ -59,21 +59,15 @@ def score_prior(
     real, others, floor = real_images(prior, images, split, count)
     network, left_out = find_network(prior)
     patch_key, direction_key, sample_key = jax.random.split(jax.random.key(seed), 3)
-
-    def summary(batches):
-        return summarise(batches, count, patch_key, network)
-
-    reference = summary(in_batches(real))
+    sets = {floor: in_batches(others)}
+    for member in range(family.num_members):
+        batches = member_batches(prior, family, member, sample_key, count)
+        sets[f"G^{member}"] = batches
+    reference = summarise(in_batches(real), count, patch_key, network)
     rows = []
-    for name, batches in {
-        floor: in_batches(others),
-        **{
-            f"G^{member}": member_batches(prior, family, member, sample_key, count)
-            for member in range(family.num_members)
-        },
-    }.items():
-        found = distances(reference, summary(batches), direction_key)
-        rows.append({"name": name, **found})
+    for name, batches in sets.items():
+        found = summarise(batches, count, patch_key, network)
+        rows.append({"name": name, **distances(reference, found, direction_key)})
     return {
         "prior": source,
         "network": checksum(prior.variables),
@@ -96,25 +90,34 @@ def real_images(
         UserError: if there are too few.
     """
 
-    def load(split, count):
-        found = data.load_images(
+    test, train = (
+        data.load_images(
             source,
-            split,
+            name,
             resolution=prior.generator.resolution,
             channels=prior.generator.channels,
         )
-        if not 2 <= count <= len(found):
-            raise UserError(
-                f"--count: found {count}, expected 2 to {len(found)}, the images in "
-                f"{source} [{split}]"
-            )
-        return found[np.arange(count) * len(found) // count]
-
-    real, training = load(split, count), load("train", count)
+        for name in (split, "train")
+    )
+    for name, found in ((split, test), ("train", train)):
+        check_count(count, len(found), f"the images in {source} [{name}]")
+    real, training = spread(test, count), spread(train, count)
     if not np.array_equal(real, training):
         return real, training, "real images (train)"
-    both = load(split, 2 * count)
+    check_count(count, len(test) // 2, f"half of the images in {source}")
+    both = spread(test, 2 * count)
     return both[::2], both[1::2], "real images (other half)"
+
+
+def check_count(count: int, most: int, what: str) -> None:
+    """Raises UserError if so many images cannot be had, or have no covariance."""
+    if not 2 <= count <= most:
+        raise UserError(f"--count: found {count}, expected 2 to {most}, {what}")
+
+
+def spread(images: data.ImageSet, count: int) -> Batch:
+    """`count` of them, evenly spaced: neighbours are often of one person."""
+    return images[np.arange(count) * len(images) // count]
 
 
 def find_network(prior: Prior) -> tuple[FrechetVGG | None, str]:

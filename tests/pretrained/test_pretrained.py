@@ -214,6 +214,13 @@ def test_the_command_line_says_one_line_and_fails(tmp_path, monkeypatch):
         main()
 
 
+@pytest.mark.parametrize("name", ["a/b", "..", "card.py", "", "taken"])
+def test_a_name_must_be_that_of_a_new_folder_or_of_a_prior(name, runs, packs):
+    (packs / "taken").mkdir(exist_ok=True)
+    with pytest.raises(UserError, match="^NAME: found "):
+        export(str(runs / "style"), name, NOTES)
+
+
 def test_what_is_shipped_is_small_complete_and_loads():
     sizes = []
     for name in names():

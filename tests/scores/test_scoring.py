@@ -84,7 +84,7 @@ def test_without_splits_the_real_images_are_halved(home):
     found = score_prior(str(home / "run"), str(home / "whole"), count=20)
     floor = found["rows"][0]
     assert floor["name"] == "real images (other half)" and floor["swd"]["8"] > 0
-    with pytest.raises(UserError, match="--count: found 42, expected 2 to 40"):
+    with pytest.raises(UserError, match="--count: found 21, expected 2 to 20, half"):
         score_prior(str(home / "run"), str(home / "whole"), count=21)
 
 
