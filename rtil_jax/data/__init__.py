@@ -4,13 +4,14 @@ Whatever the source, images are decoded, cropped and resized once, kept in a Ten
 Datasets cache, and read back by index. TensorFlow itself is never needed.
 """
 
-from rtil_jax.data.batches import batch_indices, training_batch
+from rtil_jax.data.batches import batch_choice, batch_indices, training_batch
 from rtil_jax.data.cache import ImageSet
 from rtil_jax.data.loading import load_images
 from rtil_jax.data.pixels import shrink, to_float, to_uint8
 
 __all__ = [
     "ImageSet",
+    "batch_choice",
     "batch_indices",
     "load_images",
     "shrink",

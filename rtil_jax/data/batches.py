@@ -7,7 +7,7 @@ process of a group can find its rows without asking the others.
 import functools
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from rtil_jax.data.cache import ImageSet
 from rtil_jax.data.pixels import to_float
@@ -39,6 +39,23 @@ def _permutation(seed: int, epoch: int, num_images: int) -> Int[np.ndarray, " im
     return np.random.default_rng([seed, epoch]).permutation(num_images)
 
 
+def batch_choice(
+    seed: int, start: int, batch_size: int, num_images: int, flip: bool
+) -> tuple[Int[np.ndarray, " batch"], Bool[np.ndarray, " batch"]]:
+    """The index of each image of a step, and whether it is mirrored.
+
+    Args:
+        seed: of the order and the flips.
+        start: how many images earlier steps have read.
+        batch_size: of the global batch.
+        num_images: that there are.
+        flip: mirror every other image or so, at random.
+    """
+    draws = np.random.default_rng([seed, start, _FLIPS]).random(batch_size)
+    mirrored = draws < (0.5 if flip else 0.0)
+    return batch_indices(seed, start, batch_size, num_images), mirrored
+
+
 def training_batch(
     images: ImageSet,
     *,
@@ -60,10 +77,7 @@ def training_batch(
             content does not depend on which others are read.
     """
     rows = slice(None) if rows is None else rows
-    batch = images[batch_indices(seed, start, batch_size, len(images))[rows]]
-    if flip:
-        # Drawn for the whole batch, so that a row's flip is the same in any `rows`.
-        draws = np.random.default_rng([seed, start, _FLIPS]).random(batch_size)
-        mirrored = (draws < 0.5)[rows]
-        batch[mirrored] = batch[mirrored, :, ::-1]
+    indices, mirrored = batch_choice(seed, start, batch_size, len(images), flip)
+    batch, mirrored = images[indices[rows]], mirrored[rows]
+    batch[mirrored] = batch[mirrored, :, ::-1]
     return to_float(batch)

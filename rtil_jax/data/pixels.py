@@ -54,8 +54,8 @@ def to_float(images: UInt8[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]
 
 
 def shrink(
-    images: Float[np.ndarray, "batch height width channels"], resolution: int
-) -> Float[np.ndarray, "batch resolution resolution channels"]:
+    images: Float[np.ndarray | Array, "batch height width channels"], resolution: int
+) -> Float[np.ndarray | Array, "batch resolution resolution channels"]:
     """Images at a smaller power of two: means over squares of pixels."""
     batch, size, _, channels = images.shape
     if size == resolution:

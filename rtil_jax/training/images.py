@@ -1,7 +1,13 @@
 """What training reads: the images, and which of them belong to a step and a process."""
 
+import dataclasses
+import functools
+from typing import Any
+
 import jax
-from jaxtyping import Array
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, UInt8
 from ml_collections import ConfigDict
 
 from rtil_jax import data, devices
@@ -20,23 +26,64 @@ def load_training_images(config: ConfigDict) -> data.ImageSet:
     )
 
 
+@dataclasses.dataclass(frozen=True)
+class Resident:
+    """All images on every device: `pixels`, uint8 `(images, height, width, channels)`.
+
+    A step then sends indices to the devices, and no pixels.
+    """
+
+    pixels: UInt8[Array, "images height width channels"]
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+
+def near_devices(images: data.ImageSet, mesh: jax.sharding.Mesh) -> Any:
+    """The images, `Resident` if they fit in a quarter of each device's memory.
+
+    Not where a device does not say how much it has, as a CPU, whose memory is where the
+    images are already; nor where there are several processes, each of which reads its
+    own part only.
+    """
+    size = len(images) * images.resolution**2 * images.channels
+    if jax.process_count() > 1 or size > _memory(mesh) / 4:
+        return images
+    pixels = images[np.arange(len(images))]
+    return Resident(jax.device_put(pixels, devices.replicated(mesh)))
+
+
+def _memory(mesh: jax.sharding.Mesh) -> int:
+    """Bytes of one device; 0 where it does not say."""
+    return (mesh.devices.flat[0].memory_stats() or {}).get("bytes_limit", 0)
+
+
 def read_batch(
-    config: ConfigDict, recipe: Recipe, images: data.ImageSet, step: int, skipped: int
+    config: ConfigDict,
+    recipe: Recipe,
+    images: data.ImageSet | Resident,
+    step: int,
+    skipped: int,
 ) -> Array:
     """The images of one step, split over the devices of the current mesh.
 
     `skipped` images were left out before it. A process reads those of its own devices
-    only; which row holds which image does not depend on how many there are.
+    only; which row holds which image does not depend on how many there are. While the
+    devices compute a step, JAX lets the host read those of the next.
     """
-    plan = recipe.batch_at(step)
+    plan, flip = recipe.batch_at(step), config.data.flip
+    seed, start = config.seed, plan.start + skipped
+    if isinstance(images, Resident):
+        choice = data.batch_choice(seed, start, plan.size, len(images), flip)
+        return _take(images.pixels, *choice, plan.resolution)
 
     def rows(index):
         batch = data.training_batch(
             images,
-            seed=config.seed,
-            start=plan.start + skipped,
+            seed=seed,
+            start=start,
             batch_size=plan.size,
-            flip=config.data.flip,
+            flip=flip,
             rows=index[0],
         )
         return data.shrink(batch, plan.resolution)
@@ -44,3 +91,19 @@ def read_batch(
     shape = (plan.size, plan.resolution, plan.resolution, images.channels)
     sharding = devices.batch_sharded(jax.sharding.get_mesh())
     return jax.make_array_from_callback(shape, sharding, rows)
+
+
+@functools.partial(jax.jit, static_argnames="resolution")
+def _take(
+    pixels: UInt8[Array, "images height width channels"],
+    indices: Int[Array, " batch"],
+    mirrored: Bool[Array, " batch"],
+    resolution: int,
+) -> Float[Array, "batch height2 width2 channels"]:
+    """What `training_batch` and `shrink` make of the same choice, on the devices."""
+    batch = pixels[indices]
+    mirrored = mirrored.reshape(-1, 1, 1, 1)
+    batch = jnp.where(mirrored, jnp.flip(batch, axis=2), batch)
+    # From a table, because XLA rounds a division by a constant in its own way.
+    levels = jnp.asarray(data.to_float(np.arange(256, dtype=np.uint8)))
+    return devices.constrain_batch(data.shrink(levels[batch], resolution))

@@ -16,7 +16,12 @@ from rtil_jax.errors import UserError
 from rtil_jax.generators.configured import architecture_of
 from rtil_jax.provenance import provenance
 from rtil_jax.training.divergence import Diverged, check_finite, newest_values
-from rtil_jax.training.images import load_training_images, read_batch
+from rtil_jax.training.images import (
+    Resident,
+    load_training_images,
+    near_devices,
+    read_batch,
+)
 from rtil_jax.training.metrics_file import MetricsFile
 from rtil_jax.training.plan import abstract_state, describe, print_plan
 from rtil_jax.training.recipe import Recipe
@@ -80,6 +85,7 @@ def train(
         # Another run may have begun here while the images were prepared.
         check_workdir(config, workdir)
         distributed.say(describe(config, recipe, mesh))
+        images = near_devices(images, mesh)
         with Stopping() as stopping:
             state = run_through_divergence(
                 config, recipe, images, checkpoints, workdir, stopping, command
@@ -134,7 +140,7 @@ def check_architecture(config: ConfigDict) -> None:
 def run_through_divergence(
     config: ConfigDict,
     recipe: Recipe,
-    images: data.ImageSet,
+    images: data.ImageSet | Resident,
     checkpoints: Checkpoints,
     workdir: str,
     stopping: Stopping,
@@ -209,7 +215,7 @@ def run(
     recipe: Recipe,
     state: TrainState,
     progress: Progress,
-    images: data.ImageSet,
+    images: data.ImageSet | Resident,
     checkpoints: Checkpoints,
     workdir: str,
     stopping: Stopping,

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from rtil_jax import data
 from rtil_jax.checkpoints import Checkpoints
 from rtil_jax.errors import UserError
 from rtil_jax.training import loop
@@ -102,7 +103,7 @@ def offended(monkeypatch, training):
     """
     taken = []
 
-    def images_that_say_where_they_are(images, *, seed, start, batch_size, flip):
+    def images_that_say_where_they_are(images, *, start, batch_size, **_):
         return np.full((batch_size, 8, 8, 3), start, np.float32)
 
     def step_fn(state, batch, key, step):
@@ -112,7 +113,7 @@ def offended(monkeypatch, training):
         bad = jnp.nan if start == 24 else 1.0
         return state.replace(path_means=means), GOOD | {"d_loss": bad}
 
-    monkeypatch.setattr(loop.data, "training_batch", images_that_say_where_they_are)
+    monkeypatch.setattr(data, "training_batch", images_that_say_where_they_are)
     training(step_fn)
     return taken
 
