@@ -34,10 +34,10 @@ KINDS = (
 )
 _OPERATION = re.compile(rf"= (.*?) ({'|'.join(KINDS)})(?:-start)?\(")
 _ARRAY = re.compile(r"\b(pred|[a-z]+(\d+))\[([\d,]*)\]")
-DEVICES = 2
+DEVICES = 4
 # Compiled for: whole minibatch-stddev groups and, of PGGAN's members, equal shares on
 # each device. What is printed is for one image.
-BATCHES = {"stylegan2": 8, "pggan": 12}
+BATCHES = {"stylegan2": 16, "pggan": 24}
 PAPER_BATCH = 6
 CONFIGS = (
     "stylegan2_ffhq256:vanilla",

@@ -16,7 +16,11 @@ from tests.training.tiny_run import tiny_config, tiny_pggan_config
 
 STEPS = 4
 # StyleGAN2 is trained on four devices in `test_devices.py`, by `train.py` itself.
-COUNTS = {"stylegan2": (1, 8), "pggan": (1, 4, 8), "vanilla pggan": ()}
+COUNTS = {"stylegan2": (1, 8), "pggan": (1, 4, 8)}
+
+
+def recipe_of(config):
+    return build_recipe(resolved(config, 8))
 
 
 def losses(recipe, num_devices):
@@ -35,37 +39,44 @@ def losses(recipe, num_devices):
     return lines
 
 
+def exchanged(config):
+    """(collectives of each program, bytes of each network)."""
+    recipe = recipe_of(config)
+    state = jax.eval_shape(recipe.fresh_state, jax.random.key(0))
+    networks = {
+        name: 4 * count_parameters(getattr(state, name))
+        for name in ("generator", "discriminator")
+    }
+    programs = step_programs(recipe, devices.data_mesh(8))
+    return {name: each.collectives for name, each in programs.items()}, networks
+
+
 def main():
     """Where programs are read, devices have whole minibatch-stddev groups."""
     folder = pathlib.Path("unread")
+    no_penalties = {"training__r1_every": 0, "training__path_every": 0}
     one_phase = {"resolution": 8, "growing": "none"}
-    configs = {
-        "stylegan2": tiny_config(
-            folder,
-            training__batch_size=32,
-            training__r1_every=2,
-            training__path_every=3,
-        ),
-        "pggan": tiny_pggan_config(folder, **one_phase, training__batch_size=24),
-        "vanilla pggan": tiny_pggan_config(
-            folder, **one_phase, training__batch_size=32, family__codes=(1,)
+    curves = {
+        "stylegan2": tiny_config(folder, training__batch_size=8, **no_penalties),
+        "pggan": tiny_pggan_config(folder, training__batch_size=24, **one_phase),
+    }
+    read = {
+        "stylegan2": tiny_config(folder, training__batch_size=32),
+        "pggan": tiny_pggan_config(
+            folder, training__batch_size=32, family__codes=(1,), **one_phase
         ),
     }
-    report = {}
-    for name, config in configs.items():
-        recipe = build_recipe(resolved(config, 8))
-        state = jax.eval_shape(recipe.fresh_state, jax.random.key(0))
-        report[name] = {
-            "generator": 4 * count_parameters(state.generator),
-            "discriminator": 4 * count_parameters(state.discriminator),
-        }
-        if name != "pggan":
-            programs = step_programs(recipe, devices.data_mesh(8))
-            report[name]["programs"] = {
-                name: program.collectives for name, program in programs.items()
+    print(
+        json.dumps(
+            {
+                "curves": {
+                    name: [losses(recipe_of(config), n) for n in COUNTS[name]]
+                    for name, config in curves.items()
+                },
+                "exchanged": {name: exchanged(read[name]) for name in read},
             }
-        report[name]["curves"] = [losses(recipe, count) for count in COUNTS[name]]
-    print(json.dumps(report))
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -66,7 +66,7 @@ def eight_devices():
 
 @pytest.mark.parametrize("recipe", ["stylegan2", "pggan"])
 def test_the_losses_of_four_and_eight_devices_are_those_of_one(recipe, eight_devices):
-    one, *more = eight_devices[recipe]["curves"]
+    one, *more = eight_devices["curves"][recipe]
     for line, like in [pair for curve in more for pair in zip(curve, one, strict=True)]:
         assert line.keys() == like.keys()
         for name in line:
@@ -90,23 +90,24 @@ def test_gradients_and_scalars_are_all_that_devices_exchange(eight_devices):
     XLA's CPU pipeline reduces the terms of a gradient that is a sum before adding them,
     in one operation.
     """
-    found = eight_devices["stylegan2"]
-    assert found["programs"].keys() == REDUCED.keys()
-    for name, exchanged in found["programs"].items():
+    programs, bytes_of = eight_devices["exchanged"]["stylegan2"]
+    assert programs.keys() == REDUCED.keys()
+    for name, exchanged in programs.items():
         network, terms = REDUCED[name]
         assert {kind for kind, _ in exchanged} == {"all-reduce"}, name
         *scalars, gradients = sorted(size for _, size in exchanged)
         assert sum(scalars) < 100, name
-        assert 0.9 * found[network] < gradients < 1.1 * terms * found[network], name
+        size = bytes_of[network]
+        assert 0.9 * size < gradients < 1.1 * terms * size, name
 
 
 def test_a_vanilla_pggan_exchanges_gradients_and_scalars_only(eight_devices):
     """One all-reduce for each network; the discriminator's gradient has four terms:
     on real images, on generated ones, and twice in the penalty."""
-    found = eight_devices["vanilla pggan"]
-    (exchanged,) = found["programs"].values()
+    programs, bytes_of = eight_devices["exchanged"]["pggan"]
+    (exchanged,) = programs.values()
     assert {kind for kind, _ in exchanged} == {"all-reduce"}
     *scalars, generator, discriminator = sorted(size for _, size in exchanged)
     assert sum(scalars) < 100
-    assert generator < 1.1 * found["generator"]
-    assert discriminator < 4.1 * found["discriminator"]
+    assert generator < 1.1 * bytes_of["generator"]
+    assert discriminator < 4.1 * bytes_of["discriminator"]

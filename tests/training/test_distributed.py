@@ -188,6 +188,38 @@ def test_processes_that_do_not_come_are_missed_in_one_line(process, tmp_path):
     assert re.fullmatch("error: --distributed: found not all .* within 1 sec.*\n", text)
 
 
+def compare(folder, process, port):
+    """What two processes say of what only one of them has found."""
+    os.dup2(os.open(f"{folder}/{process}", os.O_CREAT | os.O_WRONLY), 2)
+    with distributed.joined(False, f"localhost:{port}", 2, process):
+        distributed.require_alike("--config", "the same")
+        damage = distributed.agreed("damaged" if process == 1 else None)
+        print(damage, distributed.agreed(None), file=sys.stderr)
+        distributed.require_alike("--config", f"of process {process}")
+
+
+def test_what_one_process_finds_is_decided_by_all(tmp_path):
+    port = free_port()
+    children = [
+        FORKS.Process(target=compare, args=(tmp_path, process, port))
+        for process in (0, 1)
+    ]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join(60)
+    assert [child.exitcode for child in children] == [1, 1]
+    error = (
+        "error: --config: found another in process 1 than in process 0, expected the "
+        "same in all of them\n"
+    )
+    zero, one = ((tmp_path / name).read_text() for name in "01")
+    assert (zero, one) == (
+        f"process 1 found it so None\n{error}",
+        f"damaged None\n{error}",
+    )
+
+
 def ask_for_a_cluster(path):
     os.dup2(os.open(path, os.O_CREAT | os.O_WRONLY), 2)
     try:
