@@ -30,7 +30,7 @@ def get_config(variant=None):
     if "validation" in variants:
         config.method_for.vanilla = {}
         config.images.count = 32
-        config.ratios = (0.1, 0.25)
+        config.ratios = (0.1,)
         rates = {f"rate{round(100 * r):02}": {"learning_rate": r} for r in RATES}
         pulls = {f"pull{round(w):03}": {"prior_weight": (w,)} for w in PULLS}
         config.settings = {k: {"method": v} for k, v in (rates | pulls).items()}
