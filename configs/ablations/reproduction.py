@@ -1,9 +1,10 @@
 """The paper's claim on the 32-pixel faces: ILO with plain and regularised priors.
 
-Labels: `plain`, and `pull`, whose loss has the mean square of z_k too, that is, of how
-far the features are from where their stage began: a vanilla ILO that is regularised at
-inversion, as RTIL is in training. Rates and the weight of the pull are those that did
-best on other faces, with the variant `validation`, which tries the same for both priors.
+Labels: `plain`, and `pull`, whose loss has the mean square of z_k too, that is, of
+how far the features are from where their stage began: a vanilla ILO that is
+regularised at inversion, as RTIL is in training. Rates and the weight of the pull are
+those that did best on other faces, with the variant `validation`, which tries the
+same for both priors.
 
     python invert.py --config configs/ablations/reproduction.py \
         --config.images.source=faces64.zip --workdir runs/reproduction
