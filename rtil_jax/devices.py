@@ -27,16 +27,11 @@ def batch_sharded(mesh: jax.sharding.Mesh) -> NamedSharding:
 def constrain_batch(tree: Any) -> Any:
     """Inside `jit`: keeps the leading axis of every array split over the devices.
 
-    Without a mesh (see `jax.set_mesh`), or where the devices do not divide that axis,
-    arrays stay as they are.
+    Where the devices do not divide that axis, some get one row less, or none. Without a
+    mesh (see `jax.set_mesh`), arrays stay as they are.
     """
-    mesh = jax.sharding.get_abstract_mesh()
-    if mesh.empty:
+    if jax.sharding.get_abstract_mesh().empty:
         return tree
-
-    def constrain(x):
-        if x.shape[0] % mesh.size:
-            return x
-        return jax.lax.with_sharding_constraint(x, PartitionSpec("data"))
-
-    return jax.tree.map(constrain, tree)
+    return jax.tree.map(
+        lambda x: jax.lax.with_sharding_constraint(x, PartitionSpec("data")), tree
+    )

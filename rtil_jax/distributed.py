@@ -99,7 +99,7 @@ def _connect(coordinator: str | None, count: int | None, process: int | None) ->
         )
         os._exit(1)
 
-    # JAX's own timeout ends in a stack trace, and without the chance of another end.
+    # JAX's own timeout aborts the process with a stack trace; this one comes before it.
     watch = threading.Timer(TIMEOUT, give_up)
     watch.daemon = True
     watch.start()
@@ -108,6 +108,7 @@ def _connect(coordinator: str | None, count: int | None, process: int | None) ->
             coordinator, count, process, initialization_timeout=2 * TIMEOUT
         )
     except (ValueError, RuntimeError) as error:
+        watch.cancel()
         raise UserError(
             f"--distributed: found no cluster that JAX knows ({error}), expected "
             "--coordinator HOST:PORT --num_processes N --process I"

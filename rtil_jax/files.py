@@ -1,7 +1,6 @@
-"""Files that are there whole or not at all, and files that are locks."""
+"""Files that are there whole or not at all."""
 
 import contextlib
-import fcntl
 import os
 from collections.abc import Iterator
 from typing import IO, Any
@@ -24,20 +23,3 @@ def replacing(path: str, mode: str = "w") -> Iterator[IO]:
         with contextlib.suppress(FileNotFoundError):
             os.remove(partial)
         raise
-
-
-@contextlib.contextmanager
-def waiting(path: str) -> Iterator[None]:
-    """A block that one process at a time is in; `path` is there only meanwhile.
-
-    Where a file system knows no locks, or one process has just ended and others were
-    waiting, two may be in it: it saves work, and must not be what makes it right.
-    """
-    with open(path, "a") as file:
-        with contextlib.suppress(OSError):
-            fcntl.flock(file, fcntl.LOCK_EX)
-        try:
-            yield
-        finally:
-            with contextlib.suppress(FileNotFoundError):
-                os.remove(path)

@@ -22,6 +22,7 @@ from rtil_jax.inversion.defaults import build_method
 from rtil_jax.inversion.results import COLUMNS, read_picture
 from rtil_jax.inversion.shards import Shard
 from rtil_jax.inversion.sweep import run_sweep
+from rtil_jax.locks import owned
 from rtil_jax.posterior import run_posterior
 from rtil_jax.report import samples
 from rtil_jax.training.loop import train
@@ -354,6 +355,19 @@ def test_a_training_directory_is_not_written_to(home):
     with pytest.raises(UserError, match="found a training run"):
         run_sweep(inversion_config(home), str(home / "rtil"))
     assert sorted(os.listdir(home / "rtil")) == before
+
+
+def test_one_process_per_shard(home, copied):
+    config, before = inversion_config(home), (copied / "config.json").read_text()
+    with owned(str(copied)):
+        with pytest.raises(UserError, match=f"in use by process {os.getpid()} on "):
+            run_sweep(config, str(copied))
+        with owned(str(copied), f"lock{Shard(1, 3).suffix}"):
+            run_sweep(config, str(copied), shard=Shard(0, 3))
+            with pytest.raises(UserError, match="in use by process"):
+                run_sweep(config, str(copied), shard=Shard(1, 3))
+    record = json.loads((copied / "config.json").read_text())
+    assert record.pop("commands") == [*json.loads(before).pop("commands"), ""]
 
 
 def test_fields_of_one_prior_alone(home):

@@ -16,7 +16,7 @@ from jaxtyping import Int, UInt8
 from rtil_jax.data.sources import Source, fingerprint
 from rtil_jax.data.tfds_source import import_tfds
 from rtil_jax.errors import UserError
-from rtil_jax.files import waiting
+from rtil_jax.locks import waiting
 
 # Part of every cache's key: raise it when decoding or the files' layout changes.
 CACHE_VERSION = 1

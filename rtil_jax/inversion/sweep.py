@@ -35,7 +35,8 @@ from rtil_jax.inversion.settings import (
 )
 from rtil_jax.inversion.shards import ALL, Shard
 from rtil_jax.inversion.solutions import save_solution
-from rtil_jax.inversion.workdir import claim_workdir
+from rtil_jax.inversion.workdir import claim_workdir, make_workdir
+from rtil_jax.locks import owned
 from rtil_jax.operators import sample_operator
 from rtil_jax.perceptual import Perceptual, load_lpips
 from rtil_jax.perceptual.networks import LEAST_SIZE
@@ -75,12 +76,26 @@ def run_sweep(
     if dry_run:
         return print_plan(config, priors, distances)
     images = load_test_images(config, next(iter(priors.values())))
-    claim_workdir(config, workdir, priors, command)
+    make_workdir(workdir)
+    with owned(workdir, f"lock{shard.suffix}"):
+        claim_workdir(config, workdir, priors, command)
+        for label, one in labelled(config).items():
+            for name in priors:
+                print(f"{label}, {name}: {build_method(one, name)}")
+        recover(config, workdir, priors, images, distances, shard)
+
+
+def recover(
+    config: ConfigDict,
+    workdir: str,
+    priors: dict[str, Prior],
+    images: data.ImageSet,
+    distances: dict,
+    shard: Shard,
+) -> None:
+    """This process's part of what is missing, and the report after the last part."""
     results = Results(workdir, shard)
     lpips = load_metric(config)
-    for label, one in labelled(config).items():
-        for name in priors:
-            print(f"{label}, {name}: {build_method(one, name)}")
     settings = [
         (one, name, setting_of(label, one, name, ratio))
         for label, one in expand(config)

@@ -29,20 +29,35 @@ FREE_FIELDS = (
 METHOD_FIELDS = ("method", "method_for", "restarts", "perceptual", "perceptual_for")
 
 
+def make_workdir(workdir: str) -> None:
+    """Makes the folders of an inversion.
+
+    Raises:
+        UserError: if it cannot be written, or is one of training.
+    """
+    if os.path.exists(os.path.join(workdir, "checkpoints")):
+        raise UserError(f"--workdir={workdir}: found a training run, expected another")
+    try:
+        for folder in ("recovered", "solutions", "figures"):
+            os.makedirs(os.path.join(workdir, folder), exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"--workdir={workdir}: cannot be written ({error.strerror})"
+        ) from error
+
+
 def claim_workdir(
     config: ConfigDict, workdir: str, priors: dict[str, Prior], command: str
 ) -> None:
-    """Makes the folders, and records the config and the priors' checksums.
+    """Records the config and the priors' checksums.
 
     `config.json` has the effective config of every label under `methods`, and under
     `shared` what all labels have in common.
 
     Raises:
-        UserError: if the directory cannot be written, is one of training, or has
-            results of another config or of priors that have changed since.
+        UserError: if the directory cannot be written, or has results of another config
+            or of priors that have changed since.
     """
-    if os.path.exists(os.path.join(workdir, "checkpoints")):
-        raise UserError(f"--workdir={workdir}: found a training run, expected another")
     path = os.path.join(workdir, "config.json")
     record = _read_record(path)
     shared = record.setdefault("shared", next(iter(record["methods"].values()), None))
@@ -64,8 +79,6 @@ def claim_workdir(
         commands.append(command)
     record |= made
     try:
-        for folder in ("recovered", "solutions", "figures"):
-            os.makedirs(os.path.join(workdir, folder), exist_ok=True)
         save_config(record, path)
     except OSError as error:
         raise UserError(

@@ -1,5 +1,6 @@
 """The training loop: reads top to bottom; what training writes is all written here."""
 
+import contextlib
 import dataclasses
 import json
 import logging
@@ -14,6 +15,7 @@ from rtil_jax.checkpoints import Checkpoints, load_config, load_weights
 from rtil_jax.config import plain
 from rtil_jax.errors import UserError
 from rtil_jax.generators.configured import architecture_of
+from rtil_jax.locks import owned
 from rtil_jax.provenance import provenance
 from rtil_jax.training.divergence import Diverged, check_finite, newest_values
 from rtil_jax.training.images import (
@@ -31,7 +33,6 @@ from rtil_jax.training.stopping import Stopping
 from rtil_jax.training.workdir import (
     check_workdir,
     make_folders,
-    owned,
     record_config,
     writing,
 )
@@ -76,7 +77,7 @@ def train(
     distributed.require_alike("config.data.source", json.dumps(images.names))
     make_folders(workdir)
     with (
-        owned(workdir),
+        owned(workdir) if distributed.is_lead() else contextlib.nullcontext(),
         jax.set_mesh(mesh),
         Checkpoints(
             workdir, config.checkpoint.keep, config.checkpoint.keep_every

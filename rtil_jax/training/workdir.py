@@ -4,11 +4,8 @@ Of several processes that train as one, process 0 makes and owns it.
 """
 
 import contextlib
-import fcntl
 import json
-import logging
 import os
-import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -107,43 +104,3 @@ def writing(path: str) -> Iterator[None]:
             f"{path}: cannot be written ({error.strerror}); once it can be, the same "
             "command continues from the last checkpoint"
         ) from error
-
-
-@contextlib.contextmanager
-def owned(workdir: str) -> Iterator[None]:
-    """A block in which no other process can train in `workdir`.
-
-    The kernel lets go of the lock when the process ends, however it ends; what a
-    killed one leaves in the file means nothing.
-
-    Raises:
-        UserError: if another process has it, with that process's id.
-    """
-    if not distributed.is_lead():
-        yield
-        return
-    path = os.path.join(workdir, "lock")
-    with writing(path):
-        file = open(path, "a+")
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            file.seek(0)
-            raise UserError(
-                f"--workdir: found {workdir} in use by process {file.read()}, expected "
-                "one that no other run is writing to"
-            ) from error
-        except OSError as error:  # some network file systems
-            logging.getLogger("rtil_jax").warning(
-                "%s: no locks here (%s); take care to start no second run",
-                workdir,
-                error.strerror,
-            )
-        with writing(path):
-            file.truncate(0)
-            print(
-                os.getpid(), "on", socket.gethostname(), end="", file=file, flush=True
-            )
-        yield
-        file.truncate(0)

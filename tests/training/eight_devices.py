@@ -52,16 +52,18 @@ def exchanged(config):
 
 
 def main():
-    """Where programs are read, devices have whole minibatch-stddev groups."""
+    """Where programs are read, devices have whole minibatch-stddev groups, and the
+    path-length penalty has fewer images than there are devices."""
     folder = pathlib.Path("unread")
     no_penalties = {"training__r1_every": 0, "training__path_every": 0}
+    shrunk = {"training__batch_size": 32, "training__path_batch_shrink": 8}
     one_phase = {"resolution": 8, "growing": "none"}
     curves = {
         "stylegan2": tiny_config(folder, training__batch_size=8, **no_penalties),
         "pggan": tiny_pggan_config(folder, training__batch_size=24, **one_phase),
     }
     read = {
-        "stylegan2": tiny_config(folder, training__batch_size=32),
+        "stylegan2": tiny_config(folder, **shrunk),
         "pggan": tiny_pggan_config(
             folder, training__batch_size=32, family__codes=(1,), **one_phase
         ),

@@ -9,14 +9,15 @@ import sys
 import pytest
 
 from rtil_jax.errors import UserError
+from rtil_jax.locks import owned
 from rtil_jax.training.loop import train
 from rtil_jax.training.metrics_file import MetricsFile
-from rtil_jax.training.workdir import check_workdir, owned
+from rtil_jax.training.workdir import check_workdir
 from tests.training.tiny_run import contents, read_metrics, tiny_config
 
 OWNER = """
 import sys, time
-from rtil_jax.training.workdir import owned
+from rtil_jax.locks import owned
 with owned(sys.argv[1]):
     print("ready", flush=True)
     time.sleep(60)
