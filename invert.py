@@ -35,7 +35,7 @@ SHARD = flags.DEFINE_integer("shard", None, "Which of them this is, from 0.")
 flags.DEFINE_alias("num-shards", "num_shards")
 
 
-def main(_):
+def main(_: list[str]) -> None:
     command = shlex.join(["python", *sys.argv])
     shard = find_shard(SHARD.value, NUM_SHARDS.value, os.environ)
     run_sweep(CONFIG.value, WORKDIR.value, DRY_RUN.value, command, shard)

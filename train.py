@@ -38,7 +38,7 @@ NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "How many there are.
 PROCESS = flags.DEFINE_integer("process", None, "Which one this is, from 0.")
 
 
-def main(_):
+def main(_: list[str]) -> None:
     with distributed.joined(
         DISTRIBUTED.value, COORDINATOR.value, NUM_PROCESSES.value, PROCESS.value
     ):

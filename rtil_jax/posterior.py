@@ -112,7 +112,7 @@ def quality(problem: Problem, found: PosteriorSamples) -> list[dict]:
     ]
 
 
-def main(_):
+def main(_: list[str]) -> None:
     rows = run_posterior(flags.FLAGS.config, flags.FLAGS.workdir)
     for name in dict.fromkeys(row["prior"] for row in rows):
         own = [row for row in rows if row["prior"] == name]

@@ -162,7 +162,18 @@ def _update(stage, select, prior, perceptual, problem, fixed, start, iterate, ra
     static_argnames=("stage", "select", "mesh"),
     donate_argnames=("iterate",),
 )
-def step(stage, select, mesh, prior, perceptual, problem, fixed, start, iterate, rate):
+def step(
+    stage: Stage,
+    select: str,
+    mesh: jax.sharding.Mesh,
+    prior: Prior,
+    perceptual: PerceptualLoss | None,
+    problem: Problem,
+    fixed: Any,
+    start: Any,
+    iterate: Iterate,
+    rate: Array,
+) -> tuple[Iterate, Float[Array, " batch"]]:
     """`_update` with the images split over the devices of `mesh`: no communication."""
     images, everywhere = PartitionSpec("data"), PartitionSpec()
     update = jax.shard_map(
@@ -176,7 +187,9 @@ def step(stage, select, mesh, prior, perceptual, problem, fixed, start, iterate,
 
 
 @functools.partial(jax.jit, static_argnames="stage")
-def begin(stage, prior, variables, keys=None):
+def begin(
+    stage: Stage, prior: Prior, variables: Any, keys: jax.Array | None = None
+) -> tuple[Any, Any, Iterate]:
     """(free, fixed, first iterate) of a stage; `keys` are read if it is warm."""
     free, fixed = stage.begin(prior, variables)
     infinite = jnp.full(jax.tree.leaves(free)[0].shape[0], jnp.inf, jnp.float32)

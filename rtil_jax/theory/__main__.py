@@ -18,7 +18,7 @@ WORKDIR = flags.DEFINE_string(
 )
 
 
-def main(_):
+def main(_: list[str]) -> None:
     run_theory(CONFIG.value, WORKDIR.value)
 
 
