@@ -23,17 +23,19 @@ CONFIG = config_flags.DEFINE_config_file(
     lock_config=False,
     accept_new_attributes=True,
 )
-WORKDIR = flags.DEFINE_string("workdir", None, "Directory of the results.")
+flags.mark_flag_as_required("config")
+WORKDIR = flags.DEFINE_string(
+    "workdir", None, "Directory of the results.", required=True
+)
 DRY_RUN = flags.DEFINE_bool("dry_run", False, "Print the plan and stop.")
 NUM_SHARDS = flags.DEFINE_integer(
     "num_shards", None, "Processes that share the work; a SLURM job array is found."
 )
 SHARD = flags.DEFINE_integer("shard", None, "Which of them this is, from 0.")
 flags.DEFINE_alias("num-shards", "num_shards")
-flags.mark_flags_as_required(["config", "workdir"])
 
 
-def main(_):
+def main(_: list[str]) -> None:
     command = shlex.join(["python", *sys.argv])
     shard = find_shard(SHARD.value, NUM_SHARDS.value, os.environ)
     run_sweep(CONFIG.value, WORKDIR.value, DRY_RUN.value, command, shard)

@@ -25,7 +25,8 @@ from rtil_jax.training.loop import train
 CONFIG = config_flags.DEFINE_config_file(
     "config", None, "Training configuration, FILE[:variant].", lock_config=True
 )
-WORKDIR = flags.DEFINE_string("workdir", None, "Directory of the run.")
+flags.mark_flag_as_required("config")
+WORKDIR = flags.DEFINE_string("workdir", None, "Directory of the run.", required=True)
 DRY_RUN = flags.DEFINE_bool("dry_run", False, "Print the plan and stop.")
 DISTRIBUTED = flags.DEFINE_bool(
     "distributed", False, "One of several processes, which JAX finds by itself."
@@ -35,10 +36,9 @@ COORDINATOR = flags.DEFINE_string(
 )
 NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "How many there are.")
 PROCESS = flags.DEFINE_integer("process", None, "Which one this is, from 0.")
-flags.mark_flags_as_required(["config", "workdir"])
 
 
-def main(_):
+def main(_: list[str]) -> None:
     with distributed.joined(
         DISTRIBUTED.value, COORDINATOR.value, NUM_PROCESSES.value, PROCESS.value
     ):

@@ -55,7 +55,8 @@ def keep_compiled() -> None:
     Also for the many small programs that JAX by default compiles anew (those of less
     than a second): together they are half of the time to a first step.
     """
-    if jax.config.jax_compilation_cache_dir is None:
+    # JAX adds the attributes of its config when it runs.
+    if jax.config.jax_compilation_cache_dir is None:  # type: ignore[attr-defined]
         jax.config.update("jax_compilation_cache_dir", os.path.expanduser(CACHE))
     if "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS" not in os.environ:
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
@@ -112,13 +113,14 @@ def _explain(error: Exception, argv: list[str], path: str | None) -> str:
         found = " and no ".join(f"--{name}" for name in missing)
         expected = "--config FILE[:variant] --workdir DIR"
         return f"command line: found no {found}, expected {expected}"
-    root = error
+    root: BaseException = error
     while root.__context__ is not None:
         root = root.__context__
     if isinstance(root, UserError):
         return str(root)
-    if isinstance(root, AttributeError | KeyError):
-        name = re.search(r"\w+", text)[0]
+    word = re.search(r"\w+", text)
+    if word and isinstance(root, AttributeError | KeyError):
+        name = word[0]
         for flag in (arg.partition("=")[0] for arg in argv):
             if name in flag.split("."):
                 hint = re.search('Did you mean "(.*?)"', text)

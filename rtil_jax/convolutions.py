@@ -247,10 +247,11 @@ def blur(
     for axis in (1, 2):
         x = _pad(x, axis, padding, padding)
         size = x.shape[axis] - 3
-        x = sum(
+        shifted = [
             tap * jax.lax.slice_in_dim(x, k, k + size, axis=axis)
             for k, tap in enumerate(BLUR_TAPS)
-        )
+        ]
+        x = functools.reduce(jnp.add, shifted)
     return x
 
 

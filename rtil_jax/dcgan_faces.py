@@ -14,6 +14,7 @@ import argparse
 import os
 import sys
 import zipfile
+from typing import Any
 
 import jax
 import numpy as np
@@ -25,7 +26,7 @@ from rtil_jax.torch_zip import read_torch_zip
 from rtil_jax.training.state import TrainState
 
 GENERATOR = {"base_channels": 64, "latent_dim": 100}
-CONFIG = {
+CONFIG: dict[str, Any] = {
     "architecture": "dcgan",
     "resolution": 64,
     "channels": 3,
@@ -96,7 +97,7 @@ def _shapes() -> dict[str, tuple[int, ...]]:
     """Name -> shape of every tensor that is used."""
     base, latent = GENERATOR["base_channels"], GENERATOR["latent_dim"]
     widths = (latent, 8 * base, 4 * base, 2 * base, base, CONFIG["channels"])
-    shapes = {}
+    shapes: dict[str, tuple[int, ...]] = {}
     for layer, (fan_in, out) in enumerate(zip(widths, widths[1:], strict=False)):
         shapes[f"main.{3 * layer}.weight"] = (fan_in, out, 4, 4)
         if layer < len(widths) - 2:

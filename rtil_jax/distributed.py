@@ -68,10 +68,11 @@ def joined(
 
 def _check(coordinator: str | None, count: int | None, process: int | None) -> None:
     """Raises UserError unless all are there and make sense."""
-    flags = {"coordinator": coordinator, "num_processes": count, "process": process}
-    if missing := [name for name, value in flags.items() if value is None]:
+    if coordinator is None or count is None or process is None:
+        flags = {"coordinator": coordinator, "num_processes": count, "process": process}
+        missing = next(name for name, value in flags.items() if value is None)
         raise UserError(
-            f"command line: found no --{missing[0]}, expected --coordinator HOST:PORT "
+            f"command line: found no --{missing}, expected --coordinator HOST:PORT "
             "--num_processes N --process I together, or none of them"
         )
     if not re.fullmatch(r".+:\d+", coordinator):

@@ -58,7 +58,7 @@ def draw_family_samples(config: ConfigDict, workdir: str) -> str:
     return path
 
 
-def main(_):
+def main(_: list[str]) -> None:
     print(f"figure    {draw_family_samples(flags.FLAGS.config, flags.FLAGS.workdir)}")
 
 

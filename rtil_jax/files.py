@@ -3,7 +3,7 @@
 import contextlib
 import os
 from collections.abc import Iterator
-from typing import IO
+from typing import IO, Any
 
 
 @contextlib.contextmanager
@@ -14,7 +14,7 @@ def replacing(path: str, mode: str = "w") -> Iterator[IO]:
     the last wins, and readers never see a part. Text is UTF-8 with `\\n` as it is.
     """
     partial = f"{path}.{os.getpid()}.partial"
-    text = {} if "b" in mode else {"newline": "", "encoding": "utf-8"}
+    text: dict[str, Any] = {} if "b" in mode else {"newline": "", "encoding": "utf-8"}
     try:
         with open(partial, mode, **text) as file:
             yield file

@@ -16,6 +16,7 @@ from rtil_jax.command_line import run_main
 from rtil_jax.config import require
 from rtil_jax.errors import UserError
 from rtil_jax.inversion import (
+    ILO,
     PosteriorSamples,
     Problem,
     draw_posterior,
@@ -26,8 +27,9 @@ from rtil_jax.inversion.defaults import build_method
 from rtil_jax.inversion.settings import problem_of
 from rtil_jax.inversion.sweep import load_priors, load_test_images
 
-COLUMNS = ("prior", "ratio", "image", "psnr_of_mean", "psnr_of_sample", "spread")
-COLUMNS += ("covered", "failed")
+KEY = ("prior", "ratio", "image")
+QUALITY = ("psnr_of_mean", "psnr_of_sample", "spread", "covered", "failed")
+COLUMNS = KEY + QUALITY
 
 
 def run_posterior(config: ConfigDict, workdir: str) -> list[dict]:
@@ -60,8 +62,10 @@ def run_posterior(config: ConfigDict, workdir: str) -> list[dict]:
     for ratio in config.ratios:
         for name, prior in priors.items():
             problem, keys = problem_of(config, images, np.arange(len(images)), ratio)
+            method = build_method(config, name)
+            assert isinstance(method, ILO)  # required above
             found = posterior_samples(
-                build_method(config, name),
+                method,
                 prior,
                 problem,
                 keys,
@@ -108,11 +112,11 @@ def quality(problem: Problem, found: PosteriorSamples) -> list[dict]:
     ]
 
 
-def main(_):
+def main(_: list[str]) -> None:
     rows = run_posterior(flags.FLAGS.config, flags.FLAGS.workdir)
     for name in dict.fromkeys(row["prior"] for row in rows):
         own = [row for row in rows if row["prior"] == name]
-        means = {c: np.mean([row[c] for row in own]) for c in COLUMNS[3:]}
+        means = {c: np.mean([row[c] for row in own]) for c in QUALITY}
         print(f"{name}: " + ", ".join(f"{c} {value:.3g}" for c, value in means.items()))
 
 

@@ -40,7 +40,7 @@ class _Unpickler(pickle.Unpickler):
 
     def __init__(self, archive: zipfile.ZipFile, prefix: str):
         self._archive, self._prefix = archive, prefix
-        self._storages = {}
+        self._storages: dict[str, bytes] = {}
         if self._read("byteorder", missing=b"little") != b"little":
             raise ValueError("big-endian numbers")
         super().__init__(io.BytesIO(self._read("data.pkl")))

@@ -23,7 +23,7 @@ def checksum(tree: Any) -> int:
     """CRC-32 of the bytes of all leaves, in the order of the tree."""
     crc = 0
     for leaf in jax.tree.leaves(tree):
-        crc = zlib.crc32(np.ascontiguousarray(leaf), crc)
+        crc = zlib.crc32(np.ascontiguousarray(leaf).data, crc)
     return crc
 
 

@@ -1,5 +1,6 @@
 """Reading checkpoints: the newest that is not damaged and fits what is asked for."""
 
+import dataclasses
 import logging
 import pathlib
 from collections.abc import Callable
@@ -19,7 +20,7 @@ CHECKSUMS = "crc32"
 # weights, step and config are those of one checkpoint.
 PRIOR = ("ema", "config", "data")
 ALL = ("train_state", *PRIOR)
-_warned = set()
+_warned: set[tuple[str, str]] = set()
 
 
 def load_config(workdir: str) -> dict:
@@ -84,17 +85,18 @@ def load_weights(workdir: str, state: Any) -> Any:
 
         def load(step):
             saved = _shapes(_saved_trees(checkpointer, step)["train_state"])
-            means = saved.get("path_means")  # one per member of *its* family
-            if means is not None:
+            shape, means = saved.get("path_means"), None
+            if shape is not None:  # one per member of *its* family
                 where = abstract_leaf(state.step).sharding
-                means = jax.ShapeDtypeStruct(means, np.float32, sharding=where)
-            like = state.replace(path_means=means)
+                means = jax.ShapeDtypeStruct(shape, np.float32, sharding=where)
+            like = dataclasses.replace(state, path_means=means)
             abstract = jax.tree.map(abstract_leaf, array_items(like))
             return load_arrays(checkpointer, step, abstract)
 
         _, items = newest(checkpointer, ALL, load)
     source = items["train_state"]
-    return state.replace(
+    return dataclasses.replace(
+        state,
         generator=source.generator,
         discriminator=source.discriminator,
         ema=items["ema"],
@@ -133,7 +135,7 @@ def newest(
     Raises:
         UserError: if `load` does, or if all of them are damaged.
     """
-    passed_over = []
+    passed_over: list[tuple[str, str]] = []
     for checkpoint in reversed(checkpointer.checkpoints):
         path, found = str(checkpoint.path), None
         problem = distributed.agreed(damage(path, items))
@@ -174,7 +176,7 @@ def item(checkpointer: ocp.training.Checkpointer, step: int, name: str) -> dict:
 
 def array_items(state: Any) -> dict[str, Any]:
     """The two items that hold arrays."""
-    return {"train_state": state.replace(ema=None), "ema": state.ema}
+    return {"train_state": dataclasses.replace(state, ema=None), "ema": state.ema}
 
 
 def abstract_leaf(leaf: Any) -> jax.ShapeDtypeStruct:

@@ -64,12 +64,12 @@ class Checkpoints:
             cleanup_tmp_directories=True,  # what a killed run was writing
         )
         self._background = concurrent.futures.ThreadPoolExecutor(1)
-        self._saving = None
+        self._saving: tuple[int, concurrent.futures.Future] | None = None
 
     def __enter__(self) -> "Checkpoints":
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         try:
             self.wait()
         finally:
@@ -139,8 +139,8 @@ class Checkpoints:
 
     def _cannot_write(self, step: int, error: Exception) -> UserError:
         text = str(error)
-        reason = _REASONS.search(text)
-        reason = reason[0] if reason else text.strip().partition("\n")[0]
+        known = _REASONS.search(text)
+        reason = known[0] if known else text.strip().partition("\n")[0]
         directory = self._checkpointer.directory
         complete = [int(name) for name in os.listdir(directory) if name.isdigit()]
         last = f"checkpoint {max(complete)}" if complete else "the start"

@@ -6,6 +6,7 @@ written, and beside them, where the source has such things, `style_fit.npz` (see
 of w.
 """
 
+import dataclasses
 import os
 
 import jax
@@ -111,12 +112,15 @@ def write_prior(
 
     @jax.jit
     def fresh_rest(key):
-        return recipe.fresh_state(key).replace(**dict.fromkeys(networks))
+        state = recipe.fresh_state(key)
+        return dataclasses.replace(state, **dict.fromkeys(networks))
 
-    state = fresh_rest(jax.random.key(0)).replace(**jax.tree.map(jnp.array, networks))
+    state = fresh_rest(jax.random.key(0))
+    state = dataclasses.replace(state, **jax.tree.map(jnp.array, networks))
     for name, arrays in ((STYLE_FIT, style_fit), (BUFFERS, converted.buffers)):
         if arrays:
-            np.savez(os.path.join(directory, name), **arrays)
+            path = os.path.join(directory, name)
+            np.savez(path, **arrays)  # type: ignore[arg-type]  # as in `save_solution`
     config = plain(converted.config)
     save_config(config, os.path.join(directory, "config.json"))
     with Checkpoints(directory, keep=1) as checkpoints:

@@ -214,7 +214,7 @@ def _arrays(tree: Any, name: str = "") -> Tensors:
     """The arrays in nested dicts by dotted name."""
     if isinstance(tree, np.ndarray):
         return {name: tree}
-    arrays = {}
+    arrays: Tensors = {}
     for key, value in tree.items() if isinstance(tree, dict) else ():
         arrays |= _arrays(value, f"{name}.{key}" if name else str(key))
     return arrays

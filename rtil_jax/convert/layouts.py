@@ -143,7 +143,7 @@ def to_params(layout: Layout, size: Size, tensors: Tensors) -> dict:
                 f"{key}: found {_brief(found)}, expected {_brief(expected)}, as "
                 f"{layout.name} has it"
             )
-    params = {}
+    params: dict = {}
     for row in layout.rows(size):
         _put(params, row.path, _array(row.transform.ours(tensors[row.key])))
     return {"params": params}

@@ -95,7 +95,7 @@ def convert_checkpoint(
             out with a warning.)
     """
     parts = checkpoint.parts
-    kind, size = _kind_of(parts.get("g_ema", parts.get("g")))
+    kind, size = _kind_of(parts["g_ema" if "g_ema" in parts else "g"])
     if resolution not in (None, size.resolution):
         raise UserError(
             f"--resolution: found {resolution}, expected {size.resolution}: the file "

@@ -32,7 +32,8 @@ def _equalized(
 
 
 def _generator_size(shapes: Shapes) -> Size:
-    widths, size = [], 4
+    widths: list[int] = []
+    size = 4
     while not widths or f"to_rgb_{size}.conv.weight_orig" in shapes:
         key = f"progression_{size}.conv.0.conv.weight_orig"
         widths.append(axis(shapes, key, 0, widths[-1] if widths else 1))

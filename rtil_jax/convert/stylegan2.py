@@ -135,7 +135,12 @@ def _discriminator_rows(size: Size) -> list[Row]:
 
 
 def _convolution(
-    key: str, path: tuple[str, ...], fan_in: int, out: int, side: int = 3, index=0
+    key: str,
+    path: tuple[str, ...],
+    fan_in: int,
+    out: int,
+    side: int = 3,
+    index: int = 0,
 ) -> list[Row]:
     """Weight and bias of a convolution that is layer `index` of `key`."""
     weight = f"{key}.{index}.weight", (out, fan_in, side, side)

@@ -10,6 +10,8 @@ licences, which each style's definition in the package `dicebear-styles` states.
 import importlib.metadata
 import json
 from importlib import resources
+from importlib.resources.abc import Traversable
+from typing import Any
 
 from rtil_jax.data.sources import Source, fingerprint
 from rtil_jax.errors import UserError
@@ -53,7 +55,7 @@ def avatar_source(style: str, split: str, resolution: int, count: int | None) ->
         raise UserError(f"avatars: found {SEEDS_PER_SPLIT} images, {count} asked for")
     definition = _read_definition(definitions, style)
     drawable = dicebear.Style(definition)
-    options = {"size": resolution, **_FRAMING.get(style, {})}
+    options: dict[str, Any] = {"size": resolution, **_FRAMING.get(style, {})}
     if "background" not in definition["colors"]:
         options["backgroundColor"] = list(_BACKGROUNDS)
     seeds = range(_FIRST_SEED[split], _FIRST_SEED[split] + count)
@@ -78,7 +80,7 @@ def avatar_source(style: str, split: str, resolution: int, count: int | None) ->
     )
 
 
-def _read_definition(definitions, style: str) -> dict:
+def _read_definition(definitions: Traversable, style: str) -> dict:
     suffix = ".json"
     names = [entry.name for entry in definitions.iterdir()]
     styles = sorted(n.removesuffix(suffix) for n in names if n.endswith(suffix))

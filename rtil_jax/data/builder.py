@@ -7,6 +7,7 @@ import itertools
 import logging
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -30,7 +31,9 @@ class DecodedImages(tfds.core.GeneratorBasedBuilder):
 
     VERSION = tfds.core.Version("1.0.0")
 
-    def __init__(self, *, source: Source, resolution: int, channels: int, **kwargs):
+    def __init__(
+        self, *, source: Source, resolution: int, channels: int, **kwargs: Any
+    ):
         self._source = source
         self._shape = (resolution, resolution, channels)
         self._images_per_part = max(1, _PART_BYTES // int(np.prod(self._shape)))
@@ -47,7 +50,7 @@ class DecodedImages(tfds.core.GeneratorBasedBuilder):
             disable_shuffling=True,
         )
 
-    def _split_generators(self, dl_manager) -> dict[str, Iterator]:
+    def _split_generators(self, dl_manager: Any) -> dict[str, Iterator]:
         num_parts = -(-len(self._source.names) // self._images_per_part)
         images = decode_source(self._source, self._shape[0], self._shape[2])
         return {

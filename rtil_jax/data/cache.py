@@ -6,9 +6,9 @@ import io
 import os
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import SupportsIndex
+from typing import Any, Protocol, SupportsIndex, runtime_checkable
 
 import numpy as np
 from jaxtyping import Int, UInt8
@@ -20,6 +20,15 @@ from rtil_jax.locks import waiting
 
 # Part of every cache's key: raise it when decoding or the files' layout changes.
 CACHE_VERSION = 1
+
+
+@runtime_checkable
+class Records(Protocol):
+    """What TFDS reads: {"image": pixels} by position, one or several at a time."""
+
+    def __getitem__(self, position: int, /) -> dict[str, np.ndarray]: ...
+
+    def __getitems__(self, positions: list[int], /) -> Sequence[dict]: ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +45,7 @@ class ImageSet:
     names: tuple[str, ...]
     resolution: int
     channels: int
-    records: Sequence = dataclasses.field(repr=False)
+    records: Records = dataclasses.field(repr=False)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -76,7 +85,9 @@ def cached_images(
     readable = f"{Path(source.location).name}-{split}-{resolution}x{channels}"
     name = re.sub(r"[^\w.-]", "_", f"{readable}-{digest}")
     directory = _cache_root(cache_dir) / name
-    arguments = dict(source=source, resolution=resolution, channels=channels)
+    arguments: dict[str, Any] = dict(
+        source=source, resolution=resolution, channels=channels
+    )
     if not directory.exists():
         _prepare_once(DecodedImages, arguments, directory)
     builder = DecodedImages(data_dir=directory, **arguments)
@@ -133,7 +144,7 @@ def _prepare(
 
 
 @contextlib.contextmanager
-def quiet_tfds():
+def quiet_tfds() -> Iterator[None]:
     """Hides TFDS's own progress bars and what it prints."""
     tfds = import_tfds()
     tfds.disable_progress_bar()

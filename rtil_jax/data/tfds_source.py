@@ -1,6 +1,7 @@
 """Listing the images of a dataset in the TensorFlow Datasets catalogue."""
 
 import types
+from typing import Any
 
 from rtil_jax.data.sources import Source, fingerprint
 from rtil_jax.errors import UserError
@@ -62,7 +63,7 @@ def tfds_source(name: str, split: str) -> Source:
     )
 
 
-def _image_feature(tfds, builder, location: str) -> str:
+def _image_feature(tfds: Any, builder: Any, location: str) -> str:
     features = builder.info.features
     images = [
         name

@@ -1,5 +1,8 @@
 """Discriminators."""
 
+from rtil_jax.discriminators.interface import (
+    Discriminator as Discriminator,
+)
 from rtil_jax.discriminators.minibatch_stddev import (
     stddev_group_size as stddev_group_size,
 )

@@ -39,12 +39,12 @@ class PGGANDiscriminator(nn.Module):
     def __call__(
         self, images: Float[Array, "batch height width channels"]
     ) -> Float[Array, " batch"]:
-        def width(size):
+        def width(size: int) -> int:
             if self.widths:
                 return self.widths[int(math.log2(size)) - 2]
             return pggan_width(size, self.max_channels, self.channel_base)
 
-        def from_rgb(images):
+        def from_rgb(images: Array) -> Array:
             size = images.shape[1]
             return Conv1x1(width(size), GAIN, name=f"from_rgb_{size}")(images)
 
@@ -59,7 +59,7 @@ class PGGANDiscriminator(nn.Module):
             x = NormalizedConv(after, name=f"block_{size}_conv_1")(x)
             x = average_pool(x)
             if size == images.shape[1] and self.has_variable("growth", "fade"):
-                fade = self.get_variable("growth", "fade")
+                fade: Array = self.get_variable("growth", "fade")
                 x = fade * x + (1 - fade) * from_rgb(average_pool(images))
         return self._score(minibatch_stddev(x, self.stddev_group), width(4))
 

@@ -76,7 +76,7 @@ class StyleGAN2Discriminator(nn.Module):
     def __call__(
         self, images: Float[Array, "batch height width channels"]
     ) -> Float[Array, " batch"]:
-        def width(resolution):
+        def width(resolution: int) -> int:
             if self.widths:
                 return self.widths[int(math.log2(resolution)) - 2]
             return min(self.max_channels, self.channel_base // resolution)

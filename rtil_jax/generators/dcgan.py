@@ -67,7 +67,7 @@ class DCGANGenerator(BlockChain):
     base_channels: int = 64
     latent_dim: int = 100
 
-    def setup(self):
+    def setup(self) -> None:
         self.code = CodeConv(self.width(1))
         self.convs = [
             DoublingConv(self.width(block)) for block in range(2, self.num_blocks + 1)

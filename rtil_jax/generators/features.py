@@ -1,5 +1,6 @@
 """Features that carry an RGB skip, and the weighted sum of several codes' features."""
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -24,7 +25,7 @@ class SkipFeatures:
     rgb: Any
 
     def __add__(self, perturbation: Array) -> "SkipFeatures":
-        return self.replace(activations=self.activations + perturbation)
+        return dataclasses.replace(self, activations=self.activations + perturbation)
 
     def drop_skip(self) -> "SkipFeatures":
         """Without the RGB of this and all earlier blocks.
@@ -32,7 +33,7 @@ class SkipFeatures:
         The public ILO code restarts the synthesis like this at each stage; it is not
         the g_1 that the prior was trained with.
         """
-        return self.replace(rgb=None)
+        return dataclasses.replace(self, rgb=None)
 
 
 def mix_codes(features: Any, weights: Float[Array, "batch codes channels"]) -> Any:
@@ -49,7 +50,7 @@ def mix_codes(features: Any, weights: Float[Array, "batch codes channels"]) -> A
     """
     batch, codes, _ = weights.shape
 
-    def mix(x, weights):
+    def mix(x: Array, weights: Array) -> Array:
         x = x.reshape(batch, codes, *x.shape[1:])
         return jnp.sum(x * weights[:, :, None, None, :], axis=1)
 

@@ -15,8 +15,7 @@ A generator of your own is a `flax.linen.Module` with these methods; it needs no
 else to be inverted with CSGM and ILO or trained with RTIL for ILO. mGANprior and its
 RTIL also need features that `mix_codes` can weigh (see `generators.features`), and
 growing needs `clone(resolution=r)` (see `generators.pggan`). A generator with a mapping
-network and per-layer styles may add `map_styles` (see
-`rtil_jax.inversion.prior.has_styles`).
+network and per-layer styles may add `map_styles` (see `StyledGenerator`).
 """
 
 from typing import Any, Protocol, runtime_checkable
@@ -37,17 +36,19 @@ Intermediates = dict[int, Array]
 
 @runtime_checkable
 class Generator(Protocol):
-    """The interface, as methods of a `flax.linen.Module`.
+    """The interface; a `flax.linen.Module` has the last three methods by itself."""
 
-    Attributes:
-        resolution: height and width of the images.
-        channels: channels of the images, 1 or 3.
-        num_blocks: number of blocks; they are counted from 1.
-    """
+    @property
+    def resolution(self) -> int:
+        """Height and width of the images."""
 
-    resolution: int
-    channels: int
-    num_blocks: int
+    @property
+    def channels(self) -> int:
+        """Channels of the images, 1 or 3."""
+
+    @property
+    def num_blocks(self) -> int:
+        """Number of blocks; they are counted from 1."""
 
     def sample_latents(self, key: jax.Array, batch: int) -> Latents:
         """z_0 ~ p(z_0) in the form that `head` and `tail` read."""
@@ -73,11 +74,37 @@ class Generator(Protocol):
     ) -> Float[Array, "batch height width channels"]:
         """G~(z_0, z_1, ..., z_K); G(z_0) without `intermediates`."""
 
+    def init(self, rngs: jax.Array, *args: Any, method: Any = None) -> Any:
+        """Variables of the modules that `method` calls on `args`."""
+
+    def apply(self, variables: dict, *args: Any, method: Any = None) -> Any:
+        """What `method`, `__call__` by default, returns for `args`."""
+
+    def clone(self, **updates: Any) -> "Generator":
+        """The same module with other values of some attributes."""
+
+
+@runtime_checkable
+class StyledGenerator(Generator, Protocol):
+    """A generator with a mapping network and per-layer styles.
+
+    Its latents are {"styles": `(batch, layers, latent_dim)`, "noises": (maps, ...)}.
+    """
+
+    @property
+    def latent_dim(self) -> int:
+        """Size of z and of a layer's style."""
+
+    def map_styles(
+        self, z: Float[Array, "batch latent"]
+    ) -> Float[Array, "batch layers latent"]:
+        """The styles of z ~ N(0, I)."""
+
 
 def init(generator: Generator, key: jax.Array) -> dict:
     """The variables of `generator`, `{"params": ...}`, drawn from `key`."""
 
-    def sample_and_render(module, key):
+    def sample_and_render(module: Generator, key: jax.Array) -> Array:
         return module(module.sample_latents(key, 1))
 
     return generator.init(key, key, method=sample_and_render)

@@ -39,7 +39,7 @@ class LinearGenerator(nn.Module):
     def num_blocks(self) -> int:
         return 2
 
-    def setup(self):
+    def setup(self) -> None:
         size = math.prod(self.intermediate_shape(2))
         shapes = (self.num_features, self.latent_dim), (size, self.num_features)
         self.weights = [

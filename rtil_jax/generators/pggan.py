@@ -13,6 +13,7 @@ enlarged one of half the size.
 """
 
 import math
+from collections.abc import Callable
 from typing import Literal
 
 import jax
@@ -23,6 +24,7 @@ from jaxtyping import Array, Float
 from rtil_jax.convolutions import upsample_bilinear
 from rtil_jax.generators.chain import BlockChain
 from rtil_jax.generators.features import SkipFeatures
+from rtil_jax.generators.interface import Features
 from rtil_jax.generators.official_pggan import (
     OfficialBlock,
     OfficialCode,
@@ -98,7 +100,10 @@ class PGGANGenerator(BlockChain):
     latent_dim: int = 512
     layout: Literal["rtil", "official"] = "rtil"
 
-    def setup(self):
+    def setup(self) -> None:
+        self.code: Callable[[Array], Array]
+        self.blocks: list[Callable[[Array], Array]]
+        self.to_rgbs: list[Callable[[Array], Array]]
         widths = [self.width(block) for block in range(1, self.num_blocks + 1)]
         if self.layout == "official":
             self.code = OfficialCode(widths[0])
@@ -139,13 +144,13 @@ class PGGANGenerator(BlockChain):
         return SkipFeatures(after, self.enlarge(self._read_rgb(x, block)))
 
     def tail(
-        self, features: Array | SkipFeatures, latents: dict, block: int
+        self, features: Features, latents: dict, block: int
     ) -> Float[Array, "batch height width channels"]:
         """g_1: the image from the features after `block`."""
         for later in range(block, self.num_blocks):
             features = self._advance(features, latents, later)
         if not isinstance(features, SkipFeatures):
             return self._read_rgb(features, self.num_blocks)
-        fade = self.get_variable("growth", "fade")
+        fade: Array = self.get_variable("growth", "fade")
         new = self._read_rgb(features.activations, self.num_blocks)
         return fade * new + (1 - fade) * features.rgb

@@ -5,6 +5,7 @@ resampling, per-pixel noise; with `max_channels=256` it is the paper's Table 1 (
 parameter count is an artefact of the tool that made it: the network has 10,206,434).
 """
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -132,7 +133,7 @@ class StyleGAN2Generator(BlockChain):
     mapping_layers: int = 8
     style_mixing: float = 0.0
 
-    def setup(self):
+    def setup(self) -> None:
         self.mapping = MappingNetwork(self.mapping_layers)
         shape = self.intermediate_shape(1)
         self.constant = self.param("constant", nn.initializers.normal(1.0), (1, *shape))
@@ -199,7 +200,8 @@ class StyleGAN2Generator(BlockChain):
             style, noise = styles[:, 2 * block - 3], noises[2 * block - 3]
             x = self.up_convs[block - 2](x, style, noise)
         style, noise = styles[:, 2 * block - 2], noises[2 * block - 2]
-        return features.replace(activations=self.convs[block - 1](x, style, noise))
+        activations = self.convs[block - 1](x, style, noise)
+        return dataclasses.replace(features, activations=activations)
 
     def _read_rgb(self, features: SkipFeatures, latents: dict, block: int) -> Array:
         """The image so far, at the size of `block`."""
@@ -215,7 +217,8 @@ class StyleGAN2Generator(BlockChain):
             rgb = jnp.zeros((batch, 2 * height, 2 * width, self.channels))
         else:
             rgb = upsample(self._read_rgb(features, latents, block))
-        return self._enter(features.replace(rgb=rgb), latents, block + 1)
+        features = dataclasses.replace(features, rgb=rgb)
+        return self._enter(features, latents, block + 1)
 
     def tail(
         self, features: SkipFeatures, latents: dict, block: int

@@ -2,6 +2,7 @@
 
 import difflib
 import math
+from typing import Any
 
 from ml_collections import ConfigDict
 
@@ -86,7 +87,7 @@ def require_symmetric(config: ConfigDict, reason: str) -> None:
     require(tuple(limits) == (-1, 1), "images.range", limits, expected)
 
 
-def _check_range(limits) -> None:
+def _check_range(limits: Any) -> None:
     numbers = isinstance(limits, tuple | list) and len(limits) == 2
     numbers = numbers and all(isinstance(x, int | float) for x in limits)
     fits = numbers and 0 < limits[1] - limits[0] < math.inf

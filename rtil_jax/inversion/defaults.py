@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from typing import Any
 
 from ml_collections import ConfigDict
 
@@ -109,7 +110,7 @@ def build_method(config: ConfigDict, prior: str) -> Method:
     return method(**fields)
 
 
-def check_method_field(path: str, value, default) -> None:
+def check_method_field(path: str, value: Any, default: Any) -> None:
     """Raises UserError if `value` cannot stand for `default`, a method's argument."""
     name = path.rpartition(".")[2]
     if isinstance(default, str):

@@ -32,7 +32,7 @@ from rtil_jax.inversion.constraints import (
 from rtil_jax.inversion.latents import clip_latents, rescale_latents, style_space
 from rtil_jax.inversion.prior import Prior, has_styles
 from rtil_jax.inversion.solutions import Solution
-from rtil_jax.inversion.solver import OptimizerName, Stage
+from rtil_jax.inversion.solver import OptimizerName
 
 RADII = ("noise_radii", "style_radii", "feature_radii")
 
@@ -71,12 +71,12 @@ class ILO:
     prior_form: PriorForm = "gaussian"
     prior_sigma: float = 1.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         # Lists would do for the arithmetic, but JAX needs methods that it can hash.
         for field in ("steps", *RADII, "prior_weight"):
             object.__setattr__(self, field, tuple(getattr(self, field)))
 
-    def stages(self, generator: Generator) -> tuple[Stage, ...]:
+    def stages(self, generator: Generator) -> tuple["ILOStage", ...]:
         """One stage per entry of `steps`.
 
         Raises:
@@ -116,7 +116,7 @@ class ILO:
 
         weights = self.prior_weight
         if len(weights) == 1:
-            weights *= len(self.steps)
+            weights = (weights[0],) * len(self.steps)
 
         return ILOStage(
             block=block,

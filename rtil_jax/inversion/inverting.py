@@ -141,7 +141,9 @@ def invert(
     )
 
 
-def _check_arguments(problem, keys, select, restarts) -> None:
+def _check_arguments(
+    problem: Problem, keys: jax.Array, select: str, restarts: int
+) -> None:
     batch, found = keys.shape[0], problem.measurements.shape[0]
     if batch != found:
         raise UserError(f"invert: found {batch} keys, expected {found}, one per image")

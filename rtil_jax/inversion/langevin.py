@@ -195,5 +195,5 @@ def draw_posterior(
     }
     for i in range(min(shown, found.images.shape[1])):
         columns[f"sample {i + 1}"] = found.images[:, i]
-    unit = [(np.clip(x, -1, 1) + 1) / 2 for x in (found.mean, problem.truth)]
-    report.image_grid(columns, path, {"mean": np.asarray(metrics.psnr(*unit))})
+    mean, truth = ((np.clip(x, -1, 1) + 1) / 2 for x in (found.mean, problem.truth))
+    report.image_grid(columns, path, {"mean": np.asarray(metrics.psnr(mean, truth))})

@@ -64,8 +64,9 @@ class MappingSpace:
 
     def sample(self, prior: Prior, key: jax.Array) -> Variables:
         z_key, noise_key = jax.random.split(key)
-        z = jax.random.normal(z_key, (prior.generator.latent_dim,))
-        return {"z": z, "noises": _one_sample(prior, noise_key)["noises"]}
+        latents = _one_sample(prior, noise_key)
+        z = jax.random.normal(z_key, latents["styles"].shape[-1:])
+        return {"z": z, "noises": latents["noises"]}
 
     def split(self, variables: Variables, stage: int) -> tuple[Variables, Variables]:
         return {"z": variables["z"]}, {"noises": variables["noises"]}

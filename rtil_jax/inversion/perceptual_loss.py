@@ -6,6 +6,7 @@ The paper adds LPIPS on VGG16 to ILO's loss, and Gu et al.'s l1 distance of VGG 
 to mGANprior's, where y is a picture of enough pixels.
 """
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -17,7 +18,7 @@ from rtil_jax.errors import UserError
 from rtil_jax.inversion.problems import Problem
 from rtil_jax.operators import OPERATORS, Inpainting
 from rtil_jax.operators.masks import scale
-from rtil_jax.perceptual.networks import LEAST_SIZE, Images
+from rtil_jax.perceptual.networks import LEAST_SIZE
 
 # Problems whose y is a picture.
 PICTURED = (
@@ -64,9 +65,13 @@ class PerceptualLoss:
         if self._fills(problem):
             return problem
         features = jax.jit(lambda loss, y: loss.distance.features(enlarge(y)))
-        return problem.replace(features=features(self, problem.measurements))
+        return dataclasses.replace(
+            problem, features=features(self, problem.measurements)
+        )
 
-    def __call__(self, problem: Problem, images: Images) -> Float[Array, " batch"]:
+    def __call__(
+        self, problem: Problem, images: Float[Array, "batch height width channels"]
+    ) -> Float[Array, " batch"]:
         """The loss of images in [-1, 1]; `problem` is what `prepare` returned."""
         if self._fills(problem):
             # Both sides move with G, so there are no features to keep.
@@ -85,7 +90,9 @@ class PerceptualLoss:
         return self.fill and isinstance(problem.operators, Inpainting)
 
 
-def enlarge(images: Images) -> Float[Array, "batch _ _ channels"]:
+def enlarge(
+    images: Float[Array, "batch height width channels"],
+) -> Float[Array, "batch _ _ channels"]:
     """Pixels repeated the least whole number of times that the networks accept."""
     times = -(-LEAST_SIZE // min(images.shape[1:3]))
     for axis in (1, 2) if times > 1 else ():

@@ -1,7 +1,7 @@
 """A trained generator as inversion uses it."""
 
 import os
-from typing import Any
+from typing import Any, TypeGuard
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +18,7 @@ from rtil_jax.generators.configured import (
     build_generator,
     steps_to_grow,
 )
+from rtil_jax.generators.interface import StyledGenerator
 from rtil_jax.layers import LEAKY_SLOPE
 from rtil_jax.pretrained import is_packed, locate, read_config, read_weights
 
@@ -73,16 +74,12 @@ class Prior:
         return cls(generator, variables, fit)
 
 
-def has_styles(generator: Generator) -> bool:
-    """Whether the generator has a mapping network and per-layer styles.
-
-    It then has a method `map_styles(z)` that returns `(batch, layers, latent_dim)`, an
-    attribute `latent_dim`, and latents {"styles": ..., "noises": (maps, ...)}.
-    """
+def has_styles(generator: Generator) -> TypeGuard[StyledGenerator]:
+    """Whether the generator has a mapping network and per-layer styles."""
     return hasattr(generator, "map_styles")
 
 
-def fit_styles(generator: Generator, variables: dict) -> StyleFit:
+def fit_styles(generator: StyledGenerator, variables: dict) -> StyleFit:
     """Fits a Gaussian to the mapping network's output before its last activation.
 
     The recipe of PULSE, on which ILO relies; the public RTIL code took the numbers of
@@ -117,11 +114,10 @@ def load_prior(source: str) -> Prior:
     config = load_training_config(directory)
     generator = build_generator(config)
     shapes = jax.eval_shape(lambda key: init(generator, key), jax.random.key(0))
-    if is_packed(directory):
-        read = read_weights
-    else:
+    packed = is_packed(directory)
+    if not packed:
         check_grown(directory, config)
-        read = load_ema
+    read = read_weights if packed else load_ema
     try:
         ema = read(directory, shapes)
     except UserError as error:

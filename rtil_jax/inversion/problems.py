@@ -75,7 +75,9 @@ def make_problem(
         The problem, and a key for the inversion of each image.
     """
     operator_keys, noise_keys, start_keys = image_keys(seed, indices)
-    operators = sample_operators(problem, operator_keys, truth.shape[1:], ratio)
+    _, height, width, channels = truth.shape
+    shape = height, width, channels
+    operators = sample_operators(problem, operator_keys, shape, ratio)
     images = jnp.asarray(truth)
     noisy = jax.vmap(measure, in_axes=(0, 0, 0, None))
     measurements = noisy(operators, images, noise_keys, noise_std)

@@ -4,6 +4,7 @@ import os
 
 import jax
 import numpy as np
+from jaxtyping import Array
 from ml_collections import ConfigDict
 
 from rtil_jax import data, report
@@ -24,7 +25,7 @@ def write_report(
     print(f"table     {report.write_summary(workdir)}")
     figures = report.plot_curves(workdir, config.figure.published)
     figures += report.plot_convergence(workdir)
-    drawn = {}
+    drawn: dict[tuple, dict[str, ConfigDict]] = {}
     for label, one in expand(config):
         drawn.setdefault((one.problem, tuple(one.ratios), one.select), {})[label] = one
     for (_, ratios, _), settings in drawn.items():
@@ -49,7 +50,9 @@ def draw_grid(
     `settings` are those of one problem and selection rule, by label.
     """
     indices = range(min(len(images), report.MAX_GRID_ROWS))
-    columns, psnr, noise = {}, {}, None
+    columns: dict[str, Array | np.ndarray] = {}
+    psnr: dict[str, list[float]] = {}
+    noise = None
     base = next(iter(settings.values()))
     # Earlier runs may have left other labels, of the same measurements.
     settings = dict.fromkeys(results.names("method"), base) | settings

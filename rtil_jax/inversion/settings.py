@@ -5,7 +5,7 @@ selection rule, or several. `expand` takes it apart.
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import jax
 import numpy as np
@@ -22,7 +22,7 @@ from rtil_jax.operators import OPERATORS
 from rtil_jax.perceptual import Perceptual, load_lpips, load_vgg_l1
 from rtil_jax.perceptual.networks import LEAST_SIZE
 
-Pixels = Float[Array | np.ndarray, "*shape"]
+Pixels = TypeVar("Pixels", Array, np.ndarray)
 # Distance of the loss -> the network whose weights it needs.
 DISTANCES = {"lpips": "vgg", "vgg_l1": "vgg"}
 
@@ -99,13 +99,15 @@ def problem_of(
     )
 
 
-def in_range(images: Pixels, limits: tuple) -> Pixels:
+def in_range(images: Float[Pixels, "*shape"], limits: tuple) -> Float[Pixels, "*shape"]:
     """Images whose black and white, -1 and 1, become the two `limits`."""
     black, white = limits
     return (black + white) / 2 + (white - black) / 2 * images
 
 
-def from_range(images: Pixels, limits: tuple) -> Pixels:
+def from_range(
+    images: Float[Pixels, "*shape"], limits: tuple
+) -> Float[Pixels, "*shape"]:
     """The inverse of `in_range`: images in [-1, 1]."""
     black, white = limits
     return (images - (black + white) / 2) / ((white - black) / 2)

@@ -4,13 +4,14 @@ Its batches are numbered, and every process takes a stretch of the numbers: batc
 one setting, which share a compiled program, stay together.
 """
 
+import dataclasses
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from rtil_jax.errors import UserError
 
 
-class Shard(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Shard:
     """Process `index` of `count`, counted from 0."""
 
     index: int = 0
@@ -52,7 +53,7 @@ def find_shard(
             for name, default in (("ID", 0), ("MIN", 0), ("STEP", 1), ("COUNT", 1))
         )
         index = (number - first) // step
-    if index is None:
+    if index is None or count is None:
         return ALL
     if count < 1 or not 0 <= index < count:
         raise UserError(

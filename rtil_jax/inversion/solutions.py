@@ -43,9 +43,10 @@ def save_solution(
 ) -> None:
     """Writes one solution as a .npz; `facts` say how it came about."""
     arrays = {name: np.asarray(x) for name, x in _named(solution).items()}
-    facts = {f"fact:{name}": np.asarray(value) for name, value in facts.items()}
+    arrays |= {f"fact:{name}": np.asarray(value) for name, value in facts.items()}
     with replacing(path, "wb") as file:
-        np.savez(file, block=solution.block, **arrays, **facts)
+        # By its types, an array could be meant for the argument `allow_pickle`.
+        np.savez(file, block=solution.block, **arrays)  # type: ignore[arg-type]
 
 
 def load_solution(path: str, generator: Generator, variables: dict) -> Solution:

@@ -9,7 +9,7 @@ the batch that it was found in.
 
 import functools
 from collections.abc import Callable
-from typing import Any, Literal, Protocol, get_args, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -26,31 +26,36 @@ from rtil_jax.inversion.problems import Problem, measurement_loss
 from rtil_jax.inversion.schedules import ramp
 from rtil_jax.inversion.solutions import Solution, render
 
-Select = Literal["measurement", "last", "oracle"]
-SELECTIONS = get_args(Select)
+SELECTIONS = ("measurement", "last", "oracle")
 OptimizerName = Literal["adam", "sgd"]
 OPTIMIZERS = {"adam": optax.scale_by_adam(), "sgd": optax.identity()}
 
 
 @runtime_checkable
 class Stage(Protocol):
-    """One optimisation. Hashable, so that equal stages share a compiled step.
+    """One optimisation. Hashable, so that equal stages share a compiled step."""
 
-    Attributes:
-        steps: number of updates. Not compiled in, so it need not count for equality.
-        learning_rate: at the top of the schedule (see `schedules.ramp`); likewise.
-        optimizer: `adam` or `sgd`.
-        temperature: T of the noise sqrt(2 rate T) N(0, I) added by every update; 0 for
-            none. With `sgd`, and so small a rate that its bias does not show, the
-            iterates are then draws from the density that exp(-objective / T) is in
-            proportion to (unadjusted Langevin). Adam's would be draws from no known
-            density: its steps are not along the gradient.
-    """
+    @property
+    def steps(self) -> int:
+        """Number of updates. Not compiled in, so it need not count for equality."""
 
-    steps: int
-    learning_rate: float
-    optimizer: OptimizerName
-    temperature: float
+    @property
+    def learning_rate(self) -> float:
+        """At the top of the schedule (see `schedules.ramp`); likewise."""
+
+    @property
+    def optimizer(self) -> OptimizerName:
+        """`adam` or `sgd`."""
+
+    @property
+    def temperature(self) -> float:
+        """T of the noise sqrt(2 rate T) N(0, I) added by every update; 0 for none.
+
+        With `sgd`, and so small a rate that its bias does not show, the iterates are
+        then draws from the density that exp(-objective / T) is in proportion to
+        (unadjusted Langevin). Adam's would be draws from no known density: its steps
+        are not along the gradient.
+        """
 
     def begin(self, prior: Prior, variables: Any) -> tuple[Any, Any]:
         """(free, fixed) from the variables that the stage before has left."""
@@ -91,7 +96,7 @@ class Iterate:
     key: Any = None
 
 
-def _score(select: Select, problem: Problem, images: Array, loss: Array) -> Array:
+def _score(select: str, problem: Problem, images: Array, loss: Array) -> Array:
     if select == "oracle":
         return jnp.mean((images - problem.truth) ** 2, axis=(1, 2, 3))
     return loss
@@ -157,7 +162,18 @@ def _update(stage, select, prior, perceptual, problem, fixed, start, iterate, ra
     static_argnames=("stage", "select", "mesh"),
     donate_argnames=("iterate",),
 )
-def step(stage, select, mesh, prior, perceptual, problem, fixed, start, iterate, rate):
+def step(
+    stage: Stage,
+    select: str,
+    mesh: jax.sharding.Mesh,
+    prior: Prior,
+    perceptual: PerceptualLoss | None,
+    problem: Problem,
+    fixed: Any,
+    start: Any,
+    iterate: Iterate,
+    rate: Array,
+) -> tuple[Iterate, Float[Array, " batch"]]:
     """`_update` with the images split over the devices of `mesh`: no communication."""
     images, everywhere = PartitionSpec("data"), PartitionSpec()
     update = jax.shard_map(
@@ -171,7 +187,9 @@ def step(stage, select, mesh, prior, perceptual, problem, fixed, start, iterate,
 
 
 @functools.partial(jax.jit, static_argnames="stage")
-def begin(stage, prior, variables, keys=None):
+def begin(
+    stage: Stage, prior: Prior, variables: Any, keys: jax.Array | None = None
+) -> tuple[Any, Any, Iterate]:
     """(free, fixed, first iterate) of a stage; `keys` are read if it is warm."""
     free, fixed = stage.begin(prior, variables)
     infinite = jnp.full(jax.tree.leaves(free)[0].shape[0], jnp.inf, jnp.float32)
@@ -187,7 +205,7 @@ def run_stage(
     prior: Prior,
     problem: Problem,
     variables: Any,
-    select: Select,
+    select: str,
     mesh: jax.sharding.Mesh,
     on_step: Callable[[int, Array], None],
     keys: jax.Array | None = None,

@@ -161,11 +161,11 @@ def load_priors(config: ConfigDict) -> dict[str, Prior]:
     priors = {name: load_prior(path) for name, path in named.items()}
     first, *others = priors
     for name in others:
-        found, expected = priors[name].image_shape, priors[first].image_shape
-        if found != expected:
+        found, shape = priors[name].image_shape, priors[first].image_shape
+        if found != shape:
             raise UserError(
                 f"config.priors.{name}: found images of shape {found}, "
-                f"expected {expected} as those of config.priors.{first}"
+                f"expected {shape} as those of config.priors.{first}"
             )
     return priors
 
@@ -203,11 +203,11 @@ def invert_missing(
         [i for i in batch if i < len(rows) and not results.is_done(rows[i], i)]
         for batch in batches
     ]
-    batches = [(b, m) for b, m in zip(batches, missing, strict=True) if m]
+    to_do = [(b, m) for b, m in zip(batches, missing, strict=True) if m]
     steps = sum(stage.steps + 1 for stage in method.stages(prior.generator))
     label = " ".join(setting[c] for c in ("prior", "method", "problem"))
     label = f"{label} {setting['ratio']:g}"
-    with tqdm(total=len(batches) * steps, desc=label, disable=not batches) as bar:
+    with tqdm(total=len(to_do) * steps, desc=label, disable=not to_do) as bar:
 
         def show(stage, step, loss):
             if step % SHOW_EVERY == 0:
@@ -215,7 +215,7 @@ def invert_missing(
                 bar.set_postfix(stage=stage, measurement_mse=f"{mean:.3g}")
             bar.update()
 
-        for batch, missing in batches:
+        for batch, absent in to_do:
             # The last batch repeats an image, so that it does not compile anew.
             indices = np.minimum(batch, len(rows) - 1)
             started = time.perf_counter()
@@ -238,7 +238,7 @@ def invert_missing(
             quality = evaluate(found, truth, lpips)
             done = {
                 i: rows[i] | quality[i - batch.start] | {"seconds": seconds}
-                for i in missing
+                for i in absent
             }
             save_batch(results, found, batch.start, done, config.seed)
             results.add(list(done.values()))
@@ -297,7 +297,12 @@ def save_batch(
         at = index - first
         save_picture(results.picture(row, index), pixels[at])
         one = jax.tree.map(lambda x, at=at: x[at : at + 1], solution)
-        history = [(stage, step, losses[at]) for stage, step, losses in found.history]
+        losses = [(stage, step, losses[at]) for stage, step, losses in found.history]
+        history = np.array(losses, np.float32)
         facts = {column: row[column] for column in KEY}
-        facts |= {"seed": seed, "index": index, "history": np.float32(history)}
+        facts |= {
+            "seed": seed,
+            "index": index,
+            "history": np.array(history, np.float32),
+        }
         save_solution(results.solution(row, index), one, **facts)

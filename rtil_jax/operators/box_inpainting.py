@@ -4,7 +4,6 @@ import math
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import struct
 from jaxtyping import Array, Bool
 
@@ -52,5 +51,5 @@ def _inside(size: int, side: int, place: Array) -> Bool[Array, " size"]:
     includes the shorter.
     """
     first = jnp.floor(place * (size - side + 1))
-    pixels = np.arange(size)
+    pixels = jnp.arange(size)
     return (pixels >= first) & (pixels < first + side)

@@ -34,10 +34,6 @@ class Blur:
     spectrum: Any
     image_shape: ImageShape = struct.field(pytree_node=False)
 
-    @classmethod
-    def of_kernel(cls, kernel: Kernel, image_shape: ImageShape) -> "Blur":
-        return cls(jnp.fft.rfft2(jnp.asarray(kernel))[..., None], image_shape)
-
     @property
     def mask(self) -> Float[Array, ""]:
         return jnp.ones(())
@@ -82,7 +78,8 @@ class GaussianDeblurring(Blur):
             for size in (height, width)
         )
         kernel = rows[0][:, None] * columns[0]
-        return cls.of_kernel((kernel / kernel.sum()).astype(np.float32), image_shape)
+        kernel = (kernel / kernel.sum()).astype(np.float32)
+        return cls(_spectrum(kernel), image_shape)
 
 
 @struct.dataclass
@@ -107,11 +104,16 @@ class MotionDeblurring(Blur):
         count = 2 * min(height, width) + 1
         along = (blur - 1) * np.linspace(-0.5, 0.5, count, dtype=np.float32)
         rows, columns = (
-            jnp.maximum(0, 1 - abs(_distances(size, along * direction)))
+            jnp.maximum(0, 1 - jnp.abs(_distances(size, along * direction)))
             for size, direction in ((height, jnp.sin(angle)), (width, jnp.cos(angle)))
         )
         kernel = jnp.einsum("ph,pw->hw", rows, columns, precision="highest") / count
-        return cls.of_kernel(kernel, image_shape)
+        return cls(_spectrum(kernel), image_shape)
+
+
+def _spectrum(kernel: Kernel) -> Array:
+    """`Blur.spectrum` of a kernel centred on pixel (0, 0)."""
+    return jnp.fft.rfft2(jnp.asarray(kernel))[..., None]
 
 
 def _width(problem: str, image_shape: ImageShape, ratio: float | int) -> float:

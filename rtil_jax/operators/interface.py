@@ -13,15 +13,15 @@ Images = Float[Array, "*batch height width channels"]
 
 @runtime_checkable
 class Operator(Protocol):
-    """The interface; `invert` itself calls it and reads `num_measurements`.
+    """The interface; `invert` itself calls it and reads `num_measurements`."""
 
-    Attributes:
-        mask: 1 where something is measured, 0 elsewhere; broadcasts to y.
-        num_measurements: how many real numbers are measured, for averaging a loss.
-    """
+    @property
+    def mask(self) -> Array:
+        """1 where something is measured, 0 elsewhere; broadcasts to y."""
 
-    mask: Array
-    num_measurements: Array | int
+    @property
+    def num_measurements(self) -> Array | int:
+        """How many real numbers are measured, for averaging a loss."""
 
     @classmethod
     def sample(

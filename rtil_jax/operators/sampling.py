@@ -15,7 +15,7 @@ from rtil_jax.operators.interface import ImageShape, Operator
 from rtil_jax.operators.phase_retrieval import PhaseRetrieval
 from rtil_jax.operators.super_resolution import SuperResolution
 
-OPERATORS = {
+OPERATORS: dict[str, type[Operator]] = {
     "box_inpainting": BoxInpainting,
     "colourisation": Colourisation,
     "compressed_sensing": PartialCirculant,

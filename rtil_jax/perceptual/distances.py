@@ -10,6 +10,7 @@ They are pytrees of weights. Pass them to jitted functions as arguments: closed 
 their megabytes become constants of the program.
 """
 
+import functools
 from typing import Any, Protocol, runtime_checkable
 
 import jax.numpy as jnp
@@ -65,7 +66,8 @@ class LPIPS:
     def distance(self, x: Features, y: Features) -> Float[Array, " batch"]:
         """d, from the features of both."""
         layers = zip(x, y, self.heads, strict=True)
-        return sum(jnp.mean((a - b) ** 2 @ head, axis=(1, 2)) for a, b, head in layers)
+        terms = [jnp.mean((a - b) ** 2 @ head, axis=(1, 2)) for a, b, head in layers]
+        return functools.reduce(jnp.add, terms)
 
     def __call__(self, x: Images, y: Images) -> Float[Array, " batch"]:
         """d(x, y)."""

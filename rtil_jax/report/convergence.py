@@ -11,6 +11,7 @@ from jaxtyping import Float
 
 from rtil_jax.report.rows import Row, groups, names, sorted_results
 from rtil_jax.report.style import (
+    Axes,
     add_legend,
     count_text,
     line_styles,
@@ -103,7 +104,7 @@ def loss_quartiles(
 
 
 def _draw_panel(
-    axes,
+    axes: Axes,
     rows: Sequence[Row],
     histories: Mapping[tuple, History],
     styles: Mapping[tuple, dict],

@@ -3,6 +3,7 @@
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from rtil_jax.report.rows import Row, groups, names, present_values, sorted_resu
 from rtil_jax.report.style import (
     LINE_STYLES,
     MARKERS,
+    Axes,
     add_legend,
     count_text,
     line_styles,
@@ -73,7 +75,11 @@ def plot_curves(workdir: str, published: str = "") -> list[str]:
 
 
 def _draw_means(
-    axes, rows: Sequence[Row], metric: str, styles: Mapping[tuple, dict], room: float
+    axes: Axes,
+    rows: Sequence[Row],
+    metric: str,
+    styles: Mapping[tuple, dict],
+    room: float,
 ) -> None:
     """One line per prior, method and selection rule; 95 % intervals as bars."""
     lines = groups(rows, "prior", "method", "select")
@@ -98,15 +104,15 @@ def _draw_means(
     axes.margins(x=0.08)
 
 
-def _moved(axes, points: float):
+def _moved(axes: Axes, points: float) -> Any:
     """The data's transform, so many points to the right."""
-    from matplotlib.transforms import ScaledTranslation  # see `new_figure`
+    from matplotlib.transforms import ScaledTranslation  # see `Axes`
 
     inches = axes.figure.dpi_scale_trans
     return axes.transData + ScaledTranslation(points / 72, 0, inches)
 
 
-def _draw_published(axes, curve: Mapping[float, tuple[Value, Value]]) -> None:
+def _draw_published(axes: Axes, curve: Mapping[float, tuple[Value, Value]]) -> None:
     """Thin grey lines behind the others."""
     for index, prior in enumerate(PUBLISHED_PRIORS if curve else ()):
         mean, lower, upper = np.array([values[index] for values in curve.values()]).T
@@ -124,7 +130,9 @@ def _draw_published(axes, curve: Mapping[float, tuple[Value, Value]]) -> None:
         )
 
 
-def _label_axes(axes, problem: str, rows: Sequence[Row], also: Iterable[float]) -> None:
+def _label_axes(
+    axes: Axes, problem: str, rows: Sequence[Row], also: Iterable[float]
+) -> None:
     """Ticks at the measured ratios and at `also`, and words."""
     measured = names(rows, "ratio")
     ratios = sorted({*measured, *also})

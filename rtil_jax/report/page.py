@@ -118,7 +118,7 @@ def settings_table(methods: dict[str, dict]) -> Table:
 
 def _flatten(config: dict, prefix: str = "") -> dict[str, str]:
     """Dotted names -> values as text."""
-    flat = {}
+    flat: dict[str, str] = {}
     for name, value in config.items():
         if isinstance(value, dict):
             flat |= _flatten(value, f"{prefix}{name}.")

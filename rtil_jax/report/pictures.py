@@ -48,7 +48,7 @@ def image_grid(
                 # Long titles shrink to the width of their column.
                 fitting = 135 * width / DPI / max(1, len(title))
                 axes.set_title(title, fontsize=min(10, fitting))
-            if title in (psnr or ()):
+            if psnr and title in psnr:
                 value, at = psnr[title][row], (0.5, -4 / height)
                 caption = "n/a" if math.isnan(value) else f"{value:.2f} dB"
                 middle = {"transform": axes.transAxes, "ha": "center", "va": "top"}

@@ -5,10 +5,12 @@ import math
 import os
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 from rtil_jax.errors import UserError
 
-Row = dict[str, str | float]
+# Texts, and numbers in NUMBER_COLUMNS.
+Row = dict[str, Any]
 
 TEXT_COLUMNS = ("image", "prior", "method", "problem", "select", "status")
 NUMBER_COLUMNS = ("ratio", "psnr", "ssim", "lpips", "measurement_mse", "seconds")
@@ -79,7 +81,7 @@ def names(rows: Sequence[Row], column: str) -> list:
 
 def groups(rows: Sequence[Row], *columns: str) -> dict[tuple, list[Row]]:
     """Rows by their values in `columns`, in order of appearance."""
-    groups = {}
+    groups: dict[tuple, list[Row]] = {}
     for row in rows:
         groups.setdefault(tuple(row[column] for column in columns), []).append(row)
     return groups

@@ -3,10 +3,14 @@
 import math
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from rtil_jax.operators.ratios import RECIPROCALS
 from rtil_jax.report.rows import Row, groups, names
 
+# Matplotlib's, which is slow to import and so is imported only when needed.
+Figure = Any
+Axes = Any
 # Okabe and Ito's colours, which colour-blind readers can tell apart.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P")
@@ -20,11 +24,11 @@ LEAST_WIDTH = 5.0
 PANELS_PER_LINE = 3
 
 
-def new_figure(width: float, height: float):
+def new_figure(width: float, height: float) -> Figure:
     """A matplotlib figure in inches, not pyplot's: it needs no backend or state."""
-    from matplotlib.figure import Figure  # Slow to import, so only when needed.
+    import matplotlib.figure  # see `Figure`
 
-    return Figure(figsize=(width, height), dpi=DPI)
+    return matplotlib.figure.Figure(figsize=(width, height), dpi=DPI)
 
 
 def new_panels(count: int) -> tuple:
@@ -76,9 +80,9 @@ def _literal(text: str) -> str:
     return re.sub("^_", " _", text).replace("$", r"\$")
 
 
-def add_legend(figure) -> None:
+def add_legend(figure: Figure) -> None:
     """One legend for all panels, below them; the figure grows by its height."""
-    entries = {}
+    entries: dict[str, Any] = {}
     for axes in figure.axes:
         handles, labels = axes.get_legend_handles_labels()
         entries |= dict(zip(labels, handles, strict=True))

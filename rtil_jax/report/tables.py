@@ -99,9 +99,13 @@ def _paired_table(rows: Sequence[Row], column: str, title: str) -> Table:
     body = []
     for (ratio, *setting), group in groups(rows, "ratio", *keys).items():
         (reference, base), *others = groups(group, column).items()
-        base = {row["image"]: row for row in base}
+        of_image = {row["image"]: row for row in base}
         for other, group in others:
-            pairs = [(row, base[row["image"]]) for row in group if row["image"] in base]
+            pairs = [
+                (row, of_image[row["image"]])
+                for row in group
+                if row["image"] in of_image
+            ]
             if pairs:
                 differences = [{m: a[m] - b[m] for m in metrics} for a, b in pairs]
                 means = [_mean_interval(differences, m, sign="+") for m in metrics]

@@ -1,6 +1,7 @@
 """Images of one member of a prior's family."""
 
 from functools import partial
+from typing import TypeVar
 
 import jax
 import numpy as np
@@ -9,11 +10,13 @@ from jaxtyping import Array, Float
 from rtil_jax.families import AdditiveFamily, MultiCodeFamily
 from rtil_jax.generators import Generator
 
+Family = TypeVar("Family", AdditiveFamily, MultiCodeFamily)
+
 
 @partial(jax.jit, static_argnums=(0, 1, 2, 3))
 def draw_member(
     generator: Generator,
-    family: AdditiveFamily | MultiCodeFamily,
+    family: Family,
     member: int,
     batch: int,
     variables: dict,

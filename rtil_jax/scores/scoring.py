@@ -158,7 +158,8 @@ def summarise(
     batches: Iterator[Batch], count: int, key: jax.Array, network: FrechetVGG | None
 ) -> Summary:
     """Patches and features of the first `count` images; image i uses key i."""
-    cut, features, first = {}, [], 0
+    cut: dict[int, list[np.ndarray]] = {}
+    features, first = [], 0
     for batch in batches:
         images, kept = data.to_float(batch), min(len(batch), count - first)
         indices = np.arange(first, first + len(batch))
@@ -178,6 +179,6 @@ def distances(reference: Summary, found: Summary, key: jax.Array) -> dict:
     pairs = reference.patches.items()
     swd = {str(n): patch_distance(real, found.patches[n], key) for n, real in pairs}
     frechet = None
-    if reference.features is not None:
+    if reference.features is not None and found.features is not None:
         frechet = feature_distance(reference.features, found.features)
     return {"swd": swd, "frechet_vgg": frechet}

@@ -12,11 +12,13 @@ from rtil_jax.theory.experiment import run_theory
 CONFIG = config_flags.DEFINE_config_file(
     "config", None, "Theory configuration, FILE[:variant].", lock_config=True
 )
-WORKDIR = flags.DEFINE_string("workdir", None, "Directory of the results.")
-flags.mark_flags_as_required(["config", "workdir"])
+flags.mark_flag_as_required("config")
+WORKDIR = flags.DEFINE_string(
+    "workdir", None, "Directory of the results.", required=True
+)
 
 
-def main(_):
+def main(_: list[str]) -> None:
     run_theory(CONFIG.value, WORKDIR.value)
 
 

@@ -118,7 +118,7 @@ def closed_form_rows(config: ConfigDict, truth: Truth) -> Iterator[ErrorRow]:
     models = trained_weights(truth)
     nd, n1 = truth.w1.shape
     for m in config.measurements:
-        errors = {model: [] for model in models}
+        errors: dict[str, list[float]] = {model: [] for model in models}
         matrices = rng.standard_normal((config.operators, m, nd))
         for matrix in matrices:
             x = draw_signals(rng, truth, config.signals)
@@ -159,7 +159,13 @@ def learned_rows(config: ConfigDict, truth: Truth) -> Iterator[ErrorRow]:
             yield _row(truth, matrices, model, "gradient_descent", errors)
 
 
-def _row(truth, matrices, model: str, solved_by: str, errors: np.ndarray) -> ErrorRow:
+def _row(
+    truth: Truth,
+    matrices: np.ndarray,
+    model: str,
+    solved_by: str,
+    errors: np.ndarray,
+) -> ErrorRow:
     """`errors` holds one number per matrix, or the mean of its signals."""
     w1 = trained_weights(truth)[model]
     return ErrorRow(

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rtil_jax.report import COLOURS, DPI
@@ -40,12 +41,13 @@ def draw_errors(rows: Sequence[ErrorRow], num_features: int, path: str) -> None:
     linear.set_ylabel(r"mean of $\|x - \tilde G(\hat z_0, \hat z_1)\|^2$")
     logarithmic.set_yscale("log")
     handles = linear.get_legend_handles_labels()
-    place = {"loc": "outside lower center", "ncols": 4}
-    figure.legend(*handles, **place, frameon=False, fontsize=8)
+    figure.legend(
+        *handles, loc="outside lower center", ncols=4, frameon=False, fontsize=8
+    )
     figure.savefig(path)
 
 
-def _draw_bounds(axes, rows: Sequence[ErrorRow], num_features: int) -> None:
+def _draw_bounds(axes: Axes, rows: Sequence[ErrorRow], num_features: int) -> None:
     """Both bounds, and a shade over what the lemma says nothing of."""
     fewest = min(row.measurements for row in rows)
     if fewest < num_features:
@@ -56,7 +58,7 @@ def _draw_bounds(axes, rows: Sequence[ErrorRow], num_features: int) -> None:
     axes.axhline(rows[0].bound, color="black", ls="--", label="bound (8)")
 
 
-def _draw_line(axes, rows: Sequence[ErrorRow]) -> None:
+def _draw_line(axes: Axes, rows: Sequence[ErrorRow]) -> None:
     """A line for closed forms; hollow marks for gradient descent."""
     colour, marker, name = STYLES[rows[0].model]
     exact = rows[0].solved_by == "closed_form"

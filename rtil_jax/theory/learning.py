@@ -15,7 +15,7 @@ import optax
 from jaxtyping import Array, Float
 
 from rtil_jax.families import AdditiveFamily
-from rtil_jax.generators import LinearGenerator
+from rtil_jax.generators import Generator, LinearGenerator
 from rtil_jax.inversion import ILO, Prior, Problem, invert
 from rtil_jax.operators import Gaussian
 from rtil_jax.theory.closed_forms import Matrix, Truth
@@ -39,7 +39,7 @@ def variables_of(w0: Matrix, w1: Matrix) -> dict:
 
 
 def least_squares_loss(
-    generator: LinearGenerator,
+    generator: Generator,
     family: AdditiveFamily,
     truth: dict,
     params: dict,

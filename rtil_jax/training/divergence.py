@@ -67,7 +67,7 @@ def newest_values(unread: list[dict], first: int, config: ConfigDict) -> dict:
     Raises:
         Diverged: if a value is not finite, for the first of them.
     """
-    newest = {}
+    newest: dict[str, Any] = {}
     for step, metrics in enumerate(jax.device_get(unread), start=first + 1):
         for name in [*filter(metrics.__contains__, _CAUSES), *metrics]:
             if not np.isfinite(metrics[name]):

@@ -9,6 +9,7 @@ update and, through the updated discriminator, the generator's.
 import dataclasses
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -130,13 +131,19 @@ class PGGANRecipe:
         group = stddev_group_size(batch, self.discriminator.stddev_group)
         return share_members(weights, batch, group)
 
-    def train_step(self, state, images, key, step) -> tuple[TrainState, Metrics]:
+    def train_step(
+        self,
+        state: TrainState,
+        images: Array | np.ndarray,
+        key: jax.Array,
+        step: int,
+    ) -> tuple[TrainState, Metrics]:
         phase = self.phase_at(step)
         fade, key = np.float32(phase.fade(step)), jax.random.fold_in(key, step)
         state, metrics = jit_step(self, phase, state, images, fade, key)
         return state, metrics | {"resolution": phase.resolution, "fade": fade}
 
-    def sample(self, params, step, columns) -> Array:
+    def sample(self, params: dict, step: int, columns: int) -> Array:
         """Each member has codes of its own; small images are enlarged by repetition."""
         phase = self.phase_at(step)
         fade = np.float32(phase.fade(step))
@@ -149,7 +156,9 @@ class PGGANRecipe:
         enlarge = self.generator.resolution // phase.resolution
         return small.repeat(enlarge, axis=2).repeat(enlarge, axis=3)
 
-    def programs(self, state, images_at, key) -> dict[str, tuple]:
+    def programs(
+        self, state: TrainState, images_at: Callable[[BatchPlan], Any], key: jax.Array
+    ) -> dict[str, tuple]:
         fade, programs = np.float32(0), {}
         for phase in self.phases:
             images = images_at(self.batch_at(phase.first_step))
@@ -199,7 +208,7 @@ def critic_loss(
     loss = losses.critic_wasserstein(
         real, fake.reshape(-1), weights.reshape(-1), recipe.drift
     )
-    metrics = {
+    metrics: Metrics = {
         "real_score": jnp.mean(real),
         "fake_score": jnp.sum(weights * fake),
         "gradient_penalty": penalty,
@@ -250,7 +259,7 @@ def step(
     ema = optax.incremental_update(state.generator, state.ema, 1 - recipe.ema_decay)
     metrics |= {"d_loss": d_loss, "d_gradient": optax.tree.norm(d_grads)}
     metrics |= {"g_loss": g_loss, "g_gradient": optax.tree.norm(g_grads)}
-    return state.replace(ema=ema, step=state.step + 1), metrics
+    return dataclasses.replace(state, ema=ema, step=state.step + 1), metrics
 
 
 jit_step = jax.jit(step, static_argnums=(0, 1), donate_argnums=2)
@@ -272,7 +281,7 @@ def _update(
     updates, optimizer = recipe.optimizer().update(grads, getattr(state, name))
     moved = optax.apply_updates(_modules(params, updates), updates)
     params = {"params": params["params"] | moved["params"]}
-    return state.replace(**{network: params, name: optimizer})
+    return dataclasses.replace(state, **{network: params, name: optimizer})
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2, 3))

@@ -19,7 +19,7 @@ QUICK = {
 }
 
 
-def count_parameters(tree) -> int:
+def count_parameters(tree: Any) -> int:
     """Number of scalars in a pytree of arrays or shapes."""
     return sum(leaf.size for leaf in jax.tree.leaves(tree))
 
@@ -125,7 +125,7 @@ def print_plan(config: ConfigDict, recipe: Recipe, mesh: jax.sharding.Mesh) -> N
 {keep} kept{also}"""
     )
     memory = step_memory(recipe, mesh)
-    largest = max(memory, key=memory.get)
+    largest = max(memory, key=memory.__getitem__)
     distributed.say(
         f"  memory         {math.ceil(memory[largest] / 2**20):,} MiB per device, "
         f"in the {largest} step: weights, optimisers and activations, "

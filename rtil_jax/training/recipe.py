@@ -5,13 +5,15 @@ from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
 import jax
-from flax import linen as nn
+import numpy as np
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
+from rtil_jax.discriminators import Discriminator
 from rtil_jax.generators import Generator
 from rtil_jax.training.state import TrainState
 
-Metrics = dict[str, Array]
+Metrics = dict[str, ArrayLike]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,17 +33,19 @@ class BatchPlan:
 
 @runtime_checkable
 class Recipe(Protocol):
-    """Implementations are frozen dataclasses: steps are compiled once per recipe.
+    """Implementations are frozen dataclasses: steps are compiled once per recipe."""
 
-    Attributes:
-        generator: at its full resolution.
-        discriminator: images to scores.
-        family: the distribution over intermediate inputs.
-    """
+    @property
+    def generator(self) -> Generator:
+        """At its full resolution."""
 
-    generator: Generator
-    discriminator: nn.Module
-    family: Any
+    @property
+    def discriminator(self) -> Discriminator:
+        """Images to scores."""
+
+    @property
+    def family(self) -> Any:
+        """The distribution over intermediate inputs."""
 
     def fresh_state(self, key: jax.Array) -> TrainState:
         """The state before the first step, with weights drawn from `key`."""
@@ -53,7 +57,11 @@ class Recipe(Protocol):
         """What the step after `step` finished ones reads."""
 
     def train_step(
-        self, state: TrainState, images: Array, key: jax.Array, step: int
+        self,
+        state: TrainState,
+        images: Array | np.ndarray,
+        key: jax.Array,
+        step: int,
     ) -> tuple[TrainState, Metrics]:
         """One iteration; the buffers of `state` are donated.
 

@@ -51,8 +51,9 @@ def build_recipe(config: ConfigDict) -> Recipe:
         UserError: if there is no recipe for the architecture, or the family does not
             fit the generator or the batch.
     """
-    build = _pggan if check_trainable(config) == "pggan" else _stylegan2
-    return build(config)
+    if check_trainable(config) == "pggan":
+        return _pggan(config)
+    return _stylegan2(config)
 
 
 def _weights(config: ConfigDict, num_members: int) -> tuple[float, ...]:
@@ -79,7 +80,9 @@ def _stylegan2(config: ConfigDict) -> StyleGAN2Recipe:
 def _pggan(config: ConfigDict) -> PGGANRecipe:
     training, codes = config.training, tuple(config.family.codes)
     if config.growing == "none":
-        phases = (Phase(config.resolution, training.batch_size, 0, 0, 0),)
+        phases: tuple[Phase, ...] = (
+            Phase(config.resolution, training.batch_size, 0, 0, 0),
+        )
     else:
         phases = growing_phases(
             tuple(config.phases.resolutions),

@@ -6,10 +6,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
-from flax import linen as nn
 from flax import struct
 
 from rtil_jax import generators
+from rtil_jax.discriminators import Discriminator
 
 
 @struct.dataclass
@@ -73,10 +73,12 @@ def adam_per_module(learning_rate: float) -> optax.GradientTransformation:
     """
     adam = optax.adam(learning_rate, b1=0.0, b2=0.99)
 
-    def init(params):
+    def init(params: optax.Params) -> optax.OptState:
         return {name: adam.init(module) for name, module in params["params"].items()}
 
-    def update(grads, state, params=None):
+    def update(
+        grads: optax.Updates, state: optax.OptState, params: optax.Params | None = None
+    ) -> tuple[optax.Updates, optax.OptState]:
         del params
         pairs = {
             name: adam.update(module, state[name])
@@ -92,7 +94,7 @@ def adam_per_module(learning_rate: float) -> optax.GradientTransformation:
 def create_state(
     key: jax.Array,
     generator: generators.Generator,
-    discriminator: nn.Module,
+    discriminator: Discriminator,
     optimizers: tuple[optax.GradientTransformation, optax.GradientTransformation],
     path_means: jax.Array | None = None,
 ) -> TrainState:

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import threading
+from typing import Any
 
 import jax
 from jax.experimental import multihost_utils
@@ -27,10 +28,11 @@ class Stopping:
         reason: the name of the signal; None before there was one.
     """
 
-    def __init__(self):
-        self.reason = None
+    def __init__(self) -> None:
+        self.reason: str | None = None
         self._together = jax.distributed.is_initialized()
-        self._previous, self._wakeup, self._pipe = {}, None, ()
+        self._previous: dict[int, Any] = {}
+        self._wakeup, self._pipe = -1, -1  # no files
 
     def __enter__(self) -> "Stopping":
         if threading.current_thread() is not threading.main_thread():
@@ -38,32 +40,32 @@ class Stopping:
         signals = [signal.SIGINT, signal.SIGUSR1]
         if not self._together:
             signals.append(signal.SIGTERM)
-        self._pipe = os.pipe()
-        os.set_blocking(self._pipe[1], False)
-        self._wakeup = signal.set_wakeup_fd(self._pipe[1])
-        heard = []
+        read_end, self._pipe = os.pipe()
+        os.set_blocking(self._pipe, False)
+        self._wakeup = signal.set_wakeup_fd(self._pipe)
+        heard: list[int] = []
 
         def handler(number, frame):
             self._hear(number, heard)
 
         self._previous = {s: signal.signal(s, handler) for s in signals}
-        watcher = threading.Thread(target=self._watch, args=(signals,), daemon=True)
-        watcher.start()
+        arguments = (read_end, signals)
+        threading.Thread(target=self._watch, args=arguments, daemon=True).start()
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
-        if self._pipe:
+        if self._pipe >= 0:
             signal.set_wakeup_fd(self._wakeup)
-            os.close(self._pipe[1])  # which ends the thread
+            os.close(self._pipe)  # which ends the thread
 
-    def _watch(self, signals: list[int]) -> None:
-        heard = []
-        while number := os.read(self._pipe[0], 1):
+    def _watch(self, read_end: int, signals: list[int]) -> None:
+        heard: list[int] = []
+        while number := os.read(read_end, 1):
             if number[0] in signals:
                 self._hear(number[0], heard)
-        os.close(self._pipe[0])
+        os.close(read_end)
 
     def _hear(self, number: int, heard: list[int]) -> None:
         """One signal, which the pipe and the handler both tell of, each once.

@@ -21,12 +21,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from flax import linen as nn
 from jaxtyping import Array, Float
 
 from rtil_jax import losses
 from rtil_jax.devices import constrain_batch
-from rtil_jax.discriminators import stddev_group_size
+from rtil_jax.discriminators import Discriminator, stddev_group_size
 from rtil_jax.families import AdditiveFamily, draw_members, enumerate_members
 from rtil_jax.generators import Generator
 from rtil_jax.training.recipe import BatchPlan, Metrics
@@ -51,7 +50,7 @@ class StyleGAN2Recipe:
     """
 
     generator: Generator
-    discriminator: nn.Module
+    discriminator: Discriminator
     family: AdditiveFamily
     enumerate_family: bool
     batch_size: int
@@ -63,7 +62,9 @@ class StyleGAN2Recipe:
     path_batch_shrink: int
     ema_decay: float
 
-    def optimizers(self):
+    def optimizers(
+        self,
+    ) -> tuple[optax.GradientTransformation, optax.GradientTransformation]:
         """(generator's, discriminator's) optax transformations."""
         return (
             lazy_adam(self.learning_rate, self.path_every),
@@ -86,7 +87,13 @@ class StyleGAN2Recipe:
         size = self.batch_size
         return BatchPlan(step * size, size, self.generator.resolution)
 
-    def train_step(self, state, images, key, step) -> tuple[TrainState, Metrics]:
+    def train_step(
+        self,
+        state: TrainState,
+        images: Array | np.ndarray,
+        key: jax.Array,
+        step: int,
+    ) -> tuple[TrainState, Metrics]:
         d_key, g_key, path_key = jax.random.split(jax.random.fold_in(key, step), 3)
         state, metrics = jit_discriminator(self, state, images, d_key)
         if self.r1_every and step % self.r1_every == 0:
@@ -99,13 +106,15 @@ class StyleGAN2Recipe:
             metrics |= more
         return jit_finish(self, state), metrics
 
-    def sample(self, params, step, columns) -> Array:
+    def sample(self, params: dict, step: int, columns: int) -> Array:
         members = range(self.family.num_members)
         return jnp.stack(
             [_sample_member(self, columns, params, member) for member in members]
         )
 
-    def programs(self, state, images_at, key) -> dict[str, tuple]:
+    def programs(
+        self, state: TrainState, images_at: Callable[[BatchPlan], Any], key: jax.Array
+    ) -> dict[str, tuple]:
         images = images_at(self.batch_at(0))
         programs = {
             "discriminator": (jit_discriminator, self, state, images, key),
@@ -118,7 +127,9 @@ class StyleGAN2Recipe:
         return programs
 
 
-def choose_members(recipe: StyleGAN2Recipe, key: jax.Array):
+def choose_members(
+    recipe: StyleGAN2Recipe, key: jax.Array
+) -> tuple[Array | np.ndarray, Array | np.ndarray]:
     """(member, weight in the loss) of each fake image of one step."""
     weights, batch = recipe.family.weights, recipe.batch_size
     if recipe.enumerate_family:
@@ -229,34 +240,42 @@ def path_length_step(
 
     grads, metrics = _gradient(loss_fn, state.generator, "path")
     means = metrics.pop("path_means")
-    state = _update_generator(recipe, state.replace(path_means=means), grads)
+    state = _update_generator(
+        recipe, dataclasses.replace(state, path_means=means), grads
+    )
     return state, {**metrics, "path_length": jnp.mean(means)}
 
 
 def finish_step(recipe: StyleGAN2Recipe, state: TrainState) -> TrainState:
     """EMA of the generator, and the step counter."""
     ema = optax.incremental_update(state.generator, state.ema, 1 - recipe.ema_decay)
-    return state.replace(ema=ema, step=state.step + 1)
+    return dataclasses.replace(state, ema=ema, step=state.step + 1)
 
 
-def _gradient(loss_fn: Callable, params: dict, name: str):
+def _gradient(loss_fn: Callable, params: dict, name: str) -> tuple[dict, Metrics]:
     """(gradient, metrics and its norm) of a loss that returns (loss, metrics)."""
     grads, metrics = jax.grad(loss_fn, has_aux=True)(params)
     return grads, {**metrics, f"{name}_gradient": optax.tree.norm(grads)}
 
 
-def _update_discriminator(recipe, state: TrainState, grads: Any) -> TrainState:
+def _update_discriminator(
+    recipe: StyleGAN2Recipe, state: TrainState, grads: dict
+) -> TrainState:
     updates, optimizer = recipe.optimizers()[1].update(
         grads, state.discriminator_optimizer
     )
     params = optax.apply_updates(state.discriminator, updates)
-    return state.replace(discriminator=params, discriminator_optimizer=optimizer)
+    return dataclasses.replace(
+        state, discriminator=params, discriminator_optimizer=optimizer
+    )
 
 
-def _update_generator(recipe, state: TrainState, grads: Any) -> TrainState:
+def _update_generator(
+    recipe: StyleGAN2Recipe, state: TrainState, grads: dict
+) -> TrainState:
     updates, optimizer = recipe.optimizers()[0].update(grads, state.generator_optimizer)
     params = optax.apply_updates(state.generator, updates)
-    return state.replace(generator=params, generator_optimizer=optimizer)
+    return dataclasses.replace(state, generator=params, generator_optimizer=optimizer)
 
 
 def _jit(step_fn: Callable) -> Callable:

@@ -80,9 +80,10 @@ def _check_same_config(new: dict, old: dict, path: str) -> None:
 
 def _get(values: dict, field: str) -> Any:
     """The value of a dotted field, None where there is none."""
+    value: Any = values
     for name in field.split("."):
-        values = values.get(name) if isinstance(values, dict) else None
-    return values
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
 
 
 def make_folders(workdir: str) -> None:
