@@ -21,7 +21,7 @@ from tests.test_config import CONFIGS, MODULES, load, variants_of
 FIGURES = {
     path.stem: load(path)
     for path in sorted(CONFIGS.glob("*/*.py"))
-    if path.stem not in ("theory", "fig8", "fig10", "posterior")
+    if path.stem not in ("theory", "fig8", "fig10", "posterior", "demo")
 }
 SIZES = (None, "short", "tiny")
 
