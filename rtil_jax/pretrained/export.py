@@ -71,6 +71,7 @@ def export(directory: str, name: str, notes: Notes, scores: str | None = None) -
         text = card(name, describe(config, recipe, weights), facts, notes, scored)
         with open(os.path.join(made, CARD), "w", encoding="utf-8") as file:
             file.write(text)
+        os.chmod(made, 0o755)  # a temporary folder is its owner's alone
         put(made, to)
     return f"{to}: {facts['weights']}"
 
