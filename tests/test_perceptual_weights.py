@@ -114,6 +114,19 @@ def test_other_types_are_refused(weights_path):
     assert_refused(write(weights_path, weights), "list", "AlexNet_0.Conv_0.bias")
 
 
+class Unfilled:
+    """Pickled as an array to which no numbers are given."""
+
+    def __reduce__(self):
+        return np.ndarray, ((64,),)
+
+
+def test_an_array_without_numbers_is_refused(weights_path):
+    weights = alexnet_weights()
+    weights["AlexNet_0"]["Conv_0"]["bias"] = Unfilled()
+    assert_refused(write(weights_path, weights), "AlexNet_0.Conv_0.bias")
+
+
 def test_other_weights_are_refused(weights_path):
     weights = alexnet_weights()
     layers = weights["AlexNet_0"]
