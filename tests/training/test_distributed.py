@@ -105,9 +105,11 @@ def test_two_processes_one_killed_then_both_then_one(train_together, images, tmp
     """SIGKILL, then SIGTERM, each to process 1 alone, then the rest in one process."""
     workdir = tmp_path / "run"
     (code, killed), outputs = train_together(2, die)
-    assert (code, killed) == (1, -signal.SIGKILL), outputs
+    # JAX's coordination service may be the first to notice, and aborts.
+    assert killed == -signal.SIGKILL and code in (1, -signal.SIGABRT), outputs
     assert "2 processes x 1 device x 2," in outputs[0][0]
-    assert re.search("error: process 0 has lost another one .*same com", outputs[0][1])
+    lost = "error: process 0 has lost another one .*same com"
+    assert code != 1 or re.search(lost, outputs[0][1])
     assert saved_steps(workdir) == [3]
 
     codes, outputs = train_together(2, be_terminated)
