@@ -6,15 +6,12 @@ DEMO := runs/demo
 .PHONY: demo test lint clean
 
 demo: .venv/installed
-	$(BIN)/python train.py --config configs/quickstart.py:vanilla,short \
-	  --workdir $(DEMO)/vanilla
+	$(BIN)/python invert.py --config configs/invert/demo.py --workdir $(DEMO)/recovered
+	@sed -n '/^## /,$$p' $(DEMO)/recovered/summary.md
 	$(BIN)/python train.py --config configs/quickstart.py:rtil,short \
-	  --workdir $(DEMO)/rtil
-	$(BIN)/python invert.py --config configs/invert/ilo.py:short \
-	  --config.priors.vanilla=$(DEMO)/vanilla --config.priors.rtil=$(DEMO)/rtil \
-	  --workdir $(DEMO)/ilo
-	@echo "samples   $(DEMO)/vanilla/samples and $(DEMO)/rtil/samples"
-	@sed -n '/^## /,$$p' $(DEMO)/ilo/summary.md
+	  --workdir $(DEMO)/training
+	@echo "report    $(DEMO)/recovered/report.html"
+	@echo "samples   $(DEMO)/training/samples, of a prior in its first minute"
 
 test: .venv/installed lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile

@@ -11,7 +11,8 @@ same for both priors.
     python invert.py --config configs/ablations/reproduction.py:validation \
         --config.images.source=validation.zip --workdir runs/validation
 
-Variants: `short` (8 images), `tiny` (4, minutes on two cores). What came out is in `docs/reproduction.md`.
+Variants: `short` (8 images), `tiny` (4, minutes on two cores). What came out is in
+`docs/reproduction.md`.
 """
 
 from configs.invert import ilo
@@ -20,8 +21,6 @@ from rtil_jax.config import parse_variants
 RATES = (0.05, 0.1, 0.2)
 # At rate 0.2, and in the units of y, as in `gaussian_prior.py`.
 PULLS = (1.0, 10.0, 100.0)
-
-
 # The best of them.
 BEST_RATES = {"rtil": 0.2, "vanilla": 0.05}
 BEST_PULLS = {"rtil": 1.0, "vanilla": 100.0}
