@@ -8,10 +8,9 @@ tests).
     python train.py --config configs/quickstart.py:vanilla \
         --workdir runs/avatars/vanilla
 
-Measured: `make demo` (both priors `short`, then `configs/invert/ilo.py:short`) took
-4 min 24 s on two CPU cores with an empty compilation cache.
-
-The same for mGANprior, 4 min 22 s without the installation:
+Both are shipped, `pretrained:avatars32_rtil` and `pretrained:avatars32_vanilla`. Both
+`short`, then `configs/invert/ilo.py:short`, took 4 min 24 s on two CPU cores with an
+empty compilation cache. The same for mGANprior, 4 min 22 s:
 
     python train.py --config configs/quickstart.py:rtil,pggan,short \
         --workdir runs/avatars/pggan_rtil
