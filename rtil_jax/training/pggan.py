@@ -157,7 +157,7 @@ class PGGANRecipe:
         return small.repeat(enlarge, axis=2).repeat(enlarge, axis=3)
 
     def programs(
-        self, state: TrainState, images_at: Callable[[BatchPlan], Any], key: jax.Array
+        self, state: TrainState, images_at: Callable[[BatchPlan], Any], key: Any
     ) -> dict[str, tuple]:
         fade, programs = np.float32(0), {}
         for phase in self.phases:

@@ -78,7 +78,7 @@ class Recipe(Protocol):
         """Images of every member; each has the same inputs at any `step`."""
 
     def programs(
-        self, state: TrainState, images_at: Callable[[BatchPlan], Any], key: jax.Array
+        self, state: TrainState, images_at: Callable[[BatchPlan], Any], key: Any
     ) -> dict[str, tuple]:
         """name -> (jitted function, *arguments) of whatever a step runs.
 

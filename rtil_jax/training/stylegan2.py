@@ -113,7 +113,7 @@ class StyleGAN2Recipe:
         )
 
     def programs(
-        self, state: TrainState, images_at: Callable[[BatchPlan], Any], key: jax.Array
+        self, state: TrainState, images_at: Callable[[BatchPlan], Any], key: Any
     ) -> dict[str, tuple]:
         images = images_at(self.batch_at(0))
         programs = {
