@@ -53,7 +53,7 @@ def keep_compiled() -> None:
     """Turns JAX's persistent cache on, but for what its own variables say otherwise.
 
     Also for the many small programs that JAX by default compiles anew (those of less
-    than a second): together they are half of the time to a first step.
+    than a second): together they were a quarter of the time to a first step.
     """
     # JAX adds the attributes of its config when it runs.
     if jax.config.jax_compilation_cache_dir is None:  # type: ignore[attr-defined]
