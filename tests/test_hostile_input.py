@@ -36,9 +36,9 @@ def encoded(image, format="png", **options):
 PICTURE = encoded(Image.new("RGB", (9, 5), "teal"))
 
 
-def load(source, tmp_path, **options):
-    options = {"resolution": 8, "channels": 3, "cache_dir": str(tmp_path / "c")}
-    return load_images(str(source), "test", **options)
+def load(source, tmp_path):
+    cache = str(tmp_path / "c")
+    return load_images(str(source), "test", resolution=8, channels=3, cache_dir=cache)
 
 
 # Pictures

@@ -1,12 +1,11 @@
 """Whether a directory can hold an inversion's results beside those it has."""
 
-import json
 import os
 
 from ml_collections import ConfigDict
 
 from rtil_jax.checkpoints import checksum
-from rtil_jax.config import first_difference, plain, save_config
+from rtil_jax.config import first_difference, plain, read_json, save_config
 from rtil_jax.errors import UserError
 from rtil_jax.inversion.prior import Prior
 from rtil_jax.inversion.settings import labelled
@@ -99,11 +98,7 @@ def _compare(
 def _read_record(path: str) -> dict:
     if not os.path.exists(path):
         return {"methods": {}, "priors": {}}
-    with open(path, encoding="utf-8") as file:
-        try:
-            record = json.load(file)
-        except ValueError as error:
-            raise UserError(f"{path}: expected JSON ({error})") from error
+    record = read_json(path)
     if not isinstance(record, dict) or not record.keys() >= {"methods", "priors"}:
         raise UserError(f"{path}: found another program's, expected an inversion's")
     for old in (record.get("shared") or {}, *record["methods"].values()):

@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Sequence
 
+from rtil_jax.config import read_json
 from rtil_jax.errors import UserError
 from rtil_jax.report import markup
 from rtil_jax.report.rows import Row, groups, names, sorted_results
@@ -46,11 +47,7 @@ def _read_record(workdir: str) -> dict:
     path = os.path.join(workdir, "config.json")
     if not os.path.exists(path):
         return {}
-    with open(path, encoding="utf-8") as file:
-        try:
-            record = json.load(file)
-        except ValueError as error:
-            raise UserError(f"{path}: expected JSON ({error})") from error
+    record = read_json(path)
     if not isinstance(record, dict):
         raise UserError(f"{path}: found another program's, expected an inversion's")
     return record

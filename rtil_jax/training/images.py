@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -39,7 +38,9 @@ class Resident:
         return len(self.pixels)
 
 
-def near_devices(images: data.ImageSet, mesh: jax.sharding.Mesh) -> Any:
+def near_devices(
+    images: data.ImageSet, mesh: jax.sharding.Mesh
+) -> data.ImageSet | Resident:
     """The images, `Resident` if they fit in a quarter of each device's memory.
 
     Not where a device does not say how much it has, as a CPU, whose memory is where the

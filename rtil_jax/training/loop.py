@@ -86,10 +86,15 @@ def train(
         # Another run may have begun here while the images were prepared.
         check_workdir(config, workdir)
         distributed.say(describe(config, recipe, mesh))
-        images = near_devices(images, mesh)
         with Stopping() as stopping:
             state = run_through_divergence(
-                config, recipe, images, checkpoints, workdir, stopping, command
+                config,
+                recipe,
+                near_devices(images, mesh),
+                checkpoints,
+                workdir,
+                stopping,
+                command,
             )
     print_end(config, workdir, int(state.step), stopping.reason)
 

@@ -1,10 +1,9 @@
-"""Whether a directory can hold a training run, and that it holds one at a time.
+"""Whether a directory can hold a training run, and what is recorded there.
 
-Of several processes that train as one, process 0 makes and owns it.
+Of several processes that train as one, process 0 makes it.
 """
 
 import contextlib
-import json
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from rtil_jax import distributed
-from rtil_jax.config import first_difference, plain, save_config
+from rtil_jax.config import first_difference, plain, read_json, save_config
 from rtil_jax.errors import UserError
 from rtil_jax.generators.configured import architecture_of
 
@@ -38,7 +37,7 @@ def check_workdir(config: ConfigDict, workdir: str) -> None:
         raise UserError(f"--workdir: {workdir} cannot be written (see {existing})")
     path = os.path.join(workdir, "config.json")
     if os.path.exists(path):
-        _check_same_config(plain(config), _read(path), path)
+        _check_same_config(plain(config), read_json(path), path)
 
 
 def record_config(config: ConfigDict, workdir: str, made: dict) -> None:
@@ -48,19 +47,11 @@ def record_config(config: ConfigDict, workdir: str, made: dict) -> None:
         UserError: if it cannot be written.
     """
     path = os.path.join(workdir, "config.json")
-    runs = _read(path).get("runs", []) if os.path.exists(path) else []
+    runs = read_json(path).get("runs", []) if os.path.exists(path) else []
     if made not in runs[-1:]:
         runs.append(made)
     with writing(path):
         save_config(plain(config) | {"runs": runs}, path)
-
-
-def _read(path: str) -> dict:
-    with open(path) as file:
-        try:
-            return json.load(file)
-        except ValueError as error:
-            raise UserError(f"{path}: expected JSON ({error})") from error
 
 
 def _check_same_config(new: dict, old: dict, path: str) -> None:
