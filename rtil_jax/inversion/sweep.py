@@ -9,11 +9,10 @@ import time
 
 import jax
 import numpy as np
-from jaxtyping import Array
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from rtil_jax import data, metrics
+from rtil_jax import data
 from rtil_jax.config import require
 from rtil_jax.errors import UserError
 from rtil_jax.inversion.checks import check_inversion_config
@@ -22,6 +21,7 @@ from rtil_jax.inversion.inverting import Reconstruction, invert
 from rtil_jax.inversion.perceptual_loss import PerceptualLoss
 from rtil_jax.inversion.plan import print_plan
 from rtil_jax.inversion.prior import Prior, load_prior
+from rtil_jax.inversion.quality import evaluate, load_metric
 from rtil_jax.inversion.reporting import write_report
 from rtil_jax.inversion.results import KEY, Results, save_picture
 from rtil_jax.inversion.settings import (
@@ -38,11 +38,9 @@ from rtil_jax.inversion.solutions import save_solution
 from rtil_jax.inversion.workdir import claim_workdir, make_workdir
 from rtil_jax.locks import owned
 from rtil_jax.operators import sample_operator
-from rtil_jax.perceptual import Perceptual, load_lpips
-from rtil_jax.perceptual.networks import LEAST_SIZE
+from rtil_jax.perceptual import Perceptual
 from rtil_jax.pretrained import locate
 
-MIN_SSIM_SIZE = 11
 SHOW_EVERY = 20  # steps; reading the losses waits for the device
 
 
@@ -242,43 +240,6 @@ def invert_missing(
             }
             save_batch(results, found, batch.start, done, config.seed)
             results.add(list(done.values()))
-
-
-def load_metric(config: ConfigDict) -> Perceptual | None:
-    """LPIPS as a metric; without its weights the column stays empty."""
-    if not config.lpips:
-        return None
-    try:
-        return load_lpips(config.lpips, config.perceptual_files[config.lpips] or None)
-    except UserError as error:
-        print(f"LPIPS is left out: {error}")
-        return None
-
-
-def evaluate(
-    found: Reconstruction, truth: Array, lpips: Perceptual | None
-) -> list[dict]:
-    """Quality of each image, clipped; PSNR and SSIM of pixels in [0, 1]."""
-    count = len(found.status)
-    clipped = [np.clip(images, -1, 1) for images in (found.images, truth)]
-    x, y = ((images + 1) / 2 for images in clipped)
-    size, left_out = min(x.shape[1:3]), np.full(count, np.nan)
-    quality = {
-        "psnr": metrics.psnr(x, y),
-        "ssim": metrics.ssim(x, y) if size >= MIN_SSIM_SIZE else left_out,
-        "lpips": left_out,
-        "measurement_mse": found.measurement_loss,
-    }
-    if lpips and size >= LEAST_SIZE:
-        quality["lpips"] = _distance(lpips, *clipped)
-    return [
-        {name: float(values[i]) for name, values in quality.items()}
-        | {"status": found.status[i]}
-        for i in range(count)
-    ]
-
-
-_distance = jax.jit(lambda lpips, x, y: lpips(x, y))
 
 
 def save_batch(

