@@ -10,9 +10,10 @@ import numpy as np
 from rtil_jax.devices import batch_sharded, data_mesh, replicated
 from rtil_jax.generators import Generator
 from rtil_jax.inversion import ILO, MGANPrior, Prior, Problem, make_problem
-from rtil_jax.inversion.solver import Stage, begin, step
+from rtil_jax.inversion.solver import STEPS_AT_ONCE, Stage, begin, descend
 
-RATE = 0.1  # of every step; the schedule is no part of what is timed
+# The schedule is no part of what is timed.
+RATES = np.full(STEPS_AT_ONCE, 0.1, np.float32)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,22 +36,25 @@ class Task:
         """Of the solver's jitted step."""
         return (
             *(self.stage, "measurement", data_mesh(), self.prior, None, self.problem),
-            *(self.fixed, self.start, iterate, RATE),
+            *(self.fixed, self.start, iterate, RATES, STEPS_AT_ONCE),
         )
 
     def steps(self) -> Callable[[], None]:
-        """A call makes one step on every image and waits for it."""
+        """A call makes `STEPS_AT_ONCE` on every image, as `invert`'s, and waits."""
         now = [jax.tree.map(jax.numpy.copy, self.iterate)]  # a step donates it
 
-        def one_step():
-            now[0], _ = step(*self.arguments(now[0]))
+        def call():
+            now[0], _ = descend(*self.arguments(now[0]))
             jax.block_until_ready(now)
 
-        return one_step
+        return call
 
     def cost(self) -> dict[str, float]:
-        """XLA's own count of a step's `flops` and `bytes accessed`."""
-        return step.lower(*self.arguments(self.iterate)).compile().cost_analysis()
+        """XLA's own count of a step's `flops` and `bytes accessed`.
+
+        It counts the body of a loop once, so this is one step and what comes before.
+        """
+        return descend.lower(*self.arguments(self.iterate)).compile().cost_analysis()
 
 
 def _task(method, index, prior, batch) -> Task:

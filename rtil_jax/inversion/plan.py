@@ -11,7 +11,7 @@ from rtil_jax.inversion.perceptual_loss import PerceptualLoss
 from rtil_jax.inversion.prior import Prior
 from rtil_jax.inversion.problems import Problem
 from rtil_jax.inversion.settings import expand, perceptual_loss, perceptual_weight
-from rtil_jax.inversion.solver import begin, step
+from rtil_jax.inversion.solver import begin, descend, steps_at_once
 from rtil_jax.operators import sample_operators
 from rtil_jax.perceptual import Perceptual
 from rtil_jax.training.plan import count_parameters, program_memory
@@ -40,6 +40,7 @@ def step_memory(
 
     keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), batch))
     data, variables = jax.eval_shape(setup, keys)
+    rates = jnp.zeros(steps_at_once(prior.generator, mesh))
     costs = []
     for stage in method.stages(prior.generator):
         start, fixed, iterate = jax.eval_shape(
@@ -47,8 +48,8 @@ def step_memory(
             prior,
             variables,
         )
-        arguments = (prior, perceptual, data, fixed, start, iterate, 0.0)
-        costs.append(program_memory(step, stage, "measurement", mesh, *arguments))
+        arguments = (prior, perceptual, data, fixed, start, iterate, rates, 0)
+        costs.append(program_memory(descend, stage, "measurement", mesh, *arguments))
         variables = jax.eval_shape(stage.end, prior, start, fixed)
     return max(costs)
 

@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from flax import struct
 from jax.flatten_util import ravel_pytree
@@ -20,6 +21,8 @@ from jax.sharding import PartitionSpec
 from jaxtyping import Array, Bool, Float
 
 from rtil_jax.devices import batch_sharded
+from rtil_jax.generators import Generator
+from rtil_jax.generators.chain import BlockChain
 from rtil_jax.inversion.perceptual_loss import PerceptualLoss
 from rtil_jax.inversion.prior import Prior
 from rtil_jax.inversion.problems import Problem, measurement_loss
@@ -28,6 +31,7 @@ from rtil_jax.inversion.solutions import Solution, render
 
 SELECTIONS = ("measurement", "last", "oracle")
 OptimizerName = Literal["adam", "sgd"]
+STEPS_AT_ONCE = 10
 OPTIMIZERS = {"adam": optax.scale_by_adam(), "sgd": optax.identity()}
 
 
@@ -157,12 +161,34 @@ def _update(stage, select, prior, perceptual, problem, fixed, start, iterate, ra
     return iterate, loss
 
 
+def _updates(
+    stage, select, prior, perceptual, problem, fixed, start, iterate, rates, count
+):
+    """`count` updates; the losses after those are 0."""
+
+    def one(iterate, rate):
+        return _update(
+            stage, select, prior, perceptual, problem, fixed, start, iterate, rate
+        )
+
+    def body(index, carry):
+        iterate, losses = carry
+        iterate, loss = one(iterate, rates[index])
+        return iterate, losses.at[index].set(loss)
+
+    if len(rates) == 1:
+        iterate, loss = one(iterate, rates[0])
+        return iterate, loss[None]
+    losses = jnp.zeros((len(rates), *iterate.best_loss.shape))
+    return jax.lax.fori_loop(0, count, body, (iterate, losses))
+
+
 @functools.partial(
     jax.jit,
     static_argnames=("stage", "select", "mesh"),
     donate_argnames=("iterate",),
 )
-def step(
+def descend(
     stage: Stage,
     select: str,
     mesh: jax.sharding.Mesh,
@@ -172,18 +198,35 @@ def step(
     fixed: Any,
     start: Any,
     iterate: Iterate,
-    rate: Array,
-) -> tuple[Iterate, Float[Array, " batch"]]:
-    """`_update` with the images split over the devices of `mesh`: no communication."""
+    rates: Float[Array | np.ndarray, " at_once"],
+    count: int | Array,
+) -> tuple[Iterate, Float[Array, "at_once batch"]]:
+    """The first `count` steps at `rates`, the images split over the devices of `mesh`.
+
+    No communication. Whatever depends on the prior or the problem alone (kernels
+    transposed for the gradient, sums of their squares, spectra) XLA computes before
+    the loop, once for all of its steps.
+    """
     images, everywhere = PartitionSpec("data"), PartitionSpec()
-    update = jax.shard_map(
-        functools.partial(_update, stage, select),
+    updates = jax.shard_map(
+        functools.partial(_updates, stage, select),
         mesh=mesh,
-        in_specs=(everywhere, everywhere, images, images, images, images, everywhere),
-        out_specs=images,
+        in_specs=(everywhere,) * 2 + (images,) * 4 + (everywhere,) * 2,
+        out_specs=(images, PartitionSpec(None, "data")),
         check_vma=False,
     )
-    return update(prior, perceptual, problem, fixed, start, iterate, rate)
+    arrays = prior, perceptual, problem, fixed, start, iterate, rates, count
+    return updates(*arrays)
+
+
+def steps_at_once(generator: Generator, mesh: jax.sharding.Mesh) -> int:
+    """How many steps a call of `descend` makes.
+
+    On CPUs XLA differentiates a convolution several times more slowly within a loop
+    than outside, unless the transposed kernel is explicit, as in our `BlockChain`s.
+    """
+    on_cpu = mesh.devices.flat[0].platform == "cpu"
+    return 1 if on_cpu and not isinstance(generator, BlockChain) else STEPS_AT_ONCE
 
 
 @functools.partial(jax.jit, static_argnames="stage")
@@ -213,7 +256,7 @@ def run_stage(
 ) -> tuple[Any, tuple[Any, Any], Float[Array, " batch"]]:
     """Runs a stage on a batch that the devices of `mesh` divide.
 
-    One jitted step, driven from Python: nothing waits for the device.
+    A few steps per call, driven from Python: nothing waits for the device.
 
     Args:
         on_step: called with (step, measurement loss of each image before the step).
@@ -230,12 +273,17 @@ def run_stage(
         begin(stage, prior, variables, keys), batch_sharded(mesh)
     )
     # The step after the last one has rate 0: it scores the last iterate.
-    for count in range(stage.steps + 1):
-        rate = stage.learning_rate * ramp(count / max(stage.steps, 1))
-        iterate, loss = step(
-            stage, select, mesh, prior, perceptual, problem, fixed, start, iterate, rate
-        )
-        on_step(count, loss)
+    length, at_once = max(stage.steps, 1), steps_at_once(prior.generator, mesh)
+    rates = [stage.learning_rate * ramp(i / length) for i in range(stage.steps + 1)]
+    for first in range(0, len(rates), at_once):
+        count = min(at_once, len(rates) - first)
+        now = np.zeros(at_once, np.float32)
+        now[:count] = rates[first : first + count]
+        arrays = prior, perceptual, problem, fixed, start, iterate, now, count
+        iterate, losses = descend(stage, select, mesh, *arrays)
+        for index in range(count):
+            on_step(first + index, losses[index])
+    loss = losses[count - 1]
     # A stage goes on from where the one before ended, as in the public code; but an
     # image that diverged goes on from its best.
     finite = jnp.isfinite(loss)

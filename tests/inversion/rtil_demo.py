@@ -20,7 +20,7 @@ from rtil_jax.generators import StyleGAN2Generator, init
 from rtil_jax.inversion.defaults import build_method
 from rtil_jax.inversion.prior import Prior, StyleFit
 from rtil_jax.inversion.settings import problem_of
-from rtil_jax.inversion.solver import begin, step
+from rtil_jax.inversion.solver import begin, descend
 from tests.slow_stylegan2 import random_like, random_variables
 
 SIZE, CHANNELS, LATENT, BATCH = 32, 3, 6, 2
@@ -99,7 +99,7 @@ def our_steps(number):
     for rate in RATES:
         # Scores are kept if they are lower: forget them, to see each step's own.
         infinite = jnp.full(BATCH, jnp.inf, jnp.float32)
-        iterate, loss = step(
+        iterate, losses = descend(
             stage,
             config(number).select,
             data_mesh(1),
@@ -109,10 +109,13 @@ def our_steps(number):
             fixed,
             start,
             iterate.replace(best_score=infinite),
-            rate,
+            jnp.array([rate]),
+            1,
         )
         # Copies: the next step donates the iterate.
-        yield Taken(jax.device_get(iterate.free), loss, np.array(iterate.best_score))
+        yield Taken(
+            jax.device_get(iterate.free), losses[0], np.array(iterate.best_score)
+        )
 
 
 def assert_moved_alike(found, expected, before):

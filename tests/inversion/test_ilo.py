@@ -10,7 +10,7 @@ from rtil_jax.errors import UserError
 from rtil_jax.inversion import ILO, invert
 from rtil_jax.inversion.constraints import geocross
 from rtil_jax.inversion.latents import StyleSpace
-from rtil_jax.inversion.solver import begin, step
+from rtil_jax.inversion.solver import begin, descend
 
 
 def trace(method, prior, problem, keys, **options):
@@ -148,7 +148,7 @@ def test_one_step_is_adams(toy_prior, sampled_problem):
     batch = jax.tree.map(lambda x: x[None], method.start(toy_prior, key))
     start, fixed, iterate = begin(stage, toy_prior, batch)
     for rate_now in (0.0, rate):
-        iterate, _ = step(
+        iterate, _ = descend(
             stage,
             "measurement",
             data_mesh(1),
@@ -158,7 +158,8 @@ def test_one_step_is_adams(toy_prior, sampled_problem):
             fixed,
             start,
             iterate,
-            rate_now,
+            jnp.array([rate_now]),
+            1,
         )
     np.testing.assert_allclose(iterate.free["latents"]["z"], expected, atol=1e-6)
 

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from rtil_jax.devices import data_mesh
 from rtil_jax.errors import UserError
 from rtil_jax.inversion import (
     CSGM,
@@ -19,6 +20,7 @@ from rtil_jax.inversion import (
     measurement_loss,
     solver,
 )
+from rtil_jax.inversion.solver import begin, descend
 
 METHOD = ILO(steps=(12, 8), learning_rate=0.1)
 
@@ -150,8 +152,38 @@ def test_a_sweep_of_ratios_rates_and_steps_compiles_each_stage_once(
     for ratio, rate, steps in ((0.2, 0.1, 4), (0.4, 0.2, 6), (0.8, 0.3, 5)):
         problem, keys = sampled_problem(toy_prior, 5, ratio=ratio)
         invert(ILO(steps=(steps, steps), learning_rate=rate), toy_prior, problem, keys)
-        sizes.append(solver.step._cache_size())
+        sizes.append(solver.descend._cache_size())
     assert sizes[0] == sizes[1] == sizes[2]
+
+
+def test_steps_in_one_call_are_those_of_several_calls(style_prior, sampled_problem):
+    problem, keys = sampled_problem(style_prior, 2)
+    method, rates = ILO(steps=(4,)), jnp.array([0.0, 0.1, 0.2, 0.3, 0.4])
+    (stage,), start = (
+        method.stages(style_prior.generator),
+        jax.vmap(method.start, (None, 0)),
+    )
+    free, fixed, iterate = begin(stage, style_prior, start(style_prior, keys))
+    setting = (
+        stage,
+        "measurement",
+        data_mesh(1),
+        style_prior,
+        None,
+        problem,
+        fixed,
+        free,
+    )
+    once, losses = descend(*setting, jax.tree.map(jnp.copy, iterate), rates, 3)
+    for index in range(3):
+        iterate, loss = descend(*setting, iterate, rates[index : index + 1], 1)
+        np.testing.assert_allclose(losses[index], loss[0], rtol=1e-4)
+    assert not losses[3:].any()
+    jax.tree.map(
+        lambda x, y: np.testing.assert_allclose(x, y, atol=1e-3),
+        once.free,
+        iterate.free,
+    )
 
 
 EIGHT_DEVICES = """
@@ -168,13 +200,13 @@ truth = np.asarray(jax.random.uniform(jax.random.key(1), (3, 8, 8, 1), minval=-1
 problem, keys = make_problem(
     "compressed_sensing", truth, np.arange(3), ratio=0.3, seed=0
 )
-step, programs = solver.step, {}
+descend, programs = solver.descend, {}
 def watched(stage, select, mesh, *arguments):
     if mesh.size == 8 and stage not in programs:
-        lowered = step.lower(stage, select, mesh, *arguments)
+        lowered = descend.lower(stage, select, mesh, *arguments)
         programs[stage] = lowered.compile().as_text()
-    return step(stage, select, mesh, *arguments)
-solver.step = watched
+    return descend(stage, select, mesh, *arguments)
+solver.descend = watched
 def run(devices):
     losses = []
     found = invert(

@@ -13,7 +13,7 @@ from rtil_jax.devices import data_mesh
 from rtil_jax.errors import UserError
 from rtil_jax.generators import PGGANGenerator
 from rtil_jax.inversion import ILO, MGANPrior, Prior, invert, render
-from rtil_jax.inversion.solver import begin, step
+from rtil_jax.inversion.solver import begin, descend
 from tests.slow_stylegan2 import assert_close, random_variables
 
 METHOD = MGANPrior(codes=4, block=2, steps=30, learning_rate=0.05)
@@ -123,8 +123,9 @@ def test_codes_in_turns_need_less_memory(pggan_prior, sampled_problem):
         (stage,) = method.stages(pggan_prior.generator)
         variables = jax.vmap(method.start, in_axes=(None, 0))(pggan_prior, keys)
         free, fixed, iterate = begin(stage, pggan_prior, variables)
-        arguments = (pggan_prior, None, problem, fixed, free, iterate, 0.1)
-        lowered = step.lower(stage, "measurement", data_mesh(1), *arguments)
+        rates = jnp.array([0.1])
+        arguments = (pggan_prior, None, problem, fixed, free, iterate, rates, 1)
+        lowered = descend.lower(stage, "measurement", data_mesh(1), *arguments)
         return lowered.compile().memory_analysis().temp_size_in_bytes
 
     assert bytes_of(1) < 0.5 * bytes_of(0)
@@ -151,7 +152,7 @@ def test_sgd_moves_by_the_rate_times_the_gradient(pggan_prior, sampled_problem):
     expected = jax.tree.map(
         lambda x, g: x - 1e-3 * g, free, jax.jit(jax.grad(loss))(free)
     )
-    moved, _ = step(
+    moved, _ = descend(
         stage,
         "last",
         data_mesh(1),
@@ -161,7 +162,8 @@ def test_sgd_moves_by_the_rate_times_the_gradient(pggan_prior, sampled_problem):
         fixed,
         free,
         iterate,
-        1e-3,
+        jnp.array([1e-3]),
+        1,
     )
     assert_close(moved.free, expected, 1e-4)
 
