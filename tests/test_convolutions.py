@@ -24,7 +24,16 @@ CONVOLUTIONS = {
     "conv1x1": (conv1x1, lambda x, k: slow.correlate(x, k[None, None]), ()),
     "conv1x1_down": (conv1x1_down, lambda x, k: slow.conv_down(x, k[None, None]), ()),
 }
+
+
+def resize(x):
+    """Bilinear, to twice the size."""
+    batch, height, width, channels = x.shape
+    return jax.image.resize(x, (batch, 2 * height, 2 * width, channels), "linear")
+
+
 RESAMPLINGS = {
+    "upsample_bilinear": (upsample_bilinear, resize),
     "upsample": (upsample, slow.upsample),
     "blur1": (lambda x: blur(x, 1), lambda x: slow.blur(x, 1)),
     "blur2": (lambda x: blur(x, 2), lambda x: slow.blur(x, 2)),
