@@ -18,9 +18,9 @@ Variants: `short` (8 images), `tiny` (4, minutes on two cores). What came out is
 from configs.invert import ilo
 from rtil_jax.config import parse_variants
 
-RATES = (0.05, 0.1, 0.2)
+RATES = (0.025, 0.05, 0.1, 0.2)
 # At rate 0.2, and in the units of y, as in `gaussian_prior.py`.
-PULLS = (1.0, 10.0, 100.0)
+PULLS = (1.0, 10.0, 100.0, 300.0, 1_000.0)
 # The best of them.
 BEST_RATES = {"rtil": 0.2, "vanilla": 0.05}
 BEST_PULLS = {"rtil": 1.0, "vanilla": 100.0}
@@ -36,12 +36,12 @@ def get_config(variant=None):
     for size, count in {"short": 8, "tiny": 4}.items():
         if size in variants:
             config.images.count = count
-    config.ratios = (0.05, 0.1, 0.25, 0.5)
+    config.ratios = (0.05, 0.1, 0.25, 0.5, 0.75)
     if "validation" in variants:
         config.images.count = 32
         config.ratios = (0.1,)
-        rates = {f"rate{round(100 * r):02}": {"learning_rate": r} for r in RATES}
-        pulls = {f"pull{round(w):03}": {"prior_weight": (w,)} for w in PULLS}
+        rates = {f"rate{r:g}": {"learning_rate": r} for r in RATES}
+        pulls = {f"pull{w:g}": {"prior_weight": (w,)} for w in PULLS}
         config.settings = {k: {"method": v} for k, v in (rates | pulls).items()}
     else:
         plain = {name: {"learning_rate": r} for name, r in BEST_RATES.items()}
