@@ -40,8 +40,9 @@ def get_config(variant=None):
     if "validation" in variants:
         config.images.count = 32
         config.ratios = (0.1,)
-        rates = {f"rate{r:g}": {"learning_rate": r} for r in RATES}
-        pulls = {f"pull{w:g}": {"prior_weight": (w,)} for w in PULLS}
+        # Labels cannot have dots: rates are in thousandths.
+        rates = {f"rate{1000 * r:03g}": {"learning_rate": r} for r in RATES}
+        pulls = {f"pull{w:04g}": {"prior_weight": (w,)} for w in PULLS}
         config.settings = {k: {"method": v} for k, v in (rates | pulls).items()}
     else:
         plain = {name: {"learning_rate": r} for name, r in BEST_RATES.items()}
