@@ -29,7 +29,7 @@ from rtil_jax.training.plan import abstract_state, describe, print_plan
 from rtil_jax.training.recipe import Recipe
 from rtil_jax.training.recipes import build_recipe, resolved
 from rtil_jax.training.state import Progress, TrainState
-from rtil_jax.training.stopping import Stopping
+from rtil_jax.training.stopping import Stopping, nothing_to_save
 from rtil_jax.training.workdir import (
     check_workdir,
     make_folders,
@@ -72,7 +72,8 @@ def train(
         return print_plan(config, recipe, mesh)
 
     check_workdir(config, workdir)
-    images = load_training_images(config)
+    with nothing_to_save():
+        images = load_training_images(config)
     distributed.require_alike("--config", json.dumps(plain(config)))
     distributed.require_alike("config.data.source", json.dumps(images.names))
     make_folders(workdir)

@@ -4,15 +4,49 @@ SIGTERM and SIGUSR1 are what SLURM sends before it takes the machines away (`sba
 --signal=USR1@120`), SIGINT is Ctrl-C.
 """
 
+import contextlib
 import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import jax
 from jax.experimental import multihost_utils
 from tqdm import tqdm
+
+
+@contextlib.contextmanager
+def nothing_to_save() -> Iterator[None]:
+    """A context before the first step, in which signals end the process well, at once.
+
+    With `jax.distributed`, SIGTERM stays JAX's.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def leave(number, frame):
+        name = signal.Signals(number).name
+        print(
+            f"{name}: stopped before the first step; the same command starts anew",
+            file=sys.stderr,
+        )
+        sys.exit(0)
+
+    previous = {number: signal.signal(number, leave) for number in _signals()}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _signals() -> list[int]:
+    """That ask for the end, of which `jax.distributed` handles SIGTERM itself."""
+    together = jax.distributed.is_initialized()
+    return [signal.SIGINT, signal.SIGUSR1, *([] if together else [signal.SIGTERM])]
 
 
 class Stopping:
@@ -37,9 +71,7 @@ class Stopping:
     def __enter__(self) -> "Stopping":
         if threading.current_thread() is not threading.main_thread():
             return self
-        signals = [signal.SIGINT, signal.SIGUSR1]
-        if not self._together:
-            signals.append(signal.SIGTERM)
+        signals = _signals()
         read_end, self._pipe = os.pipe()
         os.set_blocking(self._pipe, False)
         self._wakeup = signal.set_wakeup_fd(self._pipe)

@@ -4,9 +4,10 @@ import signal
 import subprocess
 import sys
 
+import pytest
 from jax.experimental import multihost_utils
 
-from rtil_jax.training.stopping import Stopping
+from rtil_jax.training.stopping import Stopping, nothing_to_save
 
 
 def test_signals_are_themselves_again_afterwards():
@@ -26,6 +27,17 @@ def test_the_notice_of_preemption_is_honoured(monkeypatch):
     with Stopping() as stopping:
         assert [stopping.asked(step) for step in (4, 5, 6)] == [False, True, True]
     assert stopping.reason == "preemption"
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGUSR1", "SIGINT"])
+def test_before_the_first_step_a_signal_ends_it_well(name, capsys):
+    number = signal.Signals[name]
+    before = signal.getsignal(number)
+    with pytest.raises(SystemExit) as left, nothing_to_save():
+        signal.raise_signal(number)
+    assert left.value.code == 0
+    assert capsys.readouterr().err.startswith(f"{name}: stopped before the first step")
+    assert signal.getsignal(number) == before
 
 
 # Handlers of signals wait for the main thread, which is in one long call.
