@@ -1,0 +1,43 @@
+"""RTIL from a vanilla checkpoint: what 1, 5 and 20 % of the training budget bring.
+
+Fine-tuning is training with `init_from`, here of the 32-pixel faces, whose checkpoints
+of 35, 175 and 700 steps stand for 1, 5 and 20 % of the 3,500 of the vanilla prior:
+
+    python train.py --config configs/stylegan2_faces64.py:rtil,cpu \
+        --config.data.source=faces64.zip --config.init_from=runs/faces32/vanilla \
+        --config.training.steps=700 --config.checkpoint.every=35 \
+        --config.checkpoint.keep_every=35 --workdir runs/faces32/tuned
+
+A prior is the newest checkpoint of its directory, so each gets a directory with a copy of
+`config.json` and of its `checkpoints/STEP`. `longer` is the vanilla prior after 700 more
+vanilla steps (the same command with `vanilla,cpu`), `vanilla_fast` the vanilla prior
+at RTIL's learning rate.
+
+    python invert.py --config configs/ablations/finetuning.py \
+        --config.images.source=faces64.zip --workdir runs/finetuning
+
+Variants: `short` (8 images), `tiny` (4, minutes on two cores). What came out is in
+`docs/reproduction.md`.
+"""
+
+from configs.ablations.reproduction import BEST_RATES
+from configs.invert import ilo
+from rtil_jax.config import parse_variants
+
+VANILLA = ("vanilla", "longer")
+TUNED = ("vanilla_fast", "tuned01", "tuned05", "tuned20", "rtil")
+
+
+def get_config(variant=None):
+    variants = parse_variants(variant, ("short", "tiny"))
+    config = ilo.with_variants({"short"} | variants & {"tiny"})
+    for name in VANILLA + TUNED:
+        config.priors[name] = f"runs/faces32/{name}"
+    config.priors.rtil = "pretrained:faces32_rtil"
+    config.priors.vanilla = config.priors.vanilla_fast = "pretrained:faces32_vanilla"
+    config.method.learning_rate = BEST_RATES["rtil"]
+    for name in VANILLA:
+        config.method_for[name] = {"learning_rate": BEST_RATES["vanilla"]}
+    config.images.count = {"short": 8, "tiny": 4}.get(variant, 32)
+    config.ratios = (0.1, 0.25)
+    return config
