@@ -28,7 +28,8 @@ from rtil_jax.devices import data_mesh
 from rtil_jax.inversion import ILO, Prior, load_prior, make_problem
 from rtil_jax.inversion.problems import Problem, measurement_loss
 from rtil_jax.inversion.solutions import render
-from rtil_jax.inversion.solver import Stage, begin, run_stage
+from rtil_jax.inversion.solver import begin, run_stage
+from rtil_jax.inversion.stages import Stage
 from rtil_jax.metrics import confidence_interval, psnr
 
 PAPER = (2_000, 1_000, 1_000, 2_000)

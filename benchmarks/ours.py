@@ -10,7 +10,8 @@ import numpy as np
 from rtil_jax.devices import batch_sharded, data_mesh, replicated
 from rtil_jax.generators import Generator
 from rtil_jax.inversion import ILO, MGANPrior, Prior, Problem, make_problem
-from rtil_jax.inversion.solver import STEPS_AT_ONCE, Stage, begin, descend
+from rtil_jax.inversion.solver import STEPS_AT_ONCE, begin, descend
+from rtil_jax.inversion.stages import Stage
 
 # The schedule is no part of what is timed.
 RATES = np.full(STEPS_AT_ONCE, 0.1, np.float32)

@@ -8,10 +8,10 @@ of 35, 175 and 700 steps stand for 1, 5 and 20 % of the 3,500 of the vanilla pri
         --config.training.steps=700 --config.checkpoint.every=35 \
         --config.checkpoint.keep_every=35 --workdir runs/faces32/tuned
 
-A prior is the newest checkpoint of its directory, so each gets a directory with a copy of
-`config.json` and of its `checkpoints/STEP`. `longer` is the vanilla prior after 700 more
-vanilla steps (the same command with `vanilla,cpu`), `vanilla_fast` the vanilla prior
-at RTIL's learning rate.
+A prior is the newest checkpoint of its directory, so each gets a directory with a copy
+of `config.json` and of its `checkpoints/STEP`. `longer` is the vanilla prior after 700
+more vanilla steps (the same command with `vanilla,cpu`), `vanilla_fast` the vanilla
+prior at RTIL's learning rate.
 
     python invert.py --config configs/ablations/finetuning.py \
         --config.images.source=faces64.zip --workdir runs/finetuning

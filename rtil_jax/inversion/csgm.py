@@ -15,7 +15,7 @@ from rtil_jax.generators import Generator
 from rtil_jax.inversion.latents import mapping_space
 from rtil_jax.inversion.prior import Prior
 from rtil_jax.inversion.solutions import Solution
-from rtil_jax.inversion.solver import OptimizerName, Stage
+from rtil_jax.inversion.stages import OptimizerName, Stage
 
 
 @dataclasses.dataclass(frozen=True)

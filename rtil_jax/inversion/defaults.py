@@ -12,7 +12,7 @@ from rtil_jax.inversion.csgm import CSGM
 from rtil_jax.inversion.ilo import ILO
 from rtil_jax.inversion.inverting import Method
 from rtil_jax.inversion.mganprior import STARTS, MGANPrior
-from rtil_jax.inversion.solver import OPTIMIZERS
+from rtil_jax.inversion.stages import OPTIMIZERS
 from rtil_jax.inversion.surgery import Surgery
 
 METHODS = {"csgm": CSGM, "ilo": ILO, "mganprior": MGANPrior, "surgery": Surgery}

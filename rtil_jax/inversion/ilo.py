@@ -32,7 +32,7 @@ from rtil_jax.inversion.constraints import (
 from rtil_jax.inversion.latents import clip_latents, rescale_latents, style_space
 from rtil_jax.inversion.prior import Prior, has_styles
 from rtil_jax.inversion.solutions import Solution
-from rtil_jax.inversion.solver import OptimizerName
+from rtil_jax.inversion.stages import OptimizerName
 
 RADII = ("noise_radii", "style_radii", "feature_radii")
 

@@ -16,7 +16,8 @@ from rtil_jax.inversion.perceptual_loss import PerceptualLoss
 from rtil_jax.inversion.prior import Prior
 from rtil_jax.inversion.problems import Problem
 from rtil_jax.inversion.solutions import Solution, render
-from rtil_jax.inversion.solver import SELECTIONS, Stage, run_stage
+from rtil_jax.inversion.solver import SELECTIONS, run_stage
+from rtil_jax.inversion.stages import Stage
 
 HISTORY_EVERY = 10
 # A run that lowers its measurement loss by less than this fraction has stalled.

@@ -36,7 +36,7 @@ from rtil_jax.inversion.ilo import ILO
 from rtil_jax.inversion.inverting import Reconstruction, invert
 from rtil_jax.inversion.prior import Prior
 from rtil_jax.inversion.problems import Problem
-from rtil_jax.inversion.solver import Stage
+from rtil_jax.inversion.stages import Stage
 
 
 @dataclasses.dataclass(frozen=True)

@@ -22,7 +22,7 @@ from rtil_jax.generators import Generator, mix_codes
 from rtil_jax.inversion.latents import mapping_space
 from rtil_jax.inversion.prior import Prior
 from rtil_jax.inversion.solutions import Solution
-from rtil_jax.inversion.solver import OptimizerName, Stage
+from rtil_jax.inversion.stages import OptimizerName, Stage
 
 Start = Literal["dirichlet", "uniform", "channels"]
 STARTS = get_args(Start)
