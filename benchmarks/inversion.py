@@ -18,8 +18,8 @@ frozen weights:
 
 Contenders take turns (see `benchmarks.timing`). ILO is timed in stages 0 and 2,
 mGANprior with 20 codes mixed at 16 pixels (64-pixel images) or 32 (256). The last
-column compares XLA's own count of our step's arithmetic with the rates that this
-machine reached in the same run.
+column compares XLA's own count of our step's arithmetic on one image with the rates
+that this machine reached in the same run.
 """
 
 import argparse
@@ -79,7 +79,7 @@ def opponents(method: str, task: ours.Task) -> dict:
 
 
 def contenders(method: str, resolution: int, batch: int, compiled: bool) -> tuple:
-    """(our task, name -> (a step, images in it)).
+    """(our task of one image, name -> (a step, image-steps in it)).
 
     The public loop is timed on one image: its second takes as long as its first.
     """
@@ -95,19 +95,19 @@ def contenders(method: str, resolution: int, batch: int, compiled: bool) -> tupl
     if batch > 1 and method != "mganprior":
         chosen["public batched"] = (rivals["public"], batch)
     del rivals["public"]
-    return task, chosen | {name: (step, batch) for name, step in rivals.items()}
+    return alone, chosen | {name: (step, batch) for name, step in rivals.items()}
 
 
 def rows_of(
     method: str, resolution: int, batch: int, rounds: int, compiled: bool, machine
 ) -> Iterable[list]:
     """A row of the table for each contender."""
-    task, chosen = contenders(method, resolution, batch, compiled)
+    alone, chosen = contenders(method, resolution, batch, compiled)
     times = timing.alternate(chosen, rounds)
     for name, taken in times.items():
         slower = cpu_slower = achieved = ""
         if name == OURS:
-            achieved = machine.achieved(task.cost(), batch * taken.wall.min())
+            achieved = machine.achieved(alone.cost(), taken.wall.min())
         else:
             slower = timing.ratio(taken.wall, times[OURS].wall)
             cpu_slower = timing.ratio(taken.cpu, times[OURS].cpu)
