@@ -5,7 +5,9 @@
 XLA decides at compile time where each array lies; its own analysis of the compiled
 program is what `--dry_run` of the two scripts prints, and this table collects: the
 arguments (weights, optimisers, variables) and the temporaries of one step on one
-device. What the runtime needs beside them is not in it.
+device. What the runtime needs beside them is not in it. Inversion is compiled as for a
+GPU, which takes all images of a batch at once; a CPU takes two at a time and needs what
+two need.
 """
 
 import argparse
@@ -17,7 +19,7 @@ import jax.numpy as jnp
 
 from benchmarks.timing import table
 from rtil_jax import devices, generators
-from rtil_jax.inversion import Prior
+from rtil_jax.inversion import Prior, solver
 from rtil_jax.inversion import plan as inversion_plan
 from rtil_jax.inversion.defaults import build_method
 from rtil_jax.inversion.prior import StyleFit, has_styles
@@ -91,6 +93,7 @@ def inversion_rows() -> list[list]:
 
 def main() -> None:
     argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
+    solver.IMAGES_AT_ONCE = max(BATCHES)
     header = ["config", "batch", "program", "GiB"]
     print(table(header, inversion_rows() + training_rows()))
 
