@@ -23,7 +23,7 @@ RATES = (0.025, 0.05, 0.1, 0.2)
 PULLS = (1.0, 10.0, 100.0, 300.0, 1_000.0)
 # The best of them.
 BEST_RATES = {"rtil": 0.2, "vanilla": 0.05}
-BEST_PULLS = {"rtil": 1.0, "vanilla": 100.0}
+BEST_PULLS = {"rtil": 10.0, "vanilla": 100.0}
 
 
 def get_config(variant=None):
