@@ -21,6 +21,11 @@ alone, `--config.perceptual.distance=`:
                         0.5    28.88  27.98   -0.90 +- 0.37
     super-resolution    0.25   21.35  21.64   +0.29 +- 0.24
 
+`fast` against the paper's budget (2,000, 1,000, 1,000, 2,000 steps), compressed
+sensing, the 16 faces on which it was chosen, PSNR in dB: +0.41 +- 0.28 at 0.1 and +0.08
++- 0.28 at 0.25 with the RTIL prior, +0.26 +- 0.32 at 0.1 with the vanilla one; other
+budgets are in `docs/performance.md`.
+
 What LPIPS in the loss does was measured on the first 4 of them with the RTIL prior,
 inpainting at 0.5: 29.3 dB without; 30.6 comparing mask * G with y; 22.1 comparing all
 of G with y whose gaps G fills, as the public code of ILO and the full-size config here
