@@ -113,7 +113,8 @@ def main() -> None:
     if arguments.child:
         return child(json.loads(arguments.child))
     plain = ", ".join(f"{name} {value}" for name, value in PLAIN.items())
-    header = ["pixels", "cache", "before the first step, s", "first step, s"]
+    header = ["pixels", "cache", "before the first call, s"]
+    header += ["first call, of ten steps, s"]
     print(table(header, compile_rows()))
     print(f"\nUnless the row says otherwise: {plain}\n")
     with tempfile.TemporaryDirectory() as cache:
