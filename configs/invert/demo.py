@@ -4,7 +4,7 @@ The variant `tiny` is for tests.
 
     python invert.py --config configs/invert/demo.py --workdir runs/demo
 
-Measured: 58 s on two CPU cores with an empty compilation cache; the table is in the
+Measured: 51 s on two CPU cores with an empty compilation cache; the table is in the
 README.
 """
 
