@@ -23,8 +23,9 @@ alone, `--config.perceptual.distance=`:
 
 `fast` against the paper's budget (2,000, 1,000, 1,000, 2,000 steps), compressed
 sensing, the 16 faces on which it was chosen, PSNR in dB: +0.41 +- 0.28 at 0.1 and +0.08
-+- 0.28 at 0.25 with the RTIL prior, +0.26 +- 0.32 at 0.1 with the vanilla one; other
-budgets are in `docs/performance.md`.
++- 0.28 at 0.25 with the RTIL prior, +0.26 +- 0.32 at 0.1 with the vanilla one; on
+16 test faces at 0.1 +0.55 +- 0.23 and +0.20 +- 0.23. Other budgets are in
+`docs/performance.md`.
 
 What LPIPS in the loss does was measured on the first 4 of them with the RTIL prior,
 inpainting at 0.5: 29.3 dB without; 30.6 comparing mask * G with y; 22.1 comparing all
