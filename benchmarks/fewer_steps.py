@@ -44,7 +44,7 @@ class Candidate:
         steps: of each stage.
         rate: times the learning rate that the command line names.
         sphere: as in `ILO`, whose `geocross`, made for directions, goes with it.
-        start: (prior, problem, keys, stage 0, its rate) -> the variables to start
+        start: (prior, problem, keys, stage 0) -> the variables to start
             from, and the image-steps that finding them cost; None for one draw.
     """
 
@@ -59,7 +59,7 @@ def draws(prior: Prior, keys: jax.Array) -> dict:
     return jax.vmap(ILO().start, (None, 0))(prior, keys)
 
 
-def mean_latent(prior, problem, keys, stage, rate):
+def mean_latent(prior, problem, keys, stage):
     """All styles at the mean of the mapping's outputs, where StyleFit reads zero."""
     variables = draws(prior, keys)
     styles = jnp.zeros_like(variables["latents"]["styles"])
@@ -69,7 +69,7 @@ def mean_latent(prior, problem, keys, stage, rate):
 def best_draw(count):
     """The best of some draws by measurement loss; a loss is a third of a step."""
 
-    def start(prior, problem, keys, stage, rate):
+    def start(prior, problem, keys, stage):
         found = [draws(prior, fold(keys, index)) for index in range(count)]
         losses = [losses_of(prior, problem, stage, variables) for variables in found]
         return pick(found, losses), count / 3
@@ -80,9 +80,9 @@ def best_draw(count):
 def best_restart(count, steps):
     """The best of some starts after a few steps."""
 
-    def start(prior, problem, keys, stage, rate):
+    def start(prior, problem, keys, stage):
         found, losses = [], []
-        short = dataclasses.replace(stage, steps=steps, learning_rate=rate)
+        short = dataclasses.replace(stage, steps=steps)
         for index in range(count):
             variables = draws(prior, fold(keys, index))
             variables, _, loss = run_quietly(short, prior, problem, variables)
@@ -96,7 +96,7 @@ def best_restart(count, steps):
 def lbfgs(steps):
     """Stage 0 by L-BFGS (optax's, with its line search), each image on its own."""
 
-    def start(prior, problem, keys, stage, rate):
+    def start(prior, problem, keys, stage):
         free, fixed, _ = begin(stage, prior, draws(prior, keys))
         free, losses_read = lbfgs_images(stage, steps, prior, problem, free, fixed)
         return stage.end(prior, free, fixed), float(losses_read.mean())
@@ -113,13 +113,11 @@ def lbfgs_images(stage, steps, prior, problem, free, fixed):
         one = functools.partial(jax.tree.map, lambda x: x[None])
 
         def constrained(free):
-            free = jax.tree.map(lambda x: x[0], stage.constrain(one(free), one(start)))
-            return free
+            return jax.tree.map(lambda x: x[0], stage.constrain(one(free), one(start)))
 
         def loss(free):
             free = one(constrained(free))
-            solution = stage.decode(prior, free, one(fixed))
-            images = render(prior.generator, prior.variables, solution)
+            images = images_of(stage, prior, free, one(fixed))
             found = measurement_loss(one(problem), images)
             return jnp.sum(found + stage.penalty(free, images, one(problem)))
 
@@ -170,6 +168,11 @@ CANDIDATES = {
 }
 
 
+def images_of(stage, prior, free, fixed):
+    """What the variables of a stage stand for."""
+    return render(prior.generator, prior.variables, stage.decode(prior, free, fixed))
+
+
 def fold(keys: jax.Array, index: int) -> jax.Array:
     return jax.vmap(jax.random.fold_in, (0, None))(keys, index)
 
@@ -183,9 +186,7 @@ def pick(found: list, losses: list) -> dict:
 
 @functools.partial(jax.jit, static_argnames="stage")
 def losses_of(prior, problem, stage, variables):
-    free, fixed = stage.begin(prior, variables)
-    solution = stage.decode(prior, free, fixed)
-    images = render(prior.generator, prior.variables, solution)
+    images = images_of(stage, prior, *stage.begin(prior, variables))
     return measurement_loss(problem, images)
 
 
@@ -198,7 +199,7 @@ def run_quietly(stage: Stage, prior: Prior, problem: Problem, variables: dict) -
 @functools.partial(jax.jit, static_argnames="stage")
 def quality(stage, prior, problem, chosen):
     """PSNR of the images that a stage has chosen."""
-    images = render(prior.generator, prior.variables, stage.decode(prior, *chosen))
+    images = images_of(stage, prior, *chosen)
     return psnr(jnp.clip(images, -1, 1), problem.truth, 2.0)
 
 
@@ -212,7 +213,7 @@ def run(
     stages, cost = method.stages(prior.generator), 0
     variables = draws(prior, fold(keys, 0))
     if candidate.start:
-        variables, cost = candidate.start(prior, problem, keys, stages[0], rate)
+        variables, cost = candidate.start(prior, problem, keys, stages[0])
     curve = []
     for stage in stages:
         variables, chosen, _ = run_quietly(stage, prior, problem, variables)

@@ -215,7 +215,7 @@ def _double(x: Array, border: str) -> Array:
 def _double_backward(border, _, gradient):
     """Written out: XLA:CPU takes twenty times as long to undo the interleaving."""
     for axis in (2, 1):
-        size, shape = gradient.shape[axis] // 2, list(gradient.shape)
+        size, shape = gradient.shape[axis] // 2, gradient.shape
         pairs = gradient.reshape(*shape[:axis], size, 2, *shape[axis + 1 :])
         even, odd = (jax.lax.index_in_dim(pairs, k, axis + 1, False) for k in (0, 1))
         first = jax.lax.slice_in_dim(even, 0, 1, axis=axis)

@@ -38,6 +38,7 @@ def get_config(variant=None):
     config.method.learning_rate = BEST_RATES["rtil"]
     for name in VANILLA:
         config.method_for[name] = {"learning_rate": BEST_RATES["vanilla"]}
-    config.images.count = {"short": 8, "tiny": 4}.get(variant, 32)
+    if not variants:  # `short` and `tiny` say how many themselves
+        config.images.count = 32
     config.ratios = (0.1, 0.25)
     return config

@@ -38,10 +38,8 @@ BEST_PULLS = {"rtil": 10.0, "vanilla": 100.0}
 def get_config(variant=None):
     variants = parse_variants(variant, ("validation", "pggan", "short", "tiny"))
     config = multi_code(variants) if "pggan" in variants else layers(variants)
-    config.images.count = 32 if "validation" in variants else 100
-    for size, count in {"short": 8, "tiny": 4}.items():
-        if size in variants:
-            config.images.count = count
+    if not variants & {"short", "tiny"}:  # which say how many themselves
+        config.images.count = 32 if "validation" in variants else 100
     return config
 
 

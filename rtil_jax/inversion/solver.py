@@ -120,7 +120,7 @@ def _update(stage, select, prior, perceptual, problem, fixed, start, iterate, ra
 
 
 def _in_pieces(function: Callable, size: int, batched: Any) -> Any:
-    """`function` of so many images at a time, or of one if it does not divide them."""
+    """`function` of gcd(images, `size`) images at a time; 0 for all at once."""
     batch = jax.tree.leaves(batched)[0].shape[0]
     size = math.gcd(batch, size)
     if size == batch:
@@ -143,7 +143,7 @@ def _updates(
     rates,
     count,
 ):
-    """`count` updates of `at_once` images at a time; the losses after those are 0."""
+    """`count` updates, `at_once` images at a time; the losses after those are 0."""
 
     def one(iterate, rate):
         def update(batched):
@@ -152,8 +152,7 @@ def _updates(
                 stage, select, prior, perceptual, problem, fixed, start, iterate, rate
             )
 
-        batched = problem, fixed, start, iterate
-        return _in_pieces(update, at_once, batched) if at_once else update(batched)
+        return _in_pieces(update, at_once, (problem, fixed, start, iterate))
 
     def body(index, carry):
         iterate, losses = carry
@@ -192,7 +191,7 @@ def descend(
     the loop, once for all of its steps.
     """
     images, everywhere = PartitionSpec("data"), PartitionSpec()
-    at_once = IMAGES_AT_ONCE if len(rates) > 1 and _on_cpu(mesh) else None
+    at_once = IMAGES_AT_ONCE if len(rates) > 1 and _on_cpu(mesh) else 0
     updates = jax.shard_map(
         functools.partial(_updates, stage, select, at_once),
         mesh=mesh,
@@ -263,11 +262,12 @@ def run_stage(
     )
     # The step after the last one has rate 0: it scores the last iterate.
     length, at_once = max(stage.steps, 1), steps_at_once(prior.generator, mesh)
-    rates = [stage.learning_rate * ramp(i / length) for i in range(stage.steps + 1)]
-    for first in range(0, len(rates), at_once):
-        count = min(at_once, len(rates) - first)
-        now = np.zeros(at_once, np.float32)
-        now[:count] = rates[first : first + count]
+    factors = [ramp(i / length) for i in range(stage.steps + 1)]
+    padding = [0.0] * (-len(factors) % at_once)
+    rates = np.array(factors + padding) * stage.learning_rate
+    for first in range(0, len(factors), at_once):
+        count = min(at_once, len(factors) - first)
+        now = rates[first : first + at_once].astype(np.float32)
         arrays = prior, perceptual, problem, fixed, start, iterate, now, count
         iterate, losses = descend(stage, select, mesh, *arrays)
         for index in range(count):
