@@ -19,7 +19,8 @@ frozen weights:
 Contenders take turns (see `benchmarks.timing`). ILO is timed in stages 0 and 2,
 mGANprior with 20 codes mixed at 16 pixels (64-pixel images) or 32 (256). The last
 column compares XLA's own count of our step's arithmetic on one image with the rates
-that this machine reached in the same run.
+that this machine reached in the same run. Both libraries share a GPU if there is one;
+XLA must not take all of its memory: XLA_PYTHON_CLIENT_PREALLOCATE=false.
 """
 
 import argparse
@@ -30,13 +31,21 @@ import torch
 
 from benchmarks import ours, timing, torch_inversion
 from benchmarks.machine import Machine
-from benchmarks.torch_baselines import PGGAN, BestStyle, PublicStyle, StyleGAN2
+from benchmarks.torch_baselines import (
+    ON_GPU,
+    PGGAN,
+    BestStyle,
+    PublicStyle,
+    StyleGAN2,
+)
 from rtil_jax import generators
 from rtil_jax.inversion.solver import STEPS_AT_ONCE
 
 METHODS = ("ilo 0", "ilo 2", "mganprior")
 BLOCKS = {32: 2, 64: 3, 128: 4, 256: 4}  # where mGANprior mixes its codes
 OURS = "ours"
+# Of PyTorch's best in a call: a GPU works through several without waiting for Python.
+BEST_STEPS = STEPS_AT_ONCE if ON_GPU else 1
 
 
 def make_task(method: str, resolution: int, batch: int) -> ours.Task:
@@ -71,9 +80,13 @@ def opponents(method: str, task: ours.Task) -> dict:
     trainable = torch_inversion.trainable
     return {
         "public": make_public(public, problem.public_losses(), trainable(start)),
-        "best": make_best(best, problem.best_losses(), trainable(start)),
+        "best": make_best(best, problem.best_losses(), trainable(start), BEST_STEPS),
         "best compiled": make_best(
-            torch.compile(best), problem.best_losses(), trainable(start)
+            # CUDA graphs, where there are any.
+            torch.compile(best, mode="reduce-overhead" if ON_GPU else None),
+            problem.best_losses(),
+            trainable(start),
+            BEST_STEPS,
         ),
     }
 
@@ -95,7 +108,8 @@ def contenders(method: str, resolution: int, batch: int, compiled: bool) -> tupl
     if batch > 1 and method != "mganprior":
         chosen["public batched"] = (rivals["public"], batch)
     del rivals["public"]
-    return alone, chosen | {name: (step, batch) for name, step in rivals.items()}
+    count = BEST_STEPS * batch
+    return alone, chosen | {name: (step, count) for name, step in rivals.items()}
 
 
 def rows_of(

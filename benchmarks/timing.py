@@ -49,7 +49,8 @@ def quickest(call: Callable[[], None], calls: int) -> float:
 
 def milliseconds(seconds: np.ndarray) -> str:
     """The median, in milliseconds."""
-    return f"{1e3 * np.median(seconds):.1f}"
+    median = 1e3 * np.median(seconds)
+    return f"{median:.1f}" if median >= 10 else f"{median:.2f}"
 
 
 def alternate(

@@ -10,6 +10,9 @@ the filter is separable, codes are one batch.
 Both read the variables of our own generators, frozen, with constant factors multiplied
 in beforehand. Arrays are `(batch, channels, height, width)`, kernels
 `(out, in, height, width)`. Written from the formulas (Karras et al. 2018, 2020).
+
+Importing this file puts PyTorch on the kind of device that JAX uses, a GPU with TF32
+as JAX has it there.
 """
 
 import math
@@ -20,6 +23,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+ON_GPU = jax.default_backend() == "gpu"
+if ON_GPU:
+    torch.set_default_device("cuda")
+    torch.set_float32_matmul_precision("high")
 
 TAPS = torch.tensor([1.0, 3.0, 3.0, 1.0]) / 4  # of a doubling, sum 2
 FIR = TAPS[:, None] * TAPS

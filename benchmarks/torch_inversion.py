@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmarks.torch_baselines import PGGAN, SLOPE, StyleGAN2, tensor
+from benchmarks.torch_baselines import ON_GPU, PGGAN, SLOPE, StyleGAN2, tensor
 
 RATE = 0.1
 GEOCROSS = 0.01
@@ -185,15 +185,15 @@ def public_steps(
         project()
         total = loss.sum().item()
         if total < best["loss"]:
-            best.update(loss=total, image=images.clone().numpy())
+            best.update(loss=total, image=images.clone().cpu().numpy())
 
     return step
 
 
 def best_steps(
-    render: Render, losses: Callable, variables: Variables
+    render: Render, losses: Callable, variables: Variables, steps: int = 1
 ) -> Callable[[], None]:
-    """A call makes one step on every image of the batch."""
+    """A call makes so many steps on every image of the batch and waits for them."""
     project = spheres(variables)
     optimizer = torch.optim.Adam(variables.values(), lr=RATE, fused=True)
     best = {name: x.detach().clone() for name, x in variables.items()}
@@ -211,4 +211,10 @@ def best_steps(
         optimizer.step()
         project()
 
-    return step
+    def call():
+        for _ in range(steps):
+            step()
+        if ON_GPU:
+            torch.cuda.synchronize()
+
+    return call
