@@ -57,11 +57,14 @@ class Machine:
             f"{self.bandwidth / 1e9:.1f} GB/s; load {os.getloadavg()[0]:.1f}"
         )
 
-    def achieved(self, cost: dict[str, float], seconds: float) -> str:
+    def achieved(self, cost: dict[str, float] | None, seconds: float) -> str:
         """A step's rates as parts of the machine's, from XLA's cost analysis.
 
         The bytes are those that its operations name, many of which stay in cache.
+        "not counted" where XLA has no count for the device.
         """
+        if not cost or "flops" not in cost:
+            return "not counted by XLA"
         flops = cost["flops"] / seconds
         named = cost["bytes accessed"] / seconds
         return (

@@ -18,7 +18,9 @@ from rtil_jax.training.defaults import pggan_config
 
 
 def get_config(variant=None):
-    variants = parse_variants(variant, ("rtil", "vanilla", "avatars", "cpu", "short", "tiny"))
+    variants = parse_variants(
+        variant, ("rtil", "vanilla", "avatars", "cpu", "short", "tiny")
+    )
     config = pggan_config()
     config.resolution = 64
     config.channels = 1

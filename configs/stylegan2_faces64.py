@@ -17,7 +17,9 @@ from rtil_jax.training.defaults import stylegan2_config
 
 
 def get_config(variant=None):
-    variants = parse_variants(variant, ("rtil", "vanilla", "avatars", "cpu", "short", "tiny"))
+    variants = parse_variants(
+        variant, ("rtil", "vanilla", "avatars", "cpu", "short", "tiny")
+    )
     config = stylegan2_config()
     config.resolution = 64
     config.channels = 1

@@ -14,7 +14,7 @@ from rtil_jax.inversion.defaults import build_method
 from rtil_jax.inversion.perceptual_loss import PerceptualLoss
 from rtil_jax.inversion.prior import StyleFit
 from rtil_jax.inversion.settings import expand, labelled, perceptual_weight
-from rtil_jax.inversion.sweep import check_settings
+from rtil_jax.inversion.sweep import check_settings, load_priors
 from rtil_jax.perceptual import load_lpips
 from tests.test_config import CONFIGS, MODULES, load, variants_of
 
@@ -146,3 +146,16 @@ def test_a_step_at_paper_size_has_the_papers_shapes(name):
         assert free["z_k"].shape == (1, 32, 32, 256)
     else:
         assert free["weights"].shape == (1, 20, 256)
+
+
+@pytest.mark.parametrize("variant", ["", "many", "problems", "validation", "pggan"])
+@pytest.mark.parametrize("pair", ["", "faces64"])
+def test_the_reproduction_fits_the_shipped_pairs(pair, variant):
+    chosen = ",".join(filter(None, (pair, variant)))
+    config = FIGURES["reproduction"].get_config(chosen or None)
+    check_inversion_config(config)
+    priors = load_priors(config)
+    check_settings(config, priors)
+    assert all(
+        prior.image_shape[0] == (64 if pair else 32) for prior in priors.values()
+    )

@@ -20,7 +20,7 @@ Variants: `short` (8 images), `tiny` (4, minutes on two cores). What came out is
 `docs/reproduction.md`.
 """
 
-from configs.ablations.reproduction import BEST_RATES
+from configs.ablations import reproduction
 from configs.invert import ilo
 from rtil_jax.config import parse_variants
 
@@ -35,9 +35,10 @@ def get_config(variant=None):
         config.priors[name] = f"runs/faces32/{name}"
     config.priors.rtil = "pretrained:faces32_rtil"
     config.priors.vanilla = config.priors.vanilla_fast = "pretrained:faces32_vanilla"
-    config.method.learning_rate = BEST_RATES["rtil"]
+    best = reproduction.BEST["faces32", "few"]["plain"]
+    config.method.update(reproduction.method(*best["rtil"]))
     for name in VANILLA:
-        config.method_for[name] = {"learning_rate": BEST_RATES["vanilla"]}
+        config.method_for[name] = reproduction.method(*best["vanilla"])
     if not variants:  # `short` and `tiny` say how many themselves
         config.images.count = 32
     config.ratios = (0.1, 0.25)
