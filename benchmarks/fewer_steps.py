@@ -166,8 +166,8 @@ CANDIDATES = {
         (200, 200, 200, 400), start=best_restart(4, 50)
     ),
     "stage 0 by 50 steps of L-BFGS": Candidate((0, 200, 200, 400), start=lbfgs(50)),
-    "paper's budget, five stages": Candidate((2_000, 1_000, 1_000, 1_000, 2_000)),
-    "a tenth, five stages": Candidate((200, 100, 100, 100, 200)),
+    "paper's budget in five stages": Candidate((2_000, 1_000, 1_000, 1_000, 2_000)),
+    "a tenth in five stages": Candidate((200, 100, 100, 100, 200)),
 }
 
 
