@@ -30,10 +30,7 @@ cores, eight times as long as 32, and minutes in all on a GPU.
 from configs.invert import ilo, mganprior
 from rtil_jax.config import parse_variants
 
-VARIANTS = (
-    *("faces64", "many", "problems", "pggan", "validation"),
-    *("short", "tiny"),
-)
+VARIANTS = ("faces64", "many", "problems", "pggan", "validation", "short", "tiny")
 RATES = (0.0125, 0.025, 0.05, 0.1, 0.2, 0.4)
 # In the units of y, as in `gaussian_prior.py`: n pixels measure n times as much.
 PULLS = {
@@ -89,7 +86,7 @@ def multi_code(pair, variants):
     if "validation" in variants:
         config.ratios = (0.25,)
         config.settings = {
-            f"rate{1000 * r:03.0f}": {"method": {"learning_rate": r}}
+            f"rate{thousandths(r)}": {"method": method(r, 0.0)}
             for r in MULTI_CODE_RATES
         }
         return config
@@ -131,14 +128,19 @@ def layers(pair, variants):
 
 
 def grid(pair):
-    """Label -> (rate, weight of the pull). Rates are in thousandths, floored."""
-    rates = {f"rate{int(1000 * r):03}": (r, 0.0) for r in RATES}
+    """Label -> (rate, weight of the pull)."""
+    rates = {f"rate{thousandths(r)}": (r, 0.0) for r in RATES}
     pulls = {
-        f"pull{w:05g}_at{int(1000 * r):03}": (r, w)
+        f"pull{w:05g}_at{thousandths(r)}": (r, w)
         for r in PULL_RATES[pair]
         for w in PULLS[pair]
     }
     return rates | pulls
+
+
+def thousandths(rate):
+    """Floored; labels cannot have dots."""
+    return f"{int(1000 * rate):03}"
 
 
 def method(rate, weight):
