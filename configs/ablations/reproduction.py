@@ -1,14 +1,15 @@
 """The paper's claims on real faces, at 32 pixels or with the variant `faces64` at 64.
 
 ILO with plain and regularised priors, up to 25 % of measurements, or with the variant
-`many` 50 and 75 %; with `problems` inpainting and super-resolution, plain priors alone.
+`many` 50 and 75 %; with `problems` inpainting and super-resolution.
 
 Labels: `plain`, and `pull`, whose loss has the mean square of z_k too, that is, of
 how far the features are from where their stage began: a vanilla ILO that is
 regularised at inversion, as RTIL is in training; at 64 pixels `early` too, whose late
 stages are left out. Rates and weights are those that did
 best on other faces, with the variant `validation`, which tries the same for both
-priors, at 10 % of measurements (`many`: 50 %).
+priors, at 10 % of measurements (`many`: 50 %; `problems`: weights alone, one for both
+problems).
 
     python invert.py --config configs/ablations/reproduction.py:faces64 \
         --config.images.source=faces64.zip --workdir runs/reproduction
@@ -38,6 +39,7 @@ PULLS = {
     "faces64": (10.0, 40.0, 160.0, 640.0, 2_560.0, 10_240.0),
 }
 PULL_RATES = {"faces32": (0.2,), "faces64": (0.05, 0.2)}
+PIXEL_PULLS = (0.01, 0.1, 1.0, 4.0)  # where y is pixels, at a rate of 0.2
 # (Rate, weight of the pull) of the best of them.
 BEST = {
     ("faces32", "few"): {
@@ -55,6 +57,14 @@ BEST = {
     ("faces64", "many"): {
         "plain": {"rtil": (0.2, 0.0), "vanilla": (0.0125, 0.0)},
         "pull": {"rtil": (0.2, 10.0), "vanilla": (0.05, 640.0)},
+    },
+    ("faces32", "problems"): {
+        "plain": {"rtil": (0.2, 0.0), "vanilla": (0.05, 0.0)},
+        "pull": {"rtil": (0.2, 0.1), "vanilla": (0.2, 1.0)},
+    },
+    ("faces64", "problems"): {
+        "plain": {"rtil": (0.2, 0.0), "vanilla": (0.0125, 0.0)},
+        "pull": {"rtil": (0.2, 0.01), "vanilla": (0.2, 1.0)},
     },
 }
 MULTI_CODE_RATES = (0.05, 0.1, 0.2)
@@ -105,30 +115,33 @@ def layers(pair, variants):
     config.method_for.vanilla = {}
     if pair == "faces64":
         config.method.steps = (200, 100, 100, 100, 200)  # a tenth of the paper's
-    regime = "many" if "many" in variants else "few"
+    regime = next((name for name in ("many", "problems") if name in variants), "few")
+    if regime == "problems":
+        config.problem = "inpainting,super_resolution"
+        ratios = (0.25,) if "validation" in variants else (0.25, 0.5)
+        config.ratios_for.inpainting = ratios
+        config.ratios_for.super_resolution = (1 / 4,)
     if "validation" in variants:
-        config.ratios = {"few": (0.1,), "many": (0.5,)}[regime]
+        config.ratios = (0.5,) if regime == "many" else (0.1,)
         config.settings = {
-            label: {"method": method(*chosen)} for label, chosen in grid(pair).items()
+            label: {"method": method(*chosen)}
+            for label, chosen in grid(pair, regime).items()
         }
         return config
-    config.ratios = {"few": (0.05, 0.1, 0.25), "many": (0.5, 0.75)}[regime]
+    config.ratios = (0.5, 0.75) if regime == "many" else (0.05, 0.1, 0.25)
     config.settings = {
         label: {"method_for": {name: method(*chosen) for name, chosen in best.items()}}
         for label, best in BEST[pair, regime].items()
     }
     if (pair, regime) == ("faces64", "few"):
         config.settings.early = {"method_for": early(config.method.steps)}
-    if "problems" in variants:
-        config.settings = {"plain": config.settings.plain}
-        config.problem = "inpainting,super_resolution"
-        config.ratios_for.inpainting = (0.25, 0.5)
-        config.ratios_for.super_resolution = (1 / 4,)
     return config
 
 
-def grid(pair):
+def grid(pair, regime):
     """Label -> (rate, weight of the pull)."""
+    if regime == "problems":
+        return {f"pull{hundredths(w)}": (0.2, w) for w in PIXEL_PULLS}
     rates = {f"rate{thousandths(r)}": (r, 0.0) for r in RATES}
     pulls = {
         f"pull{w:05g}_at{thousandths(r)}": (r, w)
@@ -136,6 +149,10 @@ def grid(pair):
         for w in PULLS[pair]
     }
     return rates | pulls
+
+
+def hundredths(weight):
+    return f"{round(100 * weight):03}"
 
 
 def thousandths(rate):

@@ -215,12 +215,11 @@ def run(devices):
     )
     return found, losses
 one, losses = run(1)
-for devices in (4, 8):
-    found, likewise = run(devices)
-    # Of the first three updates; Adam amplifies rounding from step to step.
-    np.testing.assert_allclose(likewise[:4], losses[:4], rtol=1e-4)
-    np.testing.assert_allclose(found.images, one.images, atol=1e-3)
-    np.testing.assert_allclose(found.measurement_loss, one.measurement_loss, rtol=1e-3)
+found, likewise = run(8)
+# Of the first three updates; Adam amplifies rounding from step to step.
+np.testing.assert_allclose(likewise[:4], losses[:4], rtol=1e-4)
+np.testing.assert_allclose(found.images, one.images, atol=1e-3)
+np.testing.assert_allclose(found.measurement_loss, one.measurement_loss, rtol=1e-3)
 assert len(programs) == 2
 assert all("fusion" in text for text in programs.values())
 assert not any(collectives(text) for text in programs.values())
@@ -228,7 +227,7 @@ print("equal")
 """
 
 
-def test_four_and_eight_devices_find_what_one_does_without_a_collective():
+def test_eight_devices_find_what_one_does_without_a_collective():
     flags = os.environ["XLA_FLAGS"] + " --xla_force_host_platform_device_count=8"
     environment = os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
     done = subprocess.run(
