@@ -1,6 +1,6 @@
 """Figure 10: samples of the vanilla PGGAN and of every member of RTIL's family.
 
-Variants: `short` and `tiny` take the priors of `configs/quickstart.py:pggan`.
+Variants: `short` and `tiny` take shipped priors of cartoon faces.
 
     python -m rtil_jax.family_samples --config configs/ablations/fig10.py \
         --workdir runs/fig10
@@ -13,13 +13,11 @@ from rtil_jax.config import parse_variants
 
 def get_config(variant=None):
     variants = parse_variants(variant, ("short", "tiny"))
-    runs = "runs/avatars" if variants else "runs/ffhq256"
+    where = "pretrained:avatars32_pggan_" if variants else "runs/ffhq256/pggan_"
     config = ConfigDict()
     # Name -> training directory; rows from top to bottom in alphabetical order, but
     # `vanilla` first.
-    config.priors = ConfigDict(
-        {"vanilla": f"{runs}/pggan_vanilla", "rtil": f"{runs}/pggan_rtil"}
-    )
+    config.priors = ConfigDict({name: where + name for name in ("vanilla", "rtil")})
     # Images per row.
     config.columns = 10
     return config

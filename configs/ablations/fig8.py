@@ -1,6 +1,6 @@
 """Figure 8: samples of the vanilla StyleGAN2 and of every member of RTIL's family.
 
-Variants: `short` and `tiny` take the priors of `configs/quickstart.py`.
+Variants: `short` and `tiny` take shipped priors of cartoon faces.
 
     python -m rtil_jax.family_samples --config configs/ablations/fig8.py \
         --workdir runs/fig8
@@ -13,11 +13,11 @@ from rtil_jax.config import parse_variants
 
 def get_config(variant=None):
     variants = parse_variants(variant, ("short", "tiny"))
-    runs = "runs/avatars" if variants else "runs/ffhq256"
+    where = "pretrained:avatars32_" if variants else "runs/ffhq256/"
     config = ConfigDict()
     # Name -> training directory; rows from top to bottom in alphabetical order, but
     # `vanilla` first.
-    config.priors = ConfigDict({"vanilla": f"{runs}/vanilla", "rtil": f"{runs}/rtil"})
+    config.priors = ConfigDict({name: where + name for name in ("vanilla", "rtil")})
     # Images per row.
     config.columns = 10
     return config

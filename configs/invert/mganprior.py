@@ -50,13 +50,12 @@ def for_figures(variants):
     """The same, with the priors and images of the paper's figures by name.
 
     `configs/ablations/` takes them from here: priors of `configs/pggan_ffhq256.py` and
-    a folder of CelebA-HQ; `short` and `tiny` those of `configs/quickstart.py:pggan`.
+    a folder of CelebA-HQ; `short` and `tiny` shipped ones of cartoon faces.
     """
     config = with_variants(variants)
     small = variants & {"short", "tiny"}
-    runs = "runs/avatars" if small else "runs/ffhq256"
-    names = {"rtil": f"{runs}/pggan_rtil", "vanilla": f"{runs}/pggan_vanilla"}
-    config.priors.update(names)
+    where = "pretrained:avatars32_pggan_" if small else "runs/ffhq256/pggan_"
+    config.priors.update({name: where + name for name in ("rtil", "vanilla")})
     if not small:
         config.images.source = "celebahq"
         config.images.count = 100
