@@ -8,9 +8,11 @@ tests).
     python train.py --config configs/quickstart.py:vanilla \
         --workdir runs/avatars/vanilla
 
-Both are shipped, `pretrained:avatars32_rtil` and `pretrained:avatars32_vanilla`. Both
-`short`, then `configs/invert/ilo.py:short`, took 4 min 24 s on two CPU cores with an
-empty compilation cache. The same for mGANprior, 4 min 22 s:
+The shipped pairs, `pretrained:avatars32_{rtil,vanilla}` and
+`pretrained:avatars32_pggan_{rtil,vanilla}`, had 8,000 steps and four times the images
+(about an hour for both of a pair); their cards have the commands. Both `short`, then
+`configs/invert/ilo.py:short`, took 4 min 24 s on two CPU cores with an empty
+compilation cache. The same for mGANprior, 4 min 22 s:
 
     python train.py --config configs/quickstart.py:rtil,pggan,short \
         --workdir runs/avatars/pggan_rtil
@@ -66,8 +68,8 @@ def stylegan2():
     # The paper leaves at least two blocks after the last perturbed one; 32 pixels
     # allow one. (A perturbed last block would be noise on the image itself.)
     config.family.blocks = (1, 2, 3)
-    # The paper's 10 penalises a sum over 256 x 256 x 3 numbers; here there are fewer. With
-    # 0.2 the discriminator tells all images apart after 250 steps (loss 0.1).
+    # The paper's 10 penalises a sum over 256 x 256 x 3 numbers; here there are fewer.
+    # With 0.2 the discriminator knows all images apart after 250 steps (loss 0.1).
     config.training.r1_weight = 2.0
     return config
 

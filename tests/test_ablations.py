@@ -149,7 +149,7 @@ def test_a_step_at_paper_size_has_the_papers_shapes(name):
 
 
 @pytest.mark.parametrize(
-    "variant", [None, "pggan", "faces64,many", "faces64,problems", "faces64,pggan"]
+    "variant", [None, "avatars", "avatars,pggan", "faces64,problems", "faces64,pggan"]
 )
 def test_the_reproduction_fits_the_shipped_pairs(variant):
     config = FIGURES["reproduction"].get_config(variant)
