@@ -9,10 +9,10 @@ tests).
         --workdir runs/avatars/vanilla
 
 The shipped pairs, `pretrained:avatars32_{rtil,vanilla}` and
-`pretrained:avatars32_pggan_{rtil,vanilla}`, had 8,000 steps and four times the images
-(about an hour for both of a pair); their cards have the commands. Both `short`, then
-`configs/invert/ilo.py:short`, took 4 min 24 s on two CPU cores with an empty
-compilation cache. The same for mGANprior, 4 min 22 s:
+`pretrained:avatars32_pggan_{rtil,vanilla}`, had 8,000 and 10,000 steps and four times
+the images, about an hour for both of a pair; their cards have the commands. Both
+`short`, then `configs/invert/ilo.py:short`, took 4 min 24 s on two CPU cores with an
+empty compilation cache. The same for mGANprior, 4 min 22 s:
 
     python train.py --config configs/quickstart.py:rtil,pggan,short \
         --workdir runs/avatars/pggan_rtil

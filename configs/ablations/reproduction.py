@@ -48,7 +48,7 @@ PIXEL_PULLS = (0.01, 0.1, 1.0, 4.0)  # where y is pixels, at a rate of 0.2
 BEST = {
     ("avatars32", "few"): {
         "plain": {"rtil": (0.0125, 0.0), "vanilla": (0.025, 0.0)},
-        "pull": {"rtil": (0.2, 10.0), "vanilla": (0.2, 2_560.0)},
+        "pull": {"rtil": (0.2, 10.0), "vanilla": (0.2, 10_240.0)},
     },
     ("faces32", "few"): {
         "plain": {"rtil": (0.2, 0.0), "vanilla": (0.05, 0.0)},
