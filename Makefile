@@ -14,7 +14,7 @@ demo: .venv/installed
 	@echo "samples   $(DEMO)/training/samples, of a prior in its first minute"
 
 test: .venv/installed lint
-	$(BIN)/python -m pytest -n 3 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: .venv/installed
 	$(BIN)/ruff check .
