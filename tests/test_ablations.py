@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
+from rtil_jax.errors import UserError
 from rtil_jax.generators import init
 from rtil_jax.generators.configured import build_generator
 from rtil_jax.inversion import Prior, make_problem, measurement_loss, render
@@ -158,3 +159,21 @@ def test_the_reproduction_fits_the_shipped_pairs(variant):
     check_settings(config, priors)
     size = 64 if "faces64" in (variant or "") else 32
     assert {prior.image_shape[0] for prior in priors.values()} == {size}
+
+
+@pytest.mark.parametrize("regime", ["", "many", "problems", "pggan"])
+@pytest.mark.parametrize("pair", ["", "faces64", "avatars"])
+@pytest.mark.parametrize("use", ["", "validation"])
+def test_every_combination_of_the_reproduction_is_a_config_or_an_error(
+    use, pair, regime
+):
+    variant = ",".join(filter(None, (pair, regime, use))) or None
+    if pair == "avatars" and regime in ("many", "problems"):
+        with pytest.raises(UserError, match=f"found reproduction.py:{variant}, expec"):
+            FIGURES["reproduction"].get_config(variant)
+        return
+    config = FIGURES["reproduction"].get_config(variant)
+    check_inversion_config(config)
+    assert ("inpainting" in config.problem) == (
+        regime == "problems" or (regime == "pggan" and not use)
+    )

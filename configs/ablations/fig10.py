@@ -8,16 +8,16 @@ Variants: `short` and `tiny` take shipped priors of cartoon faces.
 
 from ml_collections import ConfigDict
 
+from configs.invert import mganprior
 from rtil_jax.config import parse_variants
 
 
 def get_config(variant=None):
     variants = parse_variants(variant, ("short", "tiny"))
-    where = "pretrained:avatars32_pggan_" if variants else "runs/ffhq256/pggan_"
     config = ConfigDict()
     # Name -> training directory; rows from top to bottom in alphabetical order, but
     # `vanilla` first.
-    config.priors = ConfigDict({name: where + name for name in ("vanilla", "rtil")})
+    config.priors = mganprior.for_figures(variants).priors
     # Images per row.
     config.columns = 10
     return config

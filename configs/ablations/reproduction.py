@@ -7,10 +7,9 @@ ILO with plain and regularised priors, up to 25 % of measurements, or with the v
 Labels: `plain`, and `pull`, whose loss has the mean square of z_k too, that is, of
 how far the features are from where their stage began: a vanilla ILO that is
 regularised at inversion, as RTIL is in training; at 64 pixels `early` too, whose late
-stages are left out. Rates and weights are those that did
-best on other faces, with the variant `validation`, which tries the same for both
-priors, at 10 % of measurements (`many`: 50 %; `problems`: weights alone, one for both
-problems).
+stages are left out. Rates and weights are those that did best on other faces, with the
+variant `validation`, which tries the same for both priors, at 10 % of measurements
+(`many`: 50 %; `problems`: weights alone, one for both problems).
 
     python invert.py --config configs/ablations/reproduction.py:faces64 \
         --config.images.source=faces64.zip --workdir runs/reproduction
@@ -44,7 +43,8 @@ PULLS = {
 }
 PULL_RATES = {"avatars32": (0.2,), "faces32": (0.2,), "faces64": (0.05, 0.2)}
 PIXEL_PULLS = (0.01, 0.1, 1.0, 4.0)  # where y is pixels, at a rate of 0.2
-# (Rate, weight of the pull) of the best of them.
+# (Rate, weight of the pull) of the best of them; "plain" is that of few measurements
+# where it was not tuned again.
 BEST = {
     ("avatars32", "few"): {
         "plain": {"rtil": (0.0125, 0.0), "vanilla": (0.025, 0.0)},
@@ -67,11 +67,9 @@ BEST = {
         "pull": {"rtil": (0.2, 10.0), "vanilla": (0.05, 640.0)},
     },
     ("faces32", "problems"): {
-        "plain": {"rtil": (0.2, 0.0), "vanilla": (0.05, 0.0)},
         "pull": {"rtil": (0.2, 0.01), "vanilla": (0.2, 0.1)},
     },
     ("faces64", "problems"): {
-        "plain": {"rtil": (0.2, 0.0), "vanilla": (0.0125, 0.0)},
         "pull": {"rtil": (0.2, 0.01), "vanilla": (0.2, 1.0)},
     },
 }
@@ -144,9 +142,10 @@ def layers(pair, variants):
         }
         return config
     config.ratios = (0.5, 0.75) if regime == "many" else (0.05, 0.1, 0.25)
+    labels = {"plain": BEST[pair, "few"]["plain"]} | BEST[pair, regime]
     config.settings = {
         label: {"method_for": {name: method(*chosen) for name, chosen in best.items()}}
-        for label, best in BEST[pair, regime].items()
+        for label, best in labels.items()
     }
     if (pair, regime) == ("faces64", "few"):
         config.settings.early = {"method_for": early(config.method.steps)}
@@ -156,7 +155,7 @@ def layers(pair, variants):
 def grid(pair, regime):
     """Label -> (rate, weight of the pull)."""
     if regime == "problems":
-        return {f"pull{hundredths(w)}": (0.2, w) for w in PIXEL_PULLS}
+        return {f"pull{round(100 * w):03}": (0.2, w) for w in PIXEL_PULLS}
     rates = {f"rate{thousandths(r)}": (r, 0.0) for r in RATES}
     pulls = {
         f"pull{w:05g}_at{thousandths(r)}": (r, w)
@@ -164,10 +163,6 @@ def grid(pair, regime):
         for w in PULLS[pair]
     }
     return rates | pulls
-
-
-def hundredths(weight):
-    return f"{round(100 * weight):03}"
 
 
 def thousandths(rate):
