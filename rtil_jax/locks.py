@@ -1,11 +1,14 @@
 """Locks between processes; the kernel lets go of them however a process ends."""
 
 import contextlib
-import fcntl
+import functools
 import logging
 import os
 import socket
 from collections.abc import Iterator
+from typing import IO
+
+import filelock
 
 from rtil_jax.errors import UserError
 
@@ -26,19 +29,10 @@ def owned(workdir: str, name: str = "lock") -> Iterator[None]:
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror})") from error
     with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            file.seek(0)
+        if not _locked(file, wait=False):
             raise UserError(
-                f"--workdir: found {workdir} in use by process {file.read()}, expected "
+                f"--workdir: found {workdir} in use by {_owner(file)}, expected "
                 "one that no other run is writing to"
-            ) from error
-        except OSError as error:  # some network file systems
-            logging.getLogger("rtil_jax").warning(
-                "%s: no locks here (%s); take care to start no second run",
-                workdir,
-                error.strerror,
             )
         file.truncate(0)
         owner = f"{os.getpid()} on {socket.gethostname()}"
@@ -52,14 +46,65 @@ def owned(workdir: str, name: str = "lock") -> Iterator[None]:
 def waiting(path: str) -> Iterator[None]:
     """A block that one process at a time is in; `path` is there only meanwhile.
 
-    Where a file system knows no locks, or one process has just ended and others were
-    waiting, two may be in it: it saves work, and must not be what makes it right.
+    Where a file system knows no locks, several may be in it.
+
+    Raises:
+        OSError: if `path` cannot be written.
     """
-    with open(path, "a") as file:
-        with contextlib.suppress(OSError):
-            fcntl.flock(file, fcntl.LOCK_EX)
+    with _newest(path):
         try:
             yield
         finally:
-            with contextlib.suppress(FileNotFoundError):
+            # Windows removes no file that others have open; the last of them does.
+            with contextlib.suppress(OSError):
                 os.remove(path)
+
+
+def _newest(path: str) -> IO:
+    """`path`, locked: not a file that its last owner has removed meanwhile."""
+    while True:
+        file = open(path, "a")
+        try:
+            locked_here = _locked(file, wait=True)
+            with contextlib.suppress(FileNotFoundError):
+                same = os.path.samestat(os.fstat(file.fileno()), os.stat(path))
+                if locked_here and same:
+                    return file
+        except BaseException:
+            file.close()
+            raise
+        file.close()
+
+
+def is_free(path: str) -> bool:
+    """Whether no process owns the lock file `path`, as far as locks are known here."""
+    try:
+        with open(path, "a") as file:
+            return bool(filelock.lock_descriptor(file.fileno(), blocking=False))
+    except OSError:
+        return False
+
+
+def _locked(file: IO, wait: bool) -> bool:
+    """Whether `file` is this process's now; where there are no locks, it is."""
+    try:
+        return bool(filelock.lock_descriptor(file.fileno(), blocking=wait))
+    except OSError as error:  # some network file systems; systems without `fcntl`
+        _warn_once(os.path.dirname(file.name), error.strerror)
+        return True
+
+
+@functools.cache
+def _warn_once(directory: str, reason: str | None) -> None:
+    logging.getLogger("rtil_jax").warning(
+        "%s: no locks here (%s); take care to start no second run", directory, reason
+    )
+
+
+def _owner(file: IO) -> str:
+    """What the owner has written into its file."""
+    try:
+        file.seek(0)
+        return f"process {file.read()}"
+    except OSError:  # Windows lets no other process read it.
+        return "another process"

@@ -7,6 +7,7 @@ SIGTERM and SIGUSR1 are what SLURM sends before it takes the machines away (`sba
 import contextlib
 import os
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Iterator
@@ -45,15 +46,16 @@ def nothing_to_save() -> Iterator[None]:
 
 def _signals() -> list[int]:
     """That ask for the end, of which `jax.distributed` handles SIGTERM itself."""
-    together = jax.distributed.is_initialized()
-    return [signal.SIGINT, signal.SIGUSR1, *([] if together else [signal.SIGTERM])]
+    names = ["SIGINT", "SIGUSR1"]  # Windows has no SIGUSR1.
+    names += [] if jax.distributed.is_initialized() else ["SIGTERM"]
+    return [getattr(signal, name) for name in names if hasattr(signal, name)]
 
 
 class Stopping:
     """A context in which signals ask for the end instead of being it.
 
     A second SIGINT exits at once, even in the middle of a compilation, during which
-    Python runs no signal handlers: a thread reads the numbers of signals from a pipe.
+    Python runs no signal handlers: a thread reads the numbers of signals from a socket.
     With `jax.distributed`, SIGTERM stays JAX's, which tells all processes of it and
     finds a step after which all can end; the other signals are passed on as SIGTERM.
     Outside the main thread of a program, signals are left as they are.
@@ -66,15 +68,16 @@ class Stopping:
         self.reason: str | None = None
         self._together = jax.distributed.is_initialized()
         self._previous: dict[int, Any] = {}
-        self._wakeup, self._pipe = -1, -1  # no files
+        self._wakeup = -1  # no file
+        self._socket: socket.socket | None = None
 
     def __enter__(self) -> "Stopping":
         if threading.current_thread() is not threading.main_thread():
             return self
         signals = _signals()
-        read_end, self._pipe = os.pipe()
-        os.set_blocking(self._pipe, False)
-        self._wakeup = signal.set_wakeup_fd(self._pipe)
+        read_end, self._socket = socket.socketpair()  # Windows has no such pipes.
+        self._socket.setblocking(False)
+        self._wakeup = signal.set_wakeup_fd(self._socket.fileno())
         heard: list[int] = []
 
         def handler(number, frame):
@@ -88,21 +91,22 @@ class Stopping:
     def __exit__(self, *_: object) -> None:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
-        if self._pipe >= 0:
+        if self._socket is not None:
             signal.set_wakeup_fd(self._wakeup)
-            os.close(self._pipe)  # which ends the thread
+            self._socket.close()  # which ends the thread
 
-    def _watch(self, read_end: int, signals: list[int]) -> None:
+    def _watch(self, read_end: socket.socket, signals: list[int]) -> None:
         heard: list[int] = []
-        while number := os.read(read_end, 1):
-            if number[0] in signals:
-                self._hear(number[0], heard)
-        os.close(read_end)
+        with read_end:
+            while number := read_end.recv(1):
+                if number[0] in signals:
+                    self._hear(number[0], heard)
 
     def _hear(self, number: int, heard: list[int]) -> None:
-        """One signal, which the pipe and the handler both tell of, each once.
+        """One signal, which the socket and the handler both tell of, each once.
 
-        An event loop takes the pipe's place while it runs; then the handler alone does.
+        An event loop takes the socket's place while it runs; then only the handler
+        does.
         """
         heard.append(number)
         if heard.count(signal.SIGINT) > 1:

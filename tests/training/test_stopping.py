@@ -19,6 +19,13 @@ def test_signals_are_themselves_again_afterwards():
     assert signal.set_wakeup_fd(-1) == -1
 
 
+def test_systems_without_some_of_the_signals(monkeypatch):
+    monkeypatch.delattr(signal, "SIGUSR1")  # Windows
+    with nothing_to_save(), Stopping() as stopping:
+        signal.raise_signal(signal.SIGTERM)
+        assert stopping.asked(1) and stopping.reason == "SIGTERM"
+
+
 def test_the_notice_of_preemption_is_honoured(monkeypatch):
     def notice(step):
         return step == 5

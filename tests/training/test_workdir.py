@@ -5,11 +5,15 @@ import re
 import signal
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
+import rtil_jax
 from rtil_jax.errors import UserError
-from rtil_jax.locks import owned
+from rtil_jax.locks import owned, waiting
 from rtil_jax.training.loop import train
 from rtil_jax.training.metrics_file import MetricsFile
 from rtil_jax.training.workdir import check_workdir
@@ -50,8 +54,56 @@ def test_no_locks_on_this_file_system(tmp_path, monkeypatch, caplog):
         raise OSError(38, "Function not implemented")
 
     monkeypatch.setattr("fcntl.flock", flock)
-    with owned(str(tmp_path)):
-        assert "no locks here (Function not implemented)" in caplog.text
+    for _ in range(2):
+        with owned(str(tmp_path)), waiting(str(tmp_path / "waiting")):
+            assert caplog.text.count("no locks here (Function not implemented)") == 1
+
+
+WITHOUT_FCNTL = """
+import sys
+sys.modules["fcntl"] = None
+from rtil_jax.locks import owned, waiting
+for _ in range(2):
+    with owned(sys.argv[1]), waiting(sys.argv[1] + "/waiting"):
+        pass
+"""
+
+
+def test_without_fcntl_a_directory_can_still_be_owned(tmp_path):
+    command = [sys.executable, "-c", WITHOUT_FCNTL, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("no locks here") == 1
+    assert os.listdir(tmp_path) == ["lock"]
+
+
+POSIX_ONLY = (
+    r"import (fcntl|resource|termios|pwd|grp)\b|"
+    r"\bos\.(fork|getuid|killpg|set_blocking|mkfifo)\b|signal\.SIG(?!INT|TERM)[A-Z]"
+)
+
+
+def test_no_module_needs_what_only_posix_has():
+    paths = list(Path(rtil_jax.__file__).parent.rglob("*.py"))
+    assert len(paths) > 100
+    for path in paths:
+        assert not re.search(POSIX_ONLY, path.read_text(encoding="utf-8")), path
+
+
+def test_one_process_at_a_time_waits_for_the_one_before(tmp_path):
+    """Also where the one before has removed the file that others wait for."""
+    path, inside, most = str(tmp_path / "lock"), [], []
+
+    def enter(_):
+        with waiting(path):
+            inside.append(None)
+            most.append(len(inside))
+            time.sleep(0.002)
+            inside.pop()
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(enter, range(40)))
+    assert max(most) == 1 and not os.path.exists(path)
 
 
 def test_a_full_disk_while_metrics_are_written(tmp_path):
