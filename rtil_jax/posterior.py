@@ -15,6 +15,7 @@ from rtil_jax import metrics
 from rtil_jax.command_line import run_main
 from rtil_jax.config import require
 from rtil_jax.errors import UserError
+from rtil_jax.files import replacing
 from rtil_jax.inversion import (
     ILO,
     PosteriorSamples,
@@ -26,6 +27,7 @@ from rtil_jax.inversion.checks import check_inversion_config, require_symmetric
 from rtil_jax.inversion.defaults import build_method
 from rtil_jax.inversion.settings import problem_of
 from rtil_jax.inversion.sweep import load_priors, load_test_images
+from rtil_jax.report.rows import ratio_name
 
 KEY = ("prior", "ratio", "image")
 QUALITY = ("psnr_of_mean", "psnr_of_sample", "spread", "covered", "failed")
@@ -72,7 +74,9 @@ def run_posterior(config: ConfigDict, workdir: str) -> list[dict]:
                 noise_std=config.noise_std,
                 **chain.to_dict(),
             )
-            path = os.path.join(workdir, f"{name}_{config.problem}_{ratio:g}.png")
+            path = os.path.join(
+                workdir, f"{name}_{config.problem}_{ratio_name(ratio)}.png"
+            )
             draw_posterior(problem, found, path)
             print(f"figure    {path}")
             rows += [
@@ -82,7 +86,7 @@ def run_posterior(config: ConfigDict, workdir: str) -> list[dict]:
                 )
             ]
     path = os.path.join(workdir, "posterior.csv")
-    with open(path, "w", newline="", encoding="utf-8") as file:
+    with replacing(path) as file:
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
         writer.writerows(rows)

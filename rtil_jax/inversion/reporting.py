@@ -15,6 +15,7 @@ from rtil_jax.inversion.settings import (
     problem_of,
     setting_of,
 )
+from rtil_jax.report.rows import ratio_name
 
 
 def write_report(
@@ -77,7 +78,7 @@ def draw_grid(
             paths = map(results.picture, keys, indices)
             columns[title] = np.stack([data.to_float(read_picture(p)) for p in paths])
             psnr[title] = [results[key]["psnr"] for key in keys]
-    stem = f"{config.problem}_{ratio:g}_{config.select}"
+    stem = f"{config.problem}_{ratio_name(ratio)}_{config.select}"
     path = os.path.join(workdir, "figures", f"{stem}.png")
     report.image_grid(columns, path, psnr)
     return path

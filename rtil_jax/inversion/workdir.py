@@ -9,6 +9,7 @@ from rtil_jax.config import first_difference, plain, read_json, save_config
 from rtil_jax.errors import UserError
 from rtil_jax.inversion.prior import Prior
 from rtil_jax.inversion.settings import labelled
+from rtil_jax.locks import waiting
 from rtil_jax.provenance import provenance
 
 # Results of one directory may differ in these.
@@ -58,31 +59,42 @@ def claim_workdir(
             or of priors that have changed since.
     """
     path = os.path.join(workdir, "config.json")
-    record = _read_record(path)
+    made = provenance(command)
+    sums = {name: checksum(prior.variables) for name, prior in priors.items()}
+    try:
+        with waiting(f"{path}.lock"):  # Shards may come at the same time.
+            record = _read_record(path)
+            _claim(path, record, config, sums)
+            _note(record, made)
+            save_config(record, path)
+    except OSError as error:
+        raise UserError(
+            f"--workdir={workdir}: cannot be written ({error.strerror})"
+        ) from error
+
+
+def _claim(path: str, record: dict, config: ConfigDict, sums: dict[str, int]) -> None:
+    """Puts the config and the priors' checksums into `record`, if they fit."""
     shared = record.setdefault("shared", next(iter(record["methods"].values()), None))
     _compare(path, shared, config, FREE_FIELDS + METHOD_FIELDS)
     record["shared"] = plain(config)
     for label, one in labelled(config).items():
         _compare(path, record["methods"].get(label), one, FREE_FIELDS)
         record["methods"][label] = plain(one)
-    for name, prior in priors.items():
-        found = checksum(prior.variables)
+    for name, found in sums.items():
         if record["priors"].setdefault(name, found) != found:
             raise UserError(
                 f"{path}: config.priors.{name} was another network when its results "
                 "were made; choose another --workdir"
             )
-    made = provenance(command)
+
+
+def _note(record: dict, made: dict) -> None:
+    """Adds a command line, once, and what it ran with."""
     commands = record.setdefault("commands", [])
-    if (command := made.pop("command")) not in commands:
-        commands.append(command)
-    record |= made
-    try:
-        save_config(record, path)
-    except OSError as error:
-        raise UserError(
-            f"--workdir={workdir}: cannot be written ({error.strerror})"
-        ) from error
+    if made["command"] not in commands:
+        commands.append(made["command"])
+    record |= {name: value for name, value in made.items() if name != "command"}
 
 
 def _compare(

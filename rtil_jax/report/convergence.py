@@ -18,6 +18,7 @@ from rtil_jax.report.style import (
     new_panels,
     problem_text,
     ratio_text,
+    save_figure,
 )
 
 History = Float[np.ndarray, "records 3"]
@@ -53,7 +54,7 @@ def plot_convergence(workdir: str) -> list[str]:
         add_legend(figure)
         paths.append(os.path.join(workdir, "figures", f"convergence_{problem}.png"))
         os.makedirs(os.path.dirname(paths[-1]), exist_ok=True)
-        figure.savefig(paths[-1])
+        save_figure(figure, paths[-1])
     return paths
 
 

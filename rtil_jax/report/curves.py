@@ -21,6 +21,7 @@ from rtil_jax.report.style import (
     new_panels,
     problem_text,
     ratio_text,
+    save_figure,
 )
 
 # Metric -> what its axis says.
@@ -70,7 +71,7 @@ def plot_curves(workdir: str, published: str = "") -> list[str]:
         panels[0].set_ylabel(f"{label}\nmean and 95 % CI")
         add_legend(figure)
         paths.append(os.path.join(workdir, "figures", f"{metric}.png"))
-        figure.savefig(paths[-1])
+        save_figure(figure, paths[-1])
     return paths
 
 

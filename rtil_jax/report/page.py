@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from rtil_jax.config import read_json
 from rtil_jax.errors import UserError
+from rtil_jax.files import replacing
 from rtil_jax.report import markup
-from rtil_jax.report.rows import Row, groups, names, sorted_results
+from rtil_jax.report.rows import Row, groups, names, ratio_name, sorted_results
 from rtil_jax.report.style import DPI, problem_text, ratio_text
 from rtil_jax.report.tables import HOW_TO_READ, Table, explain_rules, result_tables
 
@@ -37,7 +38,7 @@ def write_page(workdir: str) -> str:
         *_grids(rows, workdir),
     ]
     path = os.path.join(workdir, "report.html")
-    with open(path, "w", encoding="utf-8") as file:
+    with replacing(path) as file:
         file.write(markup.document(title, parts))
     return path
 
@@ -168,7 +169,7 @@ def _grids(rows: Sequence[Row], workdir: str) -> list[str]:
     """Grids of pictures, folded where they are many."""
     found = []
     for problem, ratio, select in groups(rows, "problem", "ratio", "select"):
-        name = f"{problem}_{ratio:g}_{select}.png"
+        name = f"{problem}_{ratio_name(ratio)}_{select}.png"
         path = os.path.join(workdir, "figures", name)
         if os.path.exists(path):
             setting = f"{problem_text(problem)}, {ratio_text(problem, ratio)}"

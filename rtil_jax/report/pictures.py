@@ -8,7 +8,8 @@ from jaxtyping import Array, Float
 from PIL import Image
 
 from rtil_jax.data.pixels import to_uint8
-from rtil_jax.report.style import DPI, new_figure
+from rtil_jax.files import replacing
+from rtil_jax.report.style import DPI, new_figure, save_figure
 
 Images = Float[Array | np.ndarray, "n height width channels"]
 
@@ -53,7 +54,7 @@ def image_grid(
                 caption = "n/a" if math.isnan(value) else f"{value:.2f} dB"
                 middle = {"transform": axes.transAxes, "ha": "center", "va": "top"}
                 axes.text(*at, caption, **middle)
-    figure.savefig(path)
+    save_figure(figure, path)
 
 
 def sample_grid(
@@ -65,4 +66,6 @@ def sample_grid(
     count, columns, height, width, channels = pixels.shape
     grid = pixels.swapaxes(1, 2).reshape(count * height, columns * width, channels)
     grid = grid[:-2, :-2]  # the last gaps are margins
-    Image.fromarray(grid[..., 0] if channels == 1 else grid).save(path)
+    picture = Image.fromarray(grid[..., 0] if channels == 1 else grid)
+    with replacing(path, "wb") as file:
+        picture.save(file, "PNG")

@@ -74,6 +74,12 @@ def sorted_results(workdir: str) -> list[Row]:
     return sorted(rows, key=order)
 
 
+def ratio_name(ratio: float) -> str:
+    """A ratio in file names: as short as it can be without being another's."""
+    short = f"{ratio:g}"
+    return short if float(short) == ratio else repr(float(ratio))
+
+
 def names(rows: Sequence[Row], column: str) -> list:
     """The values of a column, each once, in order of appearance."""
     return list(dict.fromkeys(row[column] for row in rows))

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from rtil_jax.data.pixels import to_uint8
+from rtil_jax.report.style import save_figure
 
 CELL = 96  # Pixels that smaller images are enlarged to.
 GAP, TEXT = 4, 22
@@ -27,7 +28,7 @@ def labelled_rows(
         figure.text(0, (top - 0.3 * TEXT) / height, name, va="top", fontsize=9)
         top -= TEXT + picture.shape[0]
         figure.figimage(picture, 0, top)
-    figure.savefig(path)
+    save_figure(figure, path)
 
 
 def _side_by_side(images: np.ndarray) -> np.ndarray:

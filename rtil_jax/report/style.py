@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from rtil_jax.files import replacing
 from rtil_jax.operators.ratios import RECIPROCALS
 from rtil_jax.report.rows import Row, groups, names
 
@@ -29,6 +30,12 @@ def new_figure(width: float, height: float) -> Figure:
     import matplotlib.figure  # see `Figure`
 
     return matplotlib.figure.Figure(figsize=(width, height), dpi=DPI)
+
+
+def save_figure(figure: Figure, path: str) -> None:
+    """Writes a PNG, replacing `path` in one step."""
+    with replacing(path, "wb") as file:
+        figure.savefig(file, format="png")
 
 
 def new_panels(count: int) -> tuple:

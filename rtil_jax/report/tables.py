@@ -5,6 +5,7 @@ import math
 import os
 from collections.abc import Sequence
 
+from rtil_jax.files import replacing
 from rtil_jax.metrics import confidence_interval
 from rtil_jax.report.rows import Row, groups, names, present_values, sorted_results
 
@@ -140,6 +141,6 @@ def write_summary(workdir: str) -> str:
         for table in tables:
             lines += _markdown(table)
     path = os.path.join(workdir, "summary.md")
-    with open(path, "w", encoding="utf-8") as file:
+    with replacing(path) as file:
         file.write("\n".join(lines).rstrip() + "\n")
     return path

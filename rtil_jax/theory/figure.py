@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rtil_jax.report import COLOURS, DPI
+from rtil_jax.report.style import save_figure
 from rtil_jax.theory.rows import ErrorRow
 
 # Model -> colour, marker and name.
@@ -44,7 +45,7 @@ def draw_errors(rows: Sequence[ErrorRow], num_features: int, path: str) -> None:
     figure.legend(
         *handles, loc="outside lower center", ncols=4, frameon=False, fontsize=8
     )
-    figure.savefig(path)
+    save_figure(figure, path)
 
 
 def _draw_bounds(axes: Axes, rows: Sequence[ErrorRow], num_features: int) -> None:
