@@ -1,3 +1,4 @@
+import errno
 import os
 import resource
 import shutil
@@ -8,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from orbax.checkpoint import v1 as ocp
 
 from rtil_jax.checkpoints import (
     Checkpoints,
@@ -238,13 +240,74 @@ def test_one_flipped_bit_of_any_file(copy):
     assert checksums.damage(str(checkpoint), ALL) is None
 
 
-def test_a_file_that_cannot_be_read(copy, monkeypatch):
-    def broken(path):
-        raise OSError(5, "Input/output error", str(path))
+def garble_metadata(checkpoint):
+    (checkpoint / "ema" / "_METADATA").write_text('{"tree_metadata": ')
 
-    monkeypatch.setattr(checksums, "_of_file", broken)
-    found = checksums.damage(str(copy / "checkpoints" / "3"), ALL)
-    assert found.endswith("cannot be read: Input/output error")
+
+def delete_an_array(checkpoint):
+    for path in (checkpoint / "ema" / "ocdbt.process_0" / "d").iterdir():
+        path.unlink()
+
+
+def garble_an_array(checkpoint):
+    for path in (checkpoint / "ema" / "ocdbt.process_0" / "d").iterdir():
+        path.write_bytes(b"?" * path.stat().st_size)
+
+
+@pytest.mark.parametrize(
+    "harm", [truncate, empty, garble_metadata, delete_an_array, garble_an_array]
+)
+def test_damage_that_no_checksum_of_ours_tells(copy, harm):
+    """Of a checkpoint that was never sealed."""
+    checkpoint = copy / "checkpoints" / "3"
+    (checkpoint / checksums.FILES).unlink()
+    assert checksums.damage(str(checkpoint), ALL) is None
+    harm(checkpoint)
+    assert checksums.damage(str(checkpoint), ALL) is not None
+
+
+ERRORS = {
+    "memory": MemoryError(),
+    "device memory": jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory"),
+    "another Orbax": TypeError("unexpected keyword argument"),
+    "data": ValueError("UNAVAILABLE: try again"),
+    "Ctrl-C": KeyboardInterrupt(),
+    "stale": OSError(errno.ESTALE, "Stale file handle", "ema/d/1"),
+    "files": OSError(errno.EMFILE, "Too many open files"),
+}
+
+
+def fail(monkeypatch, error, place, name):
+    def broken(*_, **__):
+        raise error
+
+    monkeypatch.setattr(place, name, broken)
+
+
+@pytest.mark.parametrize("error", ERRORS.values(), ids=ERRORS)
+def test_what_is_not_damage_passes_nothing_over(saved, monkeypatch, caplog, error):
+    fail(monkeypatch, error, ocp.training.Checkpointer, "load_checkpointables")
+    expected, message = type(error), None
+    if isinstance(error, OSError):
+        where = error.filename or f"{saved}/checkpoints/3"
+        expected = UserError
+        message = f"^{where}: cannot be read .{error.strerror}.; nothing was changed$"
+    with pytest.raises(expected, match=message):
+        load_ema(str(saved), make_state(0).ema)
+    with pytest.raises(expected, match=message):
+        restore(saved)
+    assert sorted(os.listdir(saved / "checkpoints")) == ["2", "3"]
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("name", ["_of_file", "is_sealed"])
+def test_a_file_that_cannot_be_read_is_not_damaged(saved, monkeypatch, name):
+    error = PermissionError(errno.EACCES, "Permission denied", "ema/_METADATA")
+    fail(monkeypatch, error, checksums, name)
+    message = "^ema/_METADATA: cannot be read .Permission denied.; nothing was changed$"
+    with pytest.raises(UserError, match=message):
+        restore(saved)
+    assert sorted(os.listdir(saved / "checkpoints")) == ["2", "3"]
 
 
 @pytest.mark.parametrize("item", ["ema", "config", "data"])

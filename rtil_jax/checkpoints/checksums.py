@@ -3,7 +3,7 @@
 Of the arrays, before they are saved: in the metadata that Orbax writes with them. And
 of the files, once they are complete: in one more file beside them. The first holds from
 memory to memory; the second finds damage of any kind without parsing it, but is missing
-where a run was killed right after a checkpoint.
+where a run was killed right after a checkpoint (`unsealed.py`).
 """
 
 import json
@@ -14,6 +14,8 @@ from typing import Any
 
 import jax
 import numpy as np
+
+from rtil_jax.checkpoints.unsealed import unsealed_damage
 
 FILES = "crc32.json"
 _CHUNK = 2**22
@@ -38,33 +40,49 @@ def seal(checkpoint: str) -> None:
 
 
 def is_sealed(checkpoint: str) -> bool:
-    """Whether `seal` has been there."""
-    return os.path.exists(os.path.join(checkpoint, FILES))
+    """Whether `seal` has been there.
+
+    Raises:
+        OSError: if that cannot be known.
+    """
+    try:
+        os.stat(os.path.join(checkpoint, FILES))
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
 
 
 def damage(checkpoint: str, items: tuple[str, ...]) -> str | None:
     """What is wrong with some items' files, or with those of no item; None if nothing.
 
-    Nothing is known to be wrong with a checkpoint that was never sealed.
+    Damage is a file that is missing, that is not as it was saved, or that cannot be
+    parsed; a file that cannot be read just now is not damaged.
+
+    Raises:
+        OSError: if a file is there and cannot be read.
     """
-    root = pathlib.Path(checkpoint)
     if not is_sealed(checkpoint):
-        return None
+        return unsealed_damage(checkpoint, items)
+    root = pathlib.Path(checkpoint)
     try:
-        sums = json.loads((root / FILES).read_text())
-        for name, expected in sums.items():
-            folder = name.rpartition("/")[0].partition("/")[0]
-            if folder and folder not in items:
-                continue
-            if not (root / name).is_file():
-                return f"{name} is missing"
-            if _of_file(root / name) != expected:
-                return f"{name} is not as it was saved"
-    except OSError as error:
-        return f"{error.filename} cannot be read: {error.strerror}"
+        sums = json.loads((root / FILES).read_bytes())
+        wanted = {name: sum for name, sum in sums.items() if _is_of(name, items)}
     except (ValueError, AttributeError):
         return f"{FILES} is not as it was saved"
+    for name, expected in wanted.items():
+        try:
+            found = _of_file(root / name)
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            return f"{name} is missing"
+        if found != expected:
+            return f"{name} is not as it was saved"
     return None
+
+
+def _is_of(name: str, items: tuple[str, ...]) -> bool:
+    """Whether a file is of one of the items, or of none at all."""
+    folder, inside, _ = name.partition("/")
+    return not inside or folder in items
 
 
 def _of_file(path: pathlib.Path) -> int:

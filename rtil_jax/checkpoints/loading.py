@@ -1,9 +1,10 @@
 """Reading checkpoints: the newest that is not damaged and fits what is asked for."""
 
+import contextlib
 import dataclasses
 import logging
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -21,6 +22,10 @@ CHECKSUMS = "crc32"
 PRIOR = ("ema", "config", "data")
 ALL = ("train_state", *PRIOR)
 _warned: set[tuple[str, str]] = set()
+
+
+class Damaged(Exception):
+    """The arrays of a checkpoint are not those that were saved."""
 
 
 def load_config(workdir: str) -> dict:
@@ -110,12 +115,13 @@ def open_existing(workdir: str) -> ocp.training.Checkpointer:
         UserError: if it has none.
     """
     directory = pathlib.Path(workdir, DIRECTORY).absolute()
-    if not directory.is_dir():
-        raise UserError(
-            f"{workdir}: found no '{DIRECTORY}' folder, expected a directory that "
-            "train.py has written a checkpoint to"
-        )
-    checkpointer = ocp.training.Checkpointer(directory)
+    with _reading(str(directory)):
+        if not directory.is_dir():
+            raise UserError(
+                f"{workdir}: found no '{DIRECTORY}' folder, expected a directory that "
+                "train.py has written a checkpoint to"
+            )
+        checkpointer = ocp.training.Checkpointer(directory)
     if checkpointer.latest is None:
         checkpointer.close()
         raise UserError(f"{directory}: found no checkpoint, expected at least one")
@@ -130,24 +136,24 @@ def newest(
     """(step, `load(step)`) of the newest checkpoint whose `items` are not damaged.
 
     Warns, in one line, of each that is passed over. Of several processes that train as
-    one, all take the same.
+    one, all take the same. Files alone say what is damaged: no error of memory, of the
+    file system or of another Orbax passes a checkpoint over.
 
     Raises:
-        UserError: if `load` does, or if all of them are damaged.
+        UserError: if `load` does, if a file cannot be read, or if all are damaged.
+        Exception: whatever else `load` raises.
     """
     passed_over: list[tuple[str, str]] = []
     for checkpoint in reversed(checkpointer.checkpoints):
         path, found = str(checkpoint.path), None
-        problem = distributed.agreed(damage(path, items))
-        if problem is None:
-            try:
-                found = load(checkpoint.step)
-            except UserError:
-                raise
-            except Exception as error:  # Orbax raises almost any.
-                first_line = str(error).strip().partition("\n")[0]
-                problem = f"{type(error).__name__}: {first_line}"
-            problem = distributed.agreed(problem)
+        with _reading(path):
+            problem = distributed.agreed(damage(path, items))
+            if problem is None:
+                try:
+                    found = load(checkpoint.step)
+                except Damaged as error:
+                    problem = str(error)
+                problem = distributed.agreed(problem)
         if problem is None:
             _warn(passed_over, f"; the one before is used, {path}")
             return checkpoint.step, found
@@ -157,6 +163,18 @@ def newest(
         f"{checkpointer.directory}: found damaged checkpoints only, expected one that "
         "can be read"
     )
+
+
+@contextlib.contextmanager
+def _reading(path: str) -> Iterator[None]:
+    """A block in which an error of the file system is one line."""
+    try:
+        yield
+    except OSError as error:
+        place = error.filename or path
+        raise UserError(
+            f"{place}: cannot be read ({error.strerror or error}); nothing was changed"
+        ) from error
 
 
 def _warn(passed_over: list[tuple[str, str]], instead: str) -> None:
@@ -194,7 +212,7 @@ def load_arrays(
 
     Raises:
         UserError: if its names or shapes are others.
-        ValueError: if its bytes are not those that were saved.
+        Damaged: if its bytes are not those that were saved.
     """
     metadata = checkpointer.checkpointables_metadata(step)
     pairs = [(metadata.metadata[name], tree) for name, tree in abstract.items()]
@@ -202,7 +220,7 @@ def load_arrays(
     items = checkpointer.load_checkpointables(step, abstract)
     for name, expected in (metadata.custom_metadata or {}).get(CHECKSUMS, {}).items():
         if name in items and checksum(items[name]) != expected:
-            raise ValueError(f"the bytes of {name} are not those that were saved")
+            raise Damaged(f"the bytes of {name} are not those that were saved")
     return items
 
 

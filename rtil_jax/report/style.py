@@ -35,7 +35,7 @@ def new_figure(width: float, height: float) -> Figure:
 def save_figure(figure: Figure, path: str) -> None:
     """Writes a PNG, replacing `path` in one step."""
     with replacing(path, "wb") as file:
-        figure.savefig(file, format="png")
+        figure.savefig(file)
 
 
 def new_panels(count: int) -> tuple:
