@@ -196,7 +196,8 @@ def losses_of(prior, problem, stage, variables):
 def run_quietly(stage: Stage, prior: Prior, problem: Problem, variables: dict) -> tuple:
     """`run_stage` on all devices, by measurement loss, telling nobody."""
     mesh, quiet = data_mesh(), lambda step, loss: None
-    return run_stage(stage, prior, problem, variables, "measurement", mesh, quiet)
+    arguments = stage, prior, problem, variables, "measurement", mesh, quiet
+    return run_stage(*arguments)[:3]
 
 
 @functools.partial(jax.jit, static_argnames="stage")

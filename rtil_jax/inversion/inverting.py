@@ -50,7 +50,7 @@ class Reconstruction:
         solution: renders to `images`.
         measurement_loss: ||A(G) - y||^2 / m of each image.
         status: `ok`, `stalled` (the measurement loss barely fell) or `failed` (it
-            became infinite or nan; the best iterate before that is returned).
+            became infinite or nan at any step; the best iterate is returned).
         history: `(stage, step, measurement losses)` every ten steps.
     """
 
@@ -109,6 +109,7 @@ def invert(
         problem = jax.device_put(perceptual.prepare(problem), batch_sharded(mesh))
 
     history, stages = [], method.stages(prior.generator)
+    finite = np.ones(len(rows), bool)
     for index, stage in enumerate(stages):
 
         def on_step(step, loss, index=index, stage=stage):
@@ -118,7 +119,7 @@ def invert(
                 progress(index, step, loss)
 
         noise_keys = jax.vmap(jax.random.fold_in, (0, None))(keys, NOISE_KEYS + index)
-        variables, chosen, loss = run_stage(
+        variables, chosen, loss, stayed_finite = run_stage(
             stage,
             prior,
             problem,
@@ -129,6 +130,7 @@ def invert(
             noise_keys,
             perceptual,
         )
+        finite &= np.asarray(stayed_finite)
     best = _best_restarts(np.asarray(loss)[: batch * restarts], restarts)
     solution = _solution(stages[-1], prior, *chosen)
     solution = jax.tree.map(lambda x: x[best], solution)
@@ -137,7 +139,7 @@ def invert(
         images=render_jitted(prior.generator, prior.variables, solution),
         solution=solution,
         measurement_loss=loss[best],
-        status=_status(history, np.asarray(loss)[best]),
+        status=_status(history[0][-1], np.asarray(loss)[best], finite[best]),
         history=history,
     )
 
@@ -165,10 +167,9 @@ def _best_restarts(
     return restarts * np.arange(len(table)) + table.argmin(axis=1)
 
 
-def _status(history: list, losses: np.ndarray) -> list[str]:
-    """One word per image."""
-    finite = np.all([np.isfinite(x) for *_, x in history], axis=0)
-    stalled = losses > (1 - STALL) * history[0][-1]
+def _status(first: np.ndarray, last: np.ndarray, finite: np.ndarray) -> list[str]:
+    """One word per image, from its first and last loss and whether all were finite."""
+    stalled = last > (1 - STALL) * first
     return [
         "failed" if not f else "stalled" if s else "ok"
         for f, s in zip(finite, stalled, strict=True)

@@ -47,6 +47,7 @@ class Iterate:
         best: the variables of the lowest score so far.
         best_score: that score; what it measures depends on the selection rule.
         best_loss: the measurement loss of `best`.
+        finite: whether all measurement losses so far were.
         key: of the noise, one per image; None without noise.
     """
 
@@ -55,6 +56,7 @@ class Iterate:
     best: Any
     best_score: Any
     best_loss: Any
+    finite: Any
     key: Any = None
 
 
@@ -114,6 +116,7 @@ def _update(stage, select, prior, perceptual, problem, fixed, start, iterate, ra
         best=_where(better, free, iterate.best),
         best_score=jnp.where(better, score, iterate.best_score),
         best_loss=jnp.where(better, loss, iterate.best_loss),
+        finite=iterate.finite & jnp.isfinite(loss),
         key=key,
     )
     return iterate, loss
@@ -226,7 +229,8 @@ def begin(
     infinite = jnp.full(jax.tree.leaves(free)[0].shape[0], jnp.inf, jnp.float32)
     optimizer = jax.vmap(OPTIMIZERS[stage.optimizer].init)(free)
     key = keys if stage.temperature else None
-    iterate = Iterate(free, optimizer, free, infinite, infinite, key)
+    finite = jnp.isfinite(jnp.zeros_like(infinite))
+    iterate = Iterate(free, optimizer, free, infinite, infinite, finite, key)
     # A step donates the iterate's buffers, so none may appear in it twice.
     return free, fixed, jax.tree.map(jnp.copy, iterate)
 
@@ -241,10 +245,10 @@ def run_stage(
     on_step: Callable[[int, Array], None],
     keys: jax.Array | None = None,
     perceptual: PerceptualLoss | None = None,
-) -> tuple[Any, tuple[Any, Any], Float[Array, " batch"]]:
+) -> tuple[Any, tuple[Any, Any], Float[Array, " batch"], Bool[Array, " batch"]]:
     """Runs a stage on a batch that the devices of `mesh` divide.
 
-    A few steps per call, driven from Python: nothing waits for the device.
+    A few steps per call, driven from Python, which waits for the device at the end.
 
     Args:
         on_step: called with (step, measurement loss of each image before the step).
@@ -253,8 +257,8 @@ def run_stage(
             the measurement loss alone. `problem` is then what it has prepared.
 
     Returns:
-        The variables for the stage after, (free, fixed) as selected, and the
-        measurement loss of those.
+        The variables for the stage after, (free, fixed) as selected, the measurement
+        loss of those, and whether that of every step was finite.
     """
     # With the sharding that `step` returns, or its second call would compile again.
     start, fixed, iterate = jax.device_put(
@@ -272,7 +276,8 @@ def run_stage(
         iterate, losses = descend(stage, select, mesh, *arrays)
         for index in range(count):
             on_step(first + index, losses[index])
-    loss = losses[count - 1]
+    # What follows may compile, which is told from running if nothing runs meanwhile.
+    loss = jax.block_until_ready(losses)[count - 1]
     # A stage goes on from where the one before ended, as in the public code; but an
     # image that diverged goes on from its best.
     finite = jnp.isfinite(loss)
@@ -281,4 +286,5 @@ def run_stage(
         chosen, chosen_loss = last, jnp.where(finite, loss, iterate.best_loss)
     else:
         chosen, chosen_loss = iterate.best, iterate.best_loss
-    return stage.end(prior, last, fixed), (chosen, fixed), chosen_loss
+    after = stage.end(prior, last, fixed)
+    return after, (chosen, fixed), chosen_loss, iterate.finite

@@ -5,7 +5,6 @@ images x priors x ratios -> measurements -> reconstructions -> rows -> report
 
 import dataclasses
 import os
-import time
 
 import jax
 import numpy as np
@@ -35,6 +34,7 @@ from rtil_jax.inversion.settings import (
 )
 from rtil_jax.inversion.shards import ALL, Shard
 from rtil_jax.inversion.solutions import save_solution
+from rtil_jax.inversion.stopwatch import Stopwatch
 from rtil_jax.inversion.workdir import claim_workdir, make_workdir
 from rtil_jax.locks import owned
 from rtil_jax.operators import sample_operator
@@ -216,20 +216,20 @@ def invert_missing(
         for batch, absent in to_do:
             # The last batch repeats an image, so that it does not compile anew.
             indices = np.minimum(batch, len(rows) - 1)
-            started = time.perf_counter()
             problem, keys = problem_of(config, images, indices, setting["ratio"])
-            found = invert(
-                method,
-                prior,
-                problem,
-                keys,
-                select=config.select,
-                restarts=config.restarts,
-                perceptual=perceptual,
-                progress=show,
-            )
-            found.images.block_until_ready()
-            seconds = (time.perf_counter() - started) / len(batch)
+            with Stopwatch() as watch:
+                found = invert(
+                    method,
+                    prior,
+                    jax.block_until_ready(problem),
+                    keys,
+                    select=config.select,
+                    restarts=config.restarts,
+                    perceptual=perceptual,
+                    progress=show,
+                )
+                found.images.block_until_ready()
+            seconds = watch.seconds / len(set(indices))
             truth = from_range(problem.truth, config.images.range)
             pixels = from_range(found.images, config.images.range)
             found = dataclasses.replace(found, images=pixels)

@@ -33,8 +33,7 @@ HOW_TO_READ = (
     "n/a for fewer than two). PSNR, SSIM and LPIPS compare the true image with "
     "the reconstruction clipped to the range of images. All images count, "
     "whatever their status; `not ok` is the number that stalled or failed. "
-    "Seconds are those of a batch over its images, with the compilation of the "
-    "first batch."
+    "Seconds are those of a batch, without compilation, over its images."
 )
 
 

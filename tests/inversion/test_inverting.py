@@ -20,6 +20,8 @@ from rtil_jax.inversion import (
     measurement_loss,
     solver,
 )
+from rtil_jax.inversion.csgm import CSGMStage
+from rtil_jax.inversion.solutions import Solution
 from rtil_jax.inversion.solver import begin, descend
 
 METHOD = ILO(steps=(12, 8), learning_rate=0.1)
@@ -137,6 +139,45 @@ def test_an_image_that_diverges_does_not_touch_the_others(toy_prior, sampled_pro
     assert found.status == ["ok", "failed", "ok"]
     assert jnp.all(jnp.isfinite(found.images))
     np.testing.assert_allclose(found.images[::2], good.images[::2], atol=1e-5)
+
+
+@dataclasses.dataclass(frozen=True)
+class Spike(CSGMStage):
+    """The pixels themselves; of image 1 they are too large in one step, the fourth."""
+
+    def begin(self, prior, variables):
+        batch = len(variables["z"])
+        images = jnp.zeros((batch, *prior.image_shape))
+        return {"images": images, "step": jnp.zeros(batch)}, {
+            "z": variables["z"],
+            "spikes": jnp.arange(batch) == 1,
+        }
+
+    def decode(self, prior, free, fixed):
+        spike = jnp.reshape((free["step"] == 3) & fixed["spikes"], (-1, 1, 1, 1))
+        images = jnp.where(spike, 1e30, free["images"])
+        return Solution({"z": fixed["z"]}, images, block=2)
+
+    def constrain(self, free, start):
+        return free | {"step": free["step"] + 1}
+
+    def end(self, prior, free, fixed):
+        return {"z": fixed["z"]}
+
+
+class Spiking(CSGM):
+    def stages(self, generator):
+        return (Spike(self.steps, self.learning_rate),)
+
+    def start(self, prior, key):
+        return {"z": jnp.zeros(prior.generator.latent_dim)}
+
+
+def test_one_infinite_loss_between_two_records_is_a_failure(toy_prior, sampled_problem):
+    problem, keys = sampled_problem(toy_prior, 2)
+    found = invert(Spiking(steps=8), toy_prior, problem, keys)
+    assert all(np.isfinite(losses).all() for *_, losses in found.history)
+    assert found.status == ["ok", "failed"]
 
 
 def test_a_run_that_gets_nowhere_is_called_stalled(toy_prior, sampled_problem):
