@@ -46,12 +46,16 @@ def make_workdir(workdir: str) -> None:
 
 
 def claim_workdir(
-    config: ConfigDict, workdir: str, priors: dict[str, Prior], command: str
+    config: ConfigDict,
+    workdir: str,
+    priors: dict[str, Prior],
+    command: str,
+    snr: dict | None = None,
 ) -> None:
-    """Records the config and the priors' checksums.
+    """Records the config, the priors' checksums, and the noise in decibels.
 
     `config.json` has the effective config of every label under `methods`, and under
-    `shared` what all labels have in common.
+    `shared` what all labels have in common; `snr` is what `noise_record` returns.
 
     Raises:
         UserError: if the directory cannot be written, or has results of another config
@@ -72,6 +76,10 @@ def claim_workdir(
                 f"{path}: config.priors.{name} was another network when its results "
                 "were made; choose another --workdir"
             )
+    for label, problems in (snr or {}).items():
+        known = record.setdefault("snr", {}).setdefault(label, {})
+        for problem, levels in problems.items():
+            known[problem] = known.get(problem, {}) | levels
     made = provenance(command)
     commands = record.setdefault("commands", [])
     if (command := made.pop("command")) not in commands:

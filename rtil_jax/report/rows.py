@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+from rtil_jax.config import read_json
 from rtil_jax.errors import UserError
 
 # Texts, and numbers in NUMBER_COLUMNS.
@@ -72,6 +73,17 @@ def sorted_results(workdir: str) -> list[Row]:
         return *setting, *select, priors.index(row["prior"])
 
     return sorted(rows, key=order)
+
+
+def read_record(workdir: str) -> dict:
+    """What `config.json` holds; empty without one."""
+    path = os.path.join(workdir, "config.json")
+    if not os.path.exists(path):
+        return {}
+    record = read_json(path)
+    if not isinstance(record, dict):
+        raise UserError(f"{path}: found another program's, expected an inversion's")
+    return record
 
 
 def names(rows: Sequence[Row], column: str) -> list:
