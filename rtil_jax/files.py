@@ -1,10 +1,44 @@
-"""Files that are there whole or not at all."""
+"""Files that are there whole or not at all, and paths that are local."""
 
 import contextlib
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from typing import IO, Any
+
+from rtil_jax.errors import UserError
+
+# A drive of Windows has one letter; `pathlib` makes one slash of two.
+_URL = re.compile("([A-Za-z][A-Za-z0-9+.-]+):/")
+
+
+def local_path(path: str | os.PathLike, name: str) -> str:
+    """The path with `~` replaced by the home directory.
+
+    Args:
+        path: a folder or a file that need not exist.
+        name: what to call it in an error, such as `--workdir`.
+
+    Raises:
+        UserError: for a URL such as `gs://bucket/run`, which would be taken for a
+            folder called `gs:`, or for what is no path.
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise UserError(f"{name}: found {type(path).__name__}, expected a path")
+    text = os.fspath(path)
+    if not isinstance(text, str):
+        raise UserError(f"{name}: found {text!r}, expected text, not bytes")
+    if url := _URL.match(text):
+        scheme, rest = url[1].lower(), text[url.end() :].lstrip("/")
+        hint = "copy it from or to there, or mount the bucket as a folder (gcsfuse)"
+        if scheme == "file":
+            hint = f"write /{rest}"
+        raise UserError(
+            f"{name}: found {text}, expected a local path (only local files are read "
+            f"and written): {hint}"
+        )
+    return os.path.expanduser(text)
 
 
 @contextlib.contextmanager

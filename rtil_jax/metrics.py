@@ -1,8 +1,13 @@
 """Image quality, one value per image, and confidence intervals over images.
 
 Images are float `(batch, height, width, channels)`, grey or RGB, with values in
-[0, 1]; a caller whose images lie in [-1, 1] maps and clips them first. The values are
-those of scikit-image's functions of the same name, averaged over channels.
+[0, 1]; a caller whose images lie in [-1, 1] maps and clips them first:
+
+    unit = [jnp.clip((images + 1) / 2, 0, 1) for images in (found.images, truth)]
+    metrics.psnr(*unit)
+
+Other values raise a UserError that says what to write. The values are those of
+scikit-image's functions of the same name, averaged over channels.
 """
 
 from collections.abc import Sequence
@@ -15,6 +20,7 @@ import scipy.stats
 from jaxtyping import Array, Float
 
 from rtil_jax.errors import UserError
+from rtil_jax.ranges import check_pair, check_values, value_range
 
 Images = Float[Array | np.ndarray, "batch height width channels"]
 
@@ -24,7 +30,19 @@ _TAPS = {"gaussian": _GAUSSIAN / _GAUSSIAN.sum(), "uniform": np.full(7, 1 / 7)}
 
 
 def psnr(x: Images, y: Images, data_range: float = 1.0) -> Float[Array, " batch"]:
-    """Peak signal-to-noise ratio in dB; infinite for identical images."""
+    """Peak signal-to-noise ratio in dB; infinite for identical images.
+
+    Args:
+        x: images in [0, 1].
+        y: images of the same shape.
+        data_range: white minus black. Other than 1, values may be in [0, data_range],
+            or on both sides of 0: with 2, in [-1, 1].
+
+    Raises:
+        UserError: for images of other values, types or shapes. Under `jax.jit` values
+            are not known and not checked.
+    """
+    _check("psnr", x, y, data_range)
     mse = jnp.mean(jnp.square(jnp.asarray(x) - y), axis=(1, 2, 3))
     return 10 * jnp.log10(data_range**2 / mse)
 
@@ -47,8 +65,9 @@ def ssim(
             old scikit-image releases on floats in [0, 1] have `data_range=2`.
 
     Raises:
-        UserError: if the images are smaller than the window.
+        UserError: as `psnr`, or if the images are smaller than the window.
     """
+    _check("ssim", x, y, data_range)
     taps = _TAPS[window]
     if min(x.shape[1:3]) < taps.size:
         raise UserError(
@@ -66,6 +85,18 @@ def ssim(
     luminance = (2 * mean_x * mean_y + c1) / (mean_x**2 + mean_y**2 + c1)
     structure = (2 * covariance + c2) / (variance_x + variance_y + c2)
     return jnp.mean(luminance * structure, axis=(1, 2, 3))
+
+
+def _check(metric: str, x: Images, y: Images, data_range: float) -> None:
+    """Raises UserError unless the images are what the metric reads."""
+    check_pair(metric, x, y)
+    if isinstance(data_range, jax.core.Tracer):
+        return
+    low, high = 0.0, float(max(data_range, 1))
+    found = value_range(x), value_range(y)
+    if data_range != 1 and any(each and each[0] < 0 for each in found):
+        low, high = -data_range / 2, data_range / 2
+    check_values(metric, low, high, x=x, y=y)
 
 
 def _window_means(

@@ -15,7 +15,7 @@ from rtil_jax import metrics
 from rtil_jax.command_line import run_main
 from rtil_jax.config import require
 from rtil_jax.errors import UserError
-from rtil_jax.files import replacing
+from rtil_jax.files import local_path, replacing
 from rtil_jax.inversion import (
     ILO,
     PosteriorSamples,
@@ -25,6 +25,7 @@ from rtil_jax.inversion import (
 )
 from rtil_jax.inversion.checks import check_inversion_config, require_symmetric
 from rtil_jax.inversion.defaults import build_method
+from rtil_jax.inversion.noise import describe_noise, snr_of
 from rtil_jax.inversion.settings import problem_of
 from rtil_jax.inversion.sweep import load_priors, load_test_images
 from rtil_jax.report.rows import ratio_name
@@ -44,6 +45,7 @@ def run_posterior(config: ConfigDict, workdir: str) -> list[dict]:
     Raises:
         UserError: for a config, prior, data set or directory that cannot be used.
     """
+    workdir = local_path(workdir, "--workdir")
     config = config.copy_and_resolve_references().unlock()
     chain = config.chain
     del config.chain
@@ -60,6 +62,8 @@ def run_posterior(config: ConfigDict, workdir: str) -> list[dict]:
         raise UserError(
             f"--workdir={workdir}: cannot be written ({error.strerror})"
         ) from error
+    snr = {config.problem: snr_of(config, images)}
+    print(f"noise     {describe_noise(config, snr)}")
     rows = []
     for ratio in config.ratios:
         for name, prior in priors.items():

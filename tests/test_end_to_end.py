@@ -5,6 +5,7 @@ import importlib.util
 import itertools
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -278,6 +279,8 @@ def test_a_figure_compares_settings_problems_and_rules(home, tmp_path, calls):
     record = json.loads((tmp_path / "config.json").read_text())
     noise = {label: one["noise_std"] for label, one in record["methods"].items()}
     assert noise == {"few": 0, "noisy": 0.5}
+    sentence = "- Noise on the measurements, denoising (noisy): σ = 0.5 of pixels in ["
+    assert sentence in (tmp_path / "summary.md").read_text(encoding="utf-8")
     assert record["commands"] == ["python invert.py ..."]
     assert record["versions"]["jax"] == jax.__version__
     assert record["device"] == f"{jax.device_count()} x cpu" and "revision" in record
@@ -293,13 +296,15 @@ def test_a_figure_goes_on_where_it_stopped(home, tmp_path, calls):
         run_sweep(changed, str(tmp_path))
 
 
-def test_the_posterior_has_a_picture_and_a_row_per_image(home, tmp_path):
+def test_the_posterior_has_a_picture_and_a_row_per_image(home, tmp_path, capsys):
     config = inversion_config(home, priors__vanilla="", noise_std=0.5)
     config.chain = {"samples": 2, "steps": 3, "learning_rate": 0.01}
     config.images.count = 2
     rows = run_posterior(config, str(tmp_path))
     assert [row["image"] for row in rows] == ["picture0.png", "picture1.png"]
     assert all(0 <= row["covered"] <= 1 < row["psnr_of_mean"] for row in rows)
+    line = r"noise     σ = 0.5 in units of y, whose entries .*: SNR \d+\.\d dB\n"
+    assert re.search(line, capsys.readouterr().out)
     names = {"rtil_compressed_sensing_0.25.png", "posterior.csv"}
     assert set(os.listdir(tmp_path)) == names
     config.noise_std = 0.0
@@ -406,7 +411,14 @@ def test_a_reconstruction_does_not_depend_on_what_else_was_asked_for(home, inver
 def test_a_dry_run_says_the_plan_and_writes_nothing(home, capsys):
     run_sweep(inversion_config(home), str(home / "never"), dry_run=True)
     plan = capsys.readouterr().out
-    for word in ("devices", "4 + 3 + 2", "parameters", "MiB", "0.25"):
+    for word in (
+        "noise      none",
+        "devices",
+        "4 + 3 + 2",
+        "parameters",
+        "MiB",
+        "0.25",
+    ):
         assert word in plan
     assert not (home / "never").exists()
 

@@ -9,6 +9,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from rtil_jax.errors import UserError
 from rtil_jax.metrics import confidence_interval, psnr, ssim
+from rtil_jax.ranges import check_pair
 
 WINDOWS = {
     "gaussian": dict(gaussian_weights=True, sigma=1.5, use_sample_covariance=False),
@@ -94,3 +95,44 @@ def test_confidence_interval_without_enough_values():
     assert mean == 3 and math.isnan(half)
     mean, half = confidence_interval([3.0, math.inf])
     assert mean == math.inf and math.isnan(half)
+
+
+UNIT = noisy_pair((2, 16, 16, 1))[0]
+
+
+@pytest.mark.parametrize(
+    "images, message",
+    [
+        (2 * UNIT - 1, r"write jnp.clip\(\(x \+ 1\) / 2, 0, 1\) for images in \[-1, 1"),
+        (UNIT - 0.1, r"found x from -0.1.* jnp.clip\(x, 0, 1\) if it overshoots, jnp"),
+        (UNIT + 1.0, r"write jnp.clip\(x, 0, 1\) where it overshoots"),
+        (255 * UNIT, "write x / 255$"),
+    ],
+)
+@pytest.mark.parametrize("metric", [psnr, ssim])
+def test_values_out_of_range_say_what_to_write(metric, images, message):
+    for pair in ((images, UNIT), (jnp.asarray(images), jnp.asarray(UNIT))):
+        with pytest.raises(UserError, match=f"^{metric.__name__}: .*{message}"):
+            metric(*pair)
+
+
+@pytest.mark.parametrize(
+    "images, message",
+    [
+        (np.uint8(255 * UNIT), "found x of type uint8, expected floats; .*x / 255"),
+        (UNIT[0], r"found x of shape \(16, 16, 1\), .*; write x\[None\] for one image"),
+        (UNIT[:1], r"found images of shapes \(1, 16, 16, 1\) and \(2, 16, 16, 1\)"),
+        (UNIT.tolist(), "found x of type list, expected an array"),
+    ],
+)
+def test_what_is_no_batch_of_images_is_told_so(images, message):
+    with pytest.raises(UserError, match=f"^psnr: {message}"):
+        check_pair("psnr", images, UNIT)
+
+
+def test_rounding_is_no_overshoot_and_a_range_of_two_may_be_symmetric():
+    x, y = noisy_pair((2, 16, 16, 1))
+    expected = psnr(x, y)
+    np.testing.assert_allclose(psnr(x - 1e-6, y - 1e-6), expected, rtol=1e-4)
+    np.testing.assert_allclose(psnr(2 * x - 1, 2 * y - 1, 2.0), expected, rtol=1e-4)
+    np.testing.assert_allclose(psnr(255 * x, 255 * y, 255.0), expected, rtol=1e-4)

@@ -199,3 +199,16 @@ def test_pixels_without_activation_have_gradient_0():
 def test_images_that_no_network_reads_are_refused(shape, message):
     with pytest.raises(UserError, match=message):
         small_lpips("alex").features(np.zeros(shape, np.float32))
+
+
+def test_images_out_of_range_say_what_to_write():
+    x, y = image_pair(32, 32)
+    for images, message in (
+        (1.2 * x / np.abs(x).max(), r"write jnp.clip\(images, -1, 1\) where it over"),
+        (127.5 * (x + 1), "write images / 127.5 - 1"),
+    ):
+        with pytest.raises(UserError, match=f"^perceptual distance: found .*{message}"):
+            small_vgg_l1().features(images)
+    for perceptual in (small_vgg_l1(), small_lpips("alex")):
+        with pytest.raises(UserError, match="found images of shapes .3, 32, 32, 3. an"):
+            perceptual(x, y[:, :, :, :1])

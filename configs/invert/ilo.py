@@ -3,7 +3,7 @@
 Variants: `fast` (a fifth of the paper's steps, see below) and `short` (a tenth, 8
 images, minutes on two cores), both with four stages, for generators from 32 pixels;
 `tiny` (about a minute; three stages, from 16 pixels). The default's five stages are
-for generators from 64 pixels.
+for generators from 64 pixels (only Python's `ILO()` takes fewer by itself).
 
     python invert.py --config configs/invert/ilo.py:short \
         --config.priors.rtil=runs/avatars/rtil \

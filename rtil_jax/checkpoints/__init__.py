@@ -13,6 +13,8 @@ to the one before.
 from rtil_jax.checkpoints.checksums import checksum
 from rtil_jax.checkpoints.loading import (
     check_fit,
+    check_weights,
+    has_checkpoint,
     load_config,
     load_ema,
     load_step,
@@ -23,7 +25,9 @@ from rtil_jax.checkpoints.saving import Checkpoints
 __all__ = [
     "Checkpoints",
     "check_fit",
+    "check_weights",
     "checksum",
+    "has_checkpoint",
     "load_config",
     "load_ema",
     "load_step",

@@ -89,14 +89,7 @@ def load_weights(workdir: str, state: Any) -> Any:
     with open_existing(workdir) as checkpointer:
 
         def load(step):
-            saved = _shapes(_saved_trees(checkpointer, step)["train_state"])
-            shape, means = saved.get("path_means"), None
-            if shape is not None:  # one per member of *its* family
-                where = abstract_leaf(state.step).sharding
-                means = jax.ShapeDtypeStruct(shape, np.float32, sharding=where)
-            like = dataclasses.replace(state, path_means=means)
-            abstract = jax.tree.map(abstract_leaf, array_items(like))
-            return load_arrays(checkpointer, step, abstract)
+            return load_arrays(checkpointer, step, _like(state, checkpointer, step))
 
         _, items = newest(checkpointer, ALL, load)
     source = items["train_state"]
@@ -106,6 +99,34 @@ def load_weights(workdir: str, state: Any) -> Any:
         discriminator=source.discriminator,
         ema=items["ema"],
     )
+
+
+def check_weights(workdir: str, state: Any) -> None:
+    """Raises UserError where `load_weights(workdir, state)` would; loads no weights."""
+    with open_existing(workdir) as checkpointer:
+
+        def check(step):
+            check_names(checkpointer, step, _like(state, checkpointer, step))
+
+        newest(checkpointer, ALL, check)
+
+
+def has_checkpoint(workdir: str) -> bool:
+    """Whether a run has saved something in `workdir`."""
+    return any(
+        path.name.isdigit() for path in pathlib.Path(workdir, DIRECTORY).glob("*")
+    )
+
+
+def _like(state: Any, checkpointer: ocp.training.Checkpointer, step: int) -> dict:
+    """What `load_arrays` reads for `load_weights`."""
+    saved = _shapes(_saved_trees(checkpointer, step)["train_state"])
+    shape, means = saved.get("path_means"), None
+    if shape is not None:  # one per member of *its* family
+        where = abstract_leaf(state.step).sharding
+        means = jax.ShapeDtypeStruct(shape, np.float32, sharding=where)
+    like = dataclasses.replace(state, path_means=means)
+    return jax.tree.map(abstract_leaf, array_items(like))
 
 
 def open_existing(workdir: str) -> ocp.training.Checkpointer:
@@ -214,14 +235,22 @@ def load_arrays(
         UserError: if its names or shapes are others.
         Damaged: if its bytes are not those that were saved.
     """
-    metadata = checkpointer.checkpointables_metadata(step)
-    pairs = [(metadata.metadata[name], tree) for name, tree in abstract.items()]
-    check_fit(f"{checkpointer.directory}/{step}", *pairs)
+    metadata = check_names(checkpointer, step, abstract)
     items = checkpointer.load_checkpointables(step, abstract)
     for name, expected in (metadata.custom_metadata or {}).get(CHECKSUMS, {}).items():
         if name in items and checksum(items[name]) != expected:
             raise Damaged(f"the bytes of {name} are not those that were saved")
     return items
+
+
+def check_names(
+    checkpointer: ocp.training.Checkpointer, step: int, abstract: dict[str, Any]
+) -> Any:
+    """The checkpoint's metadata. Raises UserError if its names or shapes are others."""
+    metadata = checkpointer.checkpointables_metadata(step)
+    pairs = [(metadata.metadata[name], tree) for name, tree in abstract.items()]
+    check_fit(f"{checkpointer.directory}/{step}", *pairs)
+    return metadata
 
 
 def check_fit(place: str, *pairs: tuple[Any, Any]) -> None:

@@ -22,6 +22,7 @@ from rtil_jax.convert import files
 from rtil_jax.convert.layouts import Tensors
 from rtil_jax.convert.networks import Converted, checkpoint_from, convert_checkpoint
 from rtil_jax.errors import UserError
+from rtil_jax.files import local_path
 from rtil_jax.inversion.prior import STYLE_FIT, check_grown
 from rtil_jax.training.plan import abstract_state, count_parameters
 from rtil_jax.training.recipes import build_recipe
@@ -49,6 +50,7 @@ def convert(
     Raises:
         UserError: for a file or directory that cannot be used.
     """
+    source, to = local_path(source, "SOURCE"), local_path(to, "--to")
     if os.path.isdir(source):
         return export_prior(source, to)
     checkpoint = files.read(source)
@@ -56,6 +58,8 @@ def convert(
         converted = convert_checkpoint(checkpoint, resolution)
     except UserError as error:
         raise UserError(f"{source}: {error}") from error
+    if style_fit:
+        style_fit = local_path(style_fit, "--style_fit")
     fit = _read_style_fit(style_fit, converted.config) if style_fit else None
     write_prior(converted, to, fit)
     config = converted.config

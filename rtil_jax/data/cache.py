@@ -16,6 +16,7 @@ from jaxtyping import Int, UInt8
 from rtil_jax.data.sources import Source, fingerprint
 from rtil_jax.data.tfds_source import import_tfds
 from rtil_jax.errors import UserError
+from rtil_jax.files import local_path
 from rtil_jax.locks import waiting
 
 # Part of every cache's key: raise it when decoding or the files' layout changes.
@@ -49,6 +50,11 @@ class ImageSet:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def __repr__(self) -> str:
+        first = ", ".join(map(repr, self.names[:2])) + ", …" * (len(self) > 2)
+        size = f"{self.resolution} x {self.resolution} x {self.channels}"
+        return f"ImageSet({len(self):,} images of {size}: {first})"
 
     def __getitem__(
         self, indices: SupportsIndex | Sequence[int] | Int[np.ndarray, " n"]
@@ -98,7 +104,7 @@ def cached_images(
 
 def _cache_root(cache_dir: str | None) -> Path:
     chosen = cache_dir or os.environ.get("RTIL_JAX_DATA") or "~/.cache/rtil_jax"
-    root = Path(chosen).expanduser().absolute()
+    root = Path(local_path(chosen, "cache_dir or RTIL_JAX_DATA")).absolute()
     try:
         root.mkdir(parents=True, exist_ok=True)
     except OSError as error:

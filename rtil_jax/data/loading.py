@@ -8,6 +8,7 @@ from rtil_jax.data.cache import ImageSet, cached_images
 from rtil_jax.data.sources import Source, folder_source, zip_source
 from rtil_jax.data.tfds_source import tfds_source
 from rtil_jax.errors import UserError
+from rtil_jax.files import local_path
 
 
 def load_images(
@@ -50,12 +51,12 @@ def load_images(
 
 
 def _list_images(source: str, split: str, resolution: int, count: int | None) -> Source:
-    kind, _, name = source.partition(":")
+    kind, _, name = str(source).partition(":")
     if kind == "tfds":
         return tfds_source(name, split)
     if kind == "avatars":
         return avatar_source(name or DEFAULT_STYLE, split, resolution, count)
-    path = Path(source).expanduser().absolute()
+    path = Path(local_path(source, "images")).absolute()
     if not path.exists():
         raise UserError(
             f"{path}: no such file or folder; expected a folder, a .zip file, "

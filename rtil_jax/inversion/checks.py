@@ -13,6 +13,7 @@ from rtil_jax.inversion.perceptual_loss import PICTURED
 from rtil_jax.inversion.settings import DISTANCES, expand
 from rtil_jax.inversion.solver import SELECTIONS
 from rtil_jax.operators import OPERATORS
+from rtil_jax.operators.ratios import ratio_hint
 from rtil_jax.report import PUBLISHED
 
 # What all settings of a config share, so that the differences between them are paired.
@@ -66,8 +67,10 @@ def _check_values(config: ConfigDict) -> None:
     require(select in SELECTIONS, "select", select, f"one of {known}")
     require(len(config.ratios) > 0, "ratios", (), "at least one number in (0, 1]")
     for ratio in config.ratios:
-        number = isinstance(ratio, float | int)
-        require(number and 0 < ratio <= 1, "ratios", config.ratios, "numbers in (0, 1]")
+        number = type(ratio) in (float, int)
+        hint = ratio_hint(config.problem, ratio) if number else ""
+        expected = f"numbers in (0, 1]{hint}"
+        require(number and 0 < ratio <= 1, "ratios", config.ratios, expected)
     for field, least in (("restarts", 1), ("noise_std", 0)):
         require(config[field] >= least, field, config[field], f"at least {least}")
     _check_perceptual("perceptual", config.perceptual)

@@ -4,7 +4,7 @@ All functions treat each image of the leading batch axis by itself.
 """
 
 import functools
-from typing import Literal, get_args
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,6 @@ import optax
 from jaxtyping import Array, Float
 
 PriorForm = Literal["gaussian", "shell"]
-PRIOR_FORMS = get_args(PriorForm)
 
 
 def to_sphere(

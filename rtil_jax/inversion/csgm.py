@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from rtil_jax.generators import Generator
+from rtil_jax.inversion.arguments import clean_arguments
 from rtil_jax.inversion.latents import mapping_space
 from rtil_jax.inversion.prior import Prior
 from rtil_jax.inversion.solutions import Solution
@@ -20,15 +21,21 @@ from rtil_jax.inversion.stages import OptimizerName, Stage
 
 @dataclasses.dataclass(frozen=True)
 class CSGM:
-    """The method.
+    """Compressed Sensing with Generative Models: searches over z_0 alone.
 
     Attributes:
         steps: number of Adam steps.
         learning_rate: at the top of the schedule.
+
+    Raises:
+        UserError: at once, for an argument of a wrong type or range.
     """
 
     steps: int = 2_000
     learning_rate: float = 0.1
+
+    def __post_init__(self) -> None:
+        clean_arguments(self)
 
     def stages(self, generator: Generator) -> tuple[Stage, ...]:
         return (CSGMStage(self.steps, self.learning_rate),)

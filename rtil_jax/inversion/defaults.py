@@ -1,27 +1,18 @@
 """Every field of an inversion config, and the method that it describes."""
 
 import dataclasses
-import math
-from typing import Any
 
 from ml_collections import ConfigDict
 
 from rtil_jax.config import require
-from rtil_jax.inversion.constraints import PRIOR_FORMS
+from rtil_jax.inversion.arguments import check_argument, default_of, plain_value
 from rtil_jax.inversion.csgm import CSGM
 from rtil_jax.inversion.ilo import ILO
 from rtil_jax.inversion.inverting import Method
-from rtil_jax.inversion.mganprior import STARTS, MGANPrior
-from rtil_jax.inversion.stages import OPTIMIZERS
+from rtil_jax.inversion.mganprior import MGANPrior
 from rtil_jax.inversion.surgery import Surgery
 
 METHODS = {"csgm": CSGM, "ilo": ILO, "mganprior": MGANPrior, "surgery": Surgery}
-# Fields of methods that are words.
-WORDS = {
-    "optimizer": tuple(OPTIMIZERS),
-    "start_weights": STARTS,
-    "prior_form": PRIOR_FORMS,
-}
 
 
 def inversion_config(method: str) -> ConfigDict:
@@ -34,7 +25,7 @@ def inversion_config(method: str) -> ConfigDict:
     # The method's name and the arguments of its class in rtil_jax.inversion.
     config.method = ConfigDict({"name": method})
     for field in dataclasses.fields(METHODS[method]):
-        config.method[field.name] = field.default
+        config.method[field.name] = default_of(field)
     # Prior's name -> fields of `method` that are other for this prior.
     config.method_for = ConfigDict()
     # Label -> fields of this config that are other under this label, for a figure that
@@ -48,7 +39,9 @@ def inversion_config(method: str) -> ConfigDict:
     config.ratios = (0.1,)
     # Problem -> ratios that are other for this problem.
     config.ratios_for = ConfigDict()
-    # Standard deviation of Gaussian noise on y, in the units of y.
+    # Standard deviation of Gaussian noise on y: of pixels (in images.range) where y is
+    # a picture, or else in the units of y; the plan and the report say which, and the
+    # signal-to-noise ratio.
     config.noise_std = 0.0
 
     config.perceptual = perceptual = ConfigDict()
@@ -103,33 +96,11 @@ def build_method(config: ConfigDict, prior: str) -> Method:
     own = config.method_for.get(prior, ConfigDict()).to_dict()
     fields = config.method.to_dict() | own
     method = METHODS[fields.pop("name")]
-    defaults = {field.name: field.default for field in dataclasses.fields(method)}
+    arguments = {field.name: field for field in dataclasses.fields(method)}
     for name, value in fields.items():
         path = f"method_for.{prior}.{name}" if name in own else f"method.{name}"
-        check_method_field(path, value, defaults[name])
+        value = plain_value(value)
+        check_argument(f"config.{path}", value, arguments[name])
+        if name.endswith("radii"):
+            require(min(value, default=1) > 0, path, value, "above 0")
     return method(**fields)
-
-
-def check_method_field(path: str, value: Any, default: Any) -> None:
-    """Raises UserError if `value` cannot stand for `default`, a method's argument."""
-    name = path.rpartition(".")[2]
-    if isinstance(default, str):
-        known = WORDS[name]
-        return require(value in known, path, value, f"one of {', '.join(known)}")
-    if isinstance(default, bool):
-        return require(isinstance(value, bool), path, value, "True or False")
-    several = isinstance(default, tuple)
-    numbers = tuple(value) if several and isinstance(value, tuple | list) else (value,)
-    fits = isinstance(value, tuple | list) == several
-    whole = isinstance(default, int) or name == "steps"
-    kinds = (int,) if whole else (int, float)
-    fits = fits and all(type(n) in kinds and 0 <= n < math.inf for n in numbers)
-    expected = {
-        (True, True): "a tuple of whole numbers from 0",
-        (True, False): "a tuple of numbers of at least 0",
-        (False, True): "a whole number from 0",
-        (False, False): "a number of at least 0",
-    }
-    require(fits, path, value, expected[several, whole])
-    if name.endswith("radii") or name == "prior_sigma":
-        require(min(numbers, default=1) > 0, path, value, "above 0")

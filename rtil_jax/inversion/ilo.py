@@ -23,6 +23,7 @@ from jaxtyping import Array, Float
 
 from rtil_jax.errors import UserError
 from rtil_jax.generators import Generator, init, sample_latents
+from rtil_jax.inversion.arguments import clean_arguments
 from rtil_jax.inversion.constraints import (
     PriorForm,
     geocross,
@@ -35,14 +36,21 @@ from rtil_jax.inversion.solutions import Solution
 from rtil_jax.inversion.stages import OptimizerName
 
 RADII = ("noise_radii", "style_radii", "feature_radii")
+PUBLISHED_STEPS = (2_000, 1_000, 1_000, 1_000, 2_000)
 
 
 @dataclasses.dataclass(frozen=True)
 class ILO:
-    """The method. Defaults are those of the public RTIL demo for RTIL priors.
+    """Intermediate Layer Optimization. Defaults are the public RTIL demo's.
+
+    `ILO()`, `ILO(steps=100)` and `ILO(steps=(40, 20, 20))` are all methods. Numbers may
+    be NumPy's, and lists do for tuples; a wrong one raises UserError at once.
 
     Attributes:
-        steps: of each stage; stage k frees the features after block k.
+        steps: of each stage; stage k frees the features after block k. One number is
+            that many in every stage. By default 2,000, 1,000, 1,000, 1,000 and 2,000,
+            as published. A generator of fewer than five blocks has fewer stages: one
+            per block, the last of which has the 2,000 (or the one number).
         learning_rate: at the top of each stage's schedule.
         geocross: weight of `constraints.geocross` in stage 0.
         sphere: keep the norm of each style vector and noise map.
@@ -52,14 +60,16 @@ class ILO:
             each noise map, the styles and the features at the stage's start; ()
             for none, as in the published results.
         prior_weight: of `constraints.prior_penalty` of z_k in the loss, per stage; one
-            number for all stages alike, () for none. Stage 0 has no z_k. With
+            number is for all stages alike, () for none. Stage 0 has no z_k. With
             noise of standard deviation s on m measurements, n s^2 / m for the n
             entries of z_k makes the minimum the maximum a posteriori of z_k.
         prior_form: `gaussian` or `shell`.
         prior_sigma: sigma of the training.
     """
 
-    steps: Sequence[int] = (2_000, 1_000, 1_000, 1_000, 2_000)
+    steps: Sequence[int] | int | None = dataclasses.field(
+        default=None, metadata={"published": PUBLISHED_STEPS, "one_for_all": True}
+    )
     learning_rate: float = 0.2
     geocross: float = 0.01
     sphere: bool = True
@@ -67,29 +77,40 @@ class ILO:
     noise_radii: Sequence[float | int] = ()
     style_radii: Sequence[float | int] = ()
     feature_radii: Sequence[float | int] = ()
-    prior_weight: Sequence[float | int] = ()
+    prior_weight: Sequence[float | int] | float = dataclasses.field(
+        default=(), metadata={"one_for_all": True}
+    )
     prior_form: PriorForm = "gaussian"
     prior_sigma: float = 1.0
 
     def __post_init__(self) -> None:
-        # Lists would do for the arithmetic, but JAX needs methods that it can hash.
-        for field in ("steps", *RADII, "prior_weight"):
-            object.__setattr__(self, field, tuple(getattr(self, field)))
+        clean_arguments(self)
+
+    def steps_for(self, generator: Generator) -> tuple[int, ...]:
+        """The steps of each stage, which for some `steps` depend on the generator."""
+        if isinstance(self.steps, Sequence):
+            return tuple(self.steps)
+        count = min(len(PUBLISHED_STEPS), generator.num_blocks)
+        if self.steps is not None:
+            return (self.steps,) * count
+        return (*PUBLISHED_STEPS[: count - 1], PUBLISHED_STEPS[-1])
 
     def stages(self, generator: Generator) -> tuple["ILOStage", ...]:
-        """One stage per entry of `steps`.
+        """One stage per entry of `steps_for(generator)`.
 
         Raises:
             UserError: if the generator has too few blocks, or radii or weights are
                 missing.
         """
-        count = len(self.steps)
-        if not 1 <= count <= generator.num_blocks:
+        steps = self.steps_for(generator)
+        count, last = len(steps), generator.num_blocks
+        if not 1 <= count <= last:
             raise UserError(
                 f"method.steps: found {count} stages, expected 1 to "
                 f"{generator.num_blocks}: stage k frees the features after block k < "
                 f"{generator.num_blocks}, the last block of {generator.resolution} "
                 "pixels"
+                + (f"; such as {(*steps[: last - 1], steps[-1])}" if steps else "")
             )
         for name in RADII:
             if len(getattr(self, name)) not in (0, count):
@@ -102,25 +123,30 @@ class ILO:
                 "method.keep_skip: found False, expected True for a generator whose "
                 "features have no RGB skip"
             )
-        if len(self.prior_weight) not in (0, 1, count):
+        weights = self.prior_weight
+        weights = tuple(weights) if isinstance(weights, Sequence) else (weights,)
+        if len(weights) not in (0, 1, count):
             raise UserError(
-                f"method.prior_weight: found {len(self.prior_weight)} numbers, "
+                f"method.prior_weight: found {len(weights)} numbers, "
                 f"expected none, one, or one per stage ({count})"
             )
+        if len(weights) == 1:
+            weights *= count
         styled = has_styles(generator)
-        return tuple(self._stage(block, styled) for block in range(count))
+        return tuple(
+            self._stage(block, number, weights, styled)
+            for block, number in enumerate(steps)
+        )
 
-    def _stage(self, block: int, styled: bool) -> "ILOStage":
+    def _stage(
+        self, block: int, steps: int, weights: tuple[float, ...], styled: bool
+    ) -> "ILOStage":
         def radius(radii):
             return radii[block] if radii else None
 
-        weights = self.prior_weight
-        if len(weights) == 1:
-            weights = (weights[0],) * len(self.steps)
-
         return ILOStage(
             block=block,
-            steps=self.steps[block],
+            steps=steps,
             learning_rate=self.learning_rate,
             geocross=self.geocross if block == 0 and styled else 0.0,
             sphere=self.sphere,

@@ -12,8 +12,10 @@ from jaxtyping import Array, Float, Int
 from rtil_jax.devices import batch_sharded, data_mesh, replicated
 from rtil_jax.errors import UserError
 from rtil_jax.generators import Generator
+from rtil_jax.inversion.arguments import check_method
+from rtil_jax.inversion.keys import keys_of_images
 from rtil_jax.inversion.perceptual_loss import PerceptualLoss
-from rtil_jax.inversion.prior import Prior
+from rtil_jax.inversion.prior import Prior, check_prior
 from rtil_jax.inversion.problems import Problem
 from rtil_jax.inversion.solutions import Solution, render
 from rtil_jax.inversion.solver import SELECTIONS, run_stage
@@ -60,6 +62,16 @@ class Reconstruction:
     status: list[str]
     history: list[tuple[int, int, np.ndarray]]
 
+    def __repr__(self) -> str:
+        """Of each image its status and measurement loss; no arrays."""
+        losses = [f"{loss:.3g}" for loss in np.ravel(self.measurement_loss)]
+        each = [" ".join(pair) for pair in zip(self.status, losses, strict=True)]
+        more = f", … {len(each) - 8} more" if len(each) > 8 else ""
+        return (
+            f"Reconstruction(images {self.images.shape}, status and measurement loss: "
+            f"{', '.join(each[:8])}{more})"
+        )
+
 
 def invert(
     method: Method,
@@ -80,6 +92,7 @@ def invert(
         prior: from `load_prior`, or `Prior.of(generator, variables)`.
         problem: one operator and one measurement per image.
         keys: one per image, `(batch,)`; an image's result depends on its own only.
+            Or one for all, from which each image's is folded (`keys_of_images`).
         select: which iterate of the last stage to return. `measurement`: the one of
             the lowest measurement loss; `last`; `oracle`: the one closest to
             `problem.truth`, an upper bound that no user can reach.
@@ -94,7 +107,10 @@ def invert(
         UserError: if the arguments do not fit each other, or the method does not fit
             the generator.
     """
-    _check_arguments(problem, keys, select, restarts)
+    check_method(method)
+    check_prior(prior)
+    keys = keys_of_images(keys, problem.measurements.shape[0])
+    _check_arguments(problem, select, restarts)
     mesh = data_mesh() if mesh is None else mesh
     batch = keys.shape[0]
     rows = np.repeat(np.arange(batch), restarts)
@@ -144,12 +160,7 @@ def invert(
     )
 
 
-def _check_arguments(
-    problem: Problem, keys: jax.Array, select: str, restarts: int
-) -> None:
-    batch, found = keys.shape[0], problem.measurements.shape[0]
-    if batch != found:
-        raise UserError(f"invert: found {batch} keys, expected {found}, one per image")
+def _check_arguments(problem: Problem, select: str, restarts: int) -> None:
     if select not in SELECTIONS:
         known = ", ".join(SELECTIONS)
         raise UserError(f"invert: found select={select!r}, expected one of {known}")

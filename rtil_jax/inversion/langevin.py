@@ -34,6 +34,7 @@ from rtil_jax.errors import UserError
 from rtil_jax.generators import Generator
 from rtil_jax.inversion.ilo import ILO
 from rtil_jax.inversion.inverting import Reconstruction, invert
+from rtil_jax.inversion.keys import keys_of_images
 from rtil_jax.inversion.prior import Prior
 from rtil_jax.inversion.problems import Problem
 from rtil_jax.inversion.stages import Stage
@@ -103,6 +104,10 @@ class PosteriorSamples:
     images: Array
     chains: Reconstruction
 
+    def __repr__(self) -> str:
+        failed = self.chains.status.count("failed")
+        return f"PosteriorSamples(images {self.images.shape}, {failed} chains failed)"
+
     @property
     def mean(self) -> Float[Array, "batch height width channels"]:
         """Pixelwise: the estimate of lowest mean squared error."""
@@ -162,6 +167,7 @@ def posterior_samples(
             "measurements, expected the same number for all images"
         )
     temperature = 2 * noise_std**2 / float(counts[0])
+    keys = keys_of_images(keys, problem.measurements.shape[0])
     rows = np.repeat(np.arange(keys.shape[0]), samples)
     numbers = np.arange(len(rows)) % samples
     chains = invert(

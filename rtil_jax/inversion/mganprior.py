@@ -10,7 +10,7 @@ stay as drawn, and g_1 reads the styles and noise maps of the first code.
 """
 
 import dataclasses
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
@@ -19,22 +19,25 @@ from jaxtyping import Array, Float
 from rtil_jax.errors import UserError
 from rtil_jax.families import flat_dirichlet
 from rtil_jax.generators import Generator, mix_codes
+from rtil_jax.inversion.arguments import clean_arguments
 from rtil_jax.inversion.latents import mapping_space
 from rtil_jax.inversion.prior import Prior
 from rtil_jax.inversion.solutions import Solution
 from rtil_jax.inversion.stages import OptimizerName, Stage
 
 Start = Literal["dirichlet", "uniform", "channels"]
-STARTS = get_args(Start)
+PUBLISHED_BLOCK = 4
 
 
 @dataclasses.dataclass(frozen=True)
 class MGANPrior:
-    """The method. Defaults are those of the public RTIL demo for RTIL priors.
+    """Multi-code GAN prior. Defaults are the public RTIL demo's for RTIL priors.
 
     Attributes:
         codes: N.
-        block: the codes are mixed after this block.
+        block: the codes are mixed after this block; by default after block 4 (32
+            pixels), as published, or the last one of a generator that has fewer. Best
+            is where training mixed them.
         steps: number of updates.
         learning_rate: at the top of the schedule.
         optimizer: `adam` or `sgd`.
@@ -44,15 +47,29 @@ class MGANPrior:
             does for vanilla priors.
         codes_at_once: how many codes go through g_0 together; the others wait, and
             are computed again for the gradient. 0 for all: fastest, most memory.
+
+    Raises:
+        UserError: at once, for an argument of a wrong type or range.
     """
 
     codes: int = 20
-    block: int = 4
+    block: int | None = dataclasses.field(
+        default=None, metadata={"published": PUBLISHED_BLOCK}
+    )
     steps: int = 2_500
     learning_rate: float = 0.05
     optimizer: OptimizerName = "adam"
     start_weights: Start = "dirichlet"
     codes_at_once: int = 0
+
+    def __post_init__(self) -> None:
+        clean_arguments(self)
+
+    def block_of(self, generator: Generator) -> int:
+        """After which block codes are mixed."""
+        if self.block is None:
+            return min(PUBLISHED_BLOCK, generator.num_blocks)
+        return self.block
 
     def stages(self, generator: Generator) -> tuple[Stage, ...]:
         """The one stage.
@@ -60,9 +77,10 @@ class MGANPrior:
         Raises:
             UserError: if the generator has no such block, or N is no number of codes.
         """
-        if not 1 <= self.block <= generator.num_blocks:
+        block = self.block_of(generator)
+        if not 1 <= block <= generator.num_blocks:
             raise UserError(
-                f"method.block: found {self.block}, expected 1 to "
+                f"method.block: found {block}, expected 1 to "
                 f"{generator.num_blocks}, the last block of {generator.resolution} "
                 "pixels"
             )
@@ -75,7 +93,7 @@ class MGANPrior:
                 f"divisor of method.codes = {self.codes}"
             )
         stage = MGANPriorStage(
-            self.block, at_once, self.optimizer, self.steps, self.learning_rate
+            block, at_once, self.optimizer, self.steps, self.learning_rate
         )
         return (stage,)
 
@@ -83,7 +101,8 @@ class MGANPrior:
         """{"latents": the codes, "weights": alpha `(codes, channels)`} of one image."""
         latent_key, weight_key = jax.random.split(key)
         sample = jax.vmap(mapping_space(prior.generator).sample, (None, 0))
-        channels = prior.generator.intermediate_shape(self.block)[-1]
+        block = self.block_of(prior.generator)
+        channels = prior.generator.intermediate_shape(block)[-1]
         if self.start_weights == "dirichlet":
             weights = flat_dirichlet(weight_key, (self.codes,))[:, None]
         elif self.start_weights == "uniform":

@@ -7,6 +7,7 @@ from ml_collections import ConfigDict
 from rtil_jax.devices import data_mesh, replicated
 from rtil_jax.inversion.defaults import build_method
 from rtil_jax.inversion.inverting import Method
+from rtil_jax.inversion.noise import describe_noise
 from rtil_jax.inversion.perceptual_loss import PerceptualLoss
 from rtil_jax.inversion.prior import Prior
 from rtil_jax.inversion.problems import Problem
@@ -55,9 +56,12 @@ def step_memory(
 
 
 def print_plan(
-    config: ConfigDict, priors: dict[str, Prior], distances: dict[str, Perceptual]
+    config: ConfigDict,
+    priors: dict[str, Prior],
+    distances: dict[str, Perceptual],
+    snr: dict | None = None,
 ) -> None:
-    """Devices, batch, priors, stages and memory."""
+    """Devices, batch, priors, stages, noise and memory; `snr` as of `noise_record`."""
     mesh = data_mesh()
     images = min(config.batch_size, config.images.count or config.batch_size)
     count = config.images.count or "all"
@@ -73,7 +77,8 @@ def print_plan(
         starts = images * one.restarts
         starts += -starts % mesh.size
         print(f"""  setting      {label}: {one.problem}, ratios {tuple(one.ratios)}
-    selection  {one.select}, noise {one.noise_std:g}, {one.restarts} starts""")
+    selection  {one.select}, {one.restarts} starts
+    noise      {describe_noise(one, (snr or {}).get(label))}""")
         for name, prior in priors.items():
             print(_plan_of(one, name, prior, distances, starts))
 

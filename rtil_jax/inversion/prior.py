@@ -1,18 +1,21 @@
 """A trained generator as inversion uses it."""
 
+import math
 import os
+from collections.abc import Mapping
 from typing import Any, TypeGuard
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
+from flax.errors import FlaxError
 from jaxtyping import Array, Float
 from ml_collections import ConfigDict
 
 from rtil_jax.checkpoints import load_config, load_ema, load_step
 from rtil_jax.errors import UserError
-from rtil_jax.generators import Generator, init
+from rtil_jax.generators import Generator, init, sample_latents
 from rtil_jax.generators.configured import (
     architecture_of,
     build_generator,
@@ -67,11 +70,67 @@ class Prior:
         size = self.generator.resolution
         return size, size, self.generator.channels
 
+    def __repr__(self) -> str:
+        """The architecture, image shape and number of parameters; no arrays."""
+        leaves = jax.tree.leaves(self.variables)
+        count = sum(math.prod(getattr(leaf, "shape", ())) for leaf in leaves)
+        shape = " x ".join(map(str, self.image_shape))
+        styles = "" if self.style_fit is None else ", style fit"
+        name = type(self.generator).__name__
+        return f"Prior({name}, {shape}, {count:,} parameters{styles})"
+
     @classmethod
     def of(cls, generator: Generator, variables: dict) -> "Prior":
-        """The prior of a generator; fits its styles if it has `map_styles`."""
+        """The prior of a generator; fits its styles if it has `map_styles`.
+
+        Args:
+            generator: with the interface of `rtil_jax.generators`.
+            variables: `{"params": ...}`, as `generators.init` returns.
+
+        Raises:
+            UserError: if the variables are not those of the generator.
+        """
+        check_variables(generator, variables)
         fit = fit_styles(generator, variables) if has_styles(generator) else None
         return cls(generator, variables, fit)
+
+
+def check_prior(prior: Any) -> None:
+    """Raises UserError unless it is a `Prior`, for `invert`."""
+    if not isinstance(prior, Prior):
+        found = repr(prior) if isinstance(prior, str) else type(prior).__name__
+        raise UserError(
+            f"prior: found {found}, expected load_prior(DIR or 'pretrained:NAME') or "
+            "Prior.of(generator, variables)"
+        )
+
+
+def check_variables(generator: Generator, variables: Any) -> None:
+    """Raises UserError unless the generator can make an image with `variables`.
+
+    Nothing is computed: shapes alone say so.
+    """
+
+    def image(variables, key):
+        latents = sample_latents(generator, variables, key, 1)
+        return generator.apply(variables, latents)
+
+    try:
+        found = jax.eval_shape(image, variables, jax.random.key(0)).shape
+    except (FlaxError, TypeError) as error:
+        parameters = isinstance(variables, Mapping) and "params" not in variables
+        reason = " ".join(str(error).partition("(https")[0].split())
+        raise UserError(
+            f"Prior.of: found variables that do not fit {type(generator).__name__} "
+            f"({reason[:200]}), expected {{'params': ...}}, as generators.init returns"
+            + ("; write Prior.of(generator, {'params': params})" if parameters else "")
+        ) from error
+    size = generator.resolution
+    if found != (1, size, size, generator.channels):
+        raise UserError(
+            f"Prior.of: found images {found} from {type(generator).__name__}, expected "
+            f"{(1, size, size, generator.channels)}, as its resolution and channels say"
+        )
 
 
 def has_styles(generator: Generator) -> TypeGuard[StyledGenerator]:
@@ -101,10 +160,12 @@ def fit_styles(generator: StyledGenerator, variables: dict) -> StyleFit:
     return moments(variables)
 
 
-def load_prior(source: str) -> Prior:
+def load_prior(source: str | os.PathLike) -> Prior:
     """The prior in a directory, or the packaged one that `pretrained:NAME` names.
 
     Of a training directory it is the EMA of the newest checkpoint.
+
+        prior = load_prior("pretrained:faces64_rtil")
 
     Raises:
         UserError: if there is no such prior or checkpoint, it does not fit its own
@@ -129,7 +190,7 @@ def load_prior(source: str) -> Prior:
     return Prior.of(generator, ema)
 
 
-def load_training_config(source: str) -> ConfigDict:
+def load_training_config(source: str | os.PathLike) -> ConfigDict:
     """The config with which the prior that `load_prior(source)` returns was trained.
 
     Raises:

@@ -30,6 +30,12 @@ class Problem:
     truth: Any = None
     features: Any = None
 
+    def __repr__(self) -> str:
+        """The kind of operator and shapes; no arrays."""
+        shape = getattr(self.measurements, "shape", self.measurements)
+        truth = "" if self.truth is None else ", truth known"
+        return f"Problem({type(self.operators).__name__}, measurements {shape}{truth})"
+
 
 def measurement_loss(
     problem: Problem, images: Float[Array, "batch height width channels"]
@@ -69,7 +75,8 @@ def make_problem(
         indices: of the images in their data set, from which their keys are folded.
         ratio: of measurements; the masks of smaller ratios are nested in it.
         seed: of operators, noise and starting points.
-        noise_std: of Gaussian noise, in the units of y.
+        noise_std: of Gaussian noise, in the units of y: of pixels in [-1, 1] where y
+            is a picture; for other operators see their classes.
 
     Returns:
         The problem, and a key for the inversion of each image.

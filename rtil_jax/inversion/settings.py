@@ -19,6 +19,7 @@ from rtil_jax.inversion.perceptual_loss import PerceptualLoss
 from rtil_jax.inversion.prior import Prior
 from rtil_jax.inversion.problems import Problem, make_problem
 from rtil_jax.operators import OPERATORS
+from rtil_jax.operators.sampling import known_problems
 from rtil_jax.perceptual import Perceptual, load_lpips, load_vgg_l1
 from rtil_jax.perceptual.networks import LEAST_SIZE
 
@@ -65,8 +66,7 @@ def expand(config: ConfigDict) -> Iterator[Setting]:
     """
     for label, one in labelled(config).items():
         for problem in words(one.problem):
-            known = ", ".join(OPERATORS)
-            require(problem in OPERATORS, "problem", problem, f"one of {known}")
+            require(problem in OPERATORS, "problem", problem, known_problems(problem))
             ratios = one.ratios_for.get(problem, one.ratios)
             for select in words(one.select):
                 fields = {"problem": problem, "ratios": ratios, "select": select}

@@ -27,6 +27,11 @@ class Solution:
     features: Any = None
     block: int = struct.field(pytree_node=False, default=0)
 
+    def __repr__(self) -> str:
+        """Names and shapes; no arrays."""
+        shapes = [f"{n} {getattr(x, 'shape', x)}" for n, x in _named(self).items()]
+        return f"Solution(block {self.block}: {', '.join(shapes)})"
+
 
 def render(
     generator: Generator, variables: dict, solution: Solution

@@ -20,25 +20,43 @@ from jaxtyping import Array, Float
 
 from rtil_jax.errors import UserError
 from rtil_jax.generators import Generator
+from rtil_jax.inversion.arguments import clean_arguments
 from rtil_jax.inversion.latents import style_space
 from rtil_jax.inversion.prior import Prior
 from rtil_jax.inversion.solutions import Solution
 from rtil_jax.inversion.stages import OptimizerName, Stage
 
+PUBLISHED_BLOCK = 2
+
 
 @dataclasses.dataclass(frozen=True)
 class Surgery:
-    """The method.
+    """Generator Surgery: drops the first blocks and searches over the features there.
 
     Attributes:
-        block: the blocks up to this one are dropped.
+        block: the blocks up to this one are dropped; by default block 2 (8 pixels), or
+            block 1 of a generator of two blocks.
         steps: number of Adam steps.
         learning_rate: at the top of the schedule.
+
+    Raises:
+        UserError: at once, for an argument of a wrong type or range.
     """
 
-    block: int = 2
+    block: int | None = dataclasses.field(
+        default=None, metadata={"published": PUBLISHED_BLOCK}
+    )
     steps: int = 2_000
     learning_rate: float = 0.1
+
+    def __post_init__(self) -> None:
+        clean_arguments(self)
+
+    def block_of(self, generator: Generator) -> int:
+        """The last block that is dropped."""
+        if self.block is None:
+            return max(1, min(PUBLISHED_BLOCK, generator.num_blocks - 1))
+        return self.block
 
     def stages(self, generator: Generator) -> tuple[Stage, ...]:
         """The one stage.
@@ -46,19 +64,20 @@ class Surgery:
         Raises:
             UserError: if no block is left, or the generator has no such block.
         """
-        last = generator.num_blocks
-        if not 1 <= self.block < last:
+        block, last = self.block_of(generator), generator.num_blocks
+        if not 1 <= block < last:
             raise UserError(
-                f"method.block: found {self.block}, expected 1 to {last - 1}: block "
+                f"method.block: found {block}, expected 1 to {last - 1}: block "
                 f"{last}, the last of {generator.resolution} pixels, has to stay"
             )
-        return (SurgeryStage(self.block, self.steps, self.learning_rate),)
+        return (SurgeryStage(block, self.steps, self.learning_rate),)
 
     def start(self, prior: Prior, key: jax.Array) -> dict:
         """Latents and features of one image."""
         latent_key, feature_key = jax.random.split(key)
         latents = style_space(prior.generator).sample(prior, latent_key)
-        shape = prior.generator.intermediate_shape(self.block)
+        block = self.block_of(prior.generator)
+        shape = prior.generator.intermediate_shape(block)
         features = jnp.clip(jax.random.normal(feature_key, shape), -1, 1)
         return {"latents": latents, "features": features}
 

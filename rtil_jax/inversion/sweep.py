@@ -4,7 +4,6 @@ images x priors x ratios -> measurements -> reconstructions -> rows -> report
 """
 
 import dataclasses
-import os
 
 import jax
 import numpy as np
@@ -12,11 +11,12 @@ from ml_collections import ConfigDict
 from tqdm import tqdm
 
 from rtil_jax import data
-from rtil_jax.config import require
 from rtil_jax.errors import UserError
+from rtil_jax.files import local_path
 from rtil_jax.inversion.checks import check_inversion_config
 from rtil_jax.inversion.defaults import build_method
 from rtil_jax.inversion.inverting import Reconstruction, invert
+from rtil_jax.inversion.noise import describe_noise, noise_record
 from rtil_jax.inversion.perceptual_loss import PerceptualLoss
 from rtil_jax.inversion.plan import print_plan
 from rtil_jax.inversion.prior import Prior, load_prior
@@ -67,6 +67,7 @@ def run_sweep(
     Raises:
         UserError: for a config, prior, data set or directory that cannot be used.
     """
+    workdir = local_path(workdir, "--workdir")
     check_inversion_config(config)
     priors = load_priors(config)
     check_settings(config, priors)
@@ -76,11 +77,24 @@ def run_sweep(
     images = load_test_images(config, next(iter(priors.values())))
     make_workdir(workdir)
     with owned(workdir, f"lock{shard.suffix}"):
-        claim_workdir(config, workdir, priors, command)
+        snr = noise_record(config, images)
+        claim_workdir(config, workdir, priors, command, snr)
+        print_noise(config, snr)
         for label, one in labelled(config).items():
             for name in priors:
                 print(f"{label}, {name}: {build_method(one, name)}")
         recover(config, workdir, priors, images, distances, shard)
+
+
+def print_noise(config: ConfigDict, snr: dict) -> None:
+    """What the noise on the measurements is, for each label and problem that has it."""
+    lines = {
+        f"{label}, {one.problem}: noise {describe_noise(one, snr.get(label))}": None
+        for label, one in expand(config)
+        if one.noise_std
+    }
+    for line in lines:
+        print(line)
 
 
 def recover(
@@ -153,9 +167,7 @@ def load_priors(config: ConfigDict) -> dict[str, Prior]:
     """
     named = {name: path for name, path in config.priors.items() if path}
     for name, path in named.items():
-        exists = os.path.isdir(locate(path))
-        expected = "a directory that train.py has written, pretrained:NAME, or ''"
-        require(exists, f"priors.{name}", path, f"{expected} to leave it out")
+        locate(path, f"config.priors.{name}")
     priors = {name: load_prior(path) for name, path in named.items()}
     first, *others = priors
     for name in others:

@@ -47,12 +47,16 @@ def make_workdir(workdir: str) -> None:
 
 
 def claim_workdir(
-    config: ConfigDict, workdir: str, priors: dict[str, Prior], command: str
+    config: ConfigDict,
+    workdir: str,
+    priors: dict[str, Prior],
+    command: str,
+    snr: dict | None = None,
 ) -> None:
-    """Records the config and the priors' checksums.
+    """Records the config, the priors' checksums, and the noise in decibels.
 
     `config.json` has the effective config of every label under `methods`, and under
-    `shared` what all labels have in common.
+    `shared` what all labels have in common; `snr` is what `noise_record` returns.
 
     Raises:
         UserError: if the directory cannot be written, or has results of another config
@@ -65,7 +69,7 @@ def claim_workdir(
         with waiting(f"{path}.lock"):  # Shards may come at the same time.
             record = _read_record(path)
             _claim(path, record, config, sums)
-            _note(record, made)
+            _note(record, made, snr or {})
             save_config(record, path)
     except OSError as error:
         raise UserError(
@@ -89,8 +93,12 @@ def _claim(path: str, record: dict, config: ConfigDict, sums: dict[str, int]) ->
             )
 
 
-def _note(record: dict, made: dict) -> None:
-    """Adds a command line, once, and what it ran with."""
+def _note(record: dict, made: dict, snr: dict) -> None:
+    """Adds the noise, and a command line, once, with what it ran with."""
+    for label, problems in snr.items():
+        known = record.setdefault("snr", {}).setdefault(label, {})
+        for problem, levels in problems.items():
+            known[problem] = known.get(problem, {}) | levels
     commands = record.setdefault("commands", [])
     if made["command"] not in commands:
         commands.append(made["command"])

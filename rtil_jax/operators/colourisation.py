@@ -1,6 +1,7 @@
 """Colourisation of grey images."""
 
 import math
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -21,10 +22,14 @@ LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 class Colourisation:
     """y is the luma of each pixel, 0.299 red + 0.587 green + 0.114 blue.
 
+    The standard deviation of noise on y is in the units of luma, which has the range of
+    pixels.
+
     Attributes:
         image_shape: `(height, width, 3)`.
     """
 
+    noise_unit: ClassVar[str] = "luma"
     image_shape: ImageShape = struct.field(pytree_node=False)
 
     @classmethod

@@ -6,7 +6,7 @@ so borders blur into the opposite ones.
 """
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -25,12 +25,15 @@ Kernel = Float[Array | np.ndarray, "height width"]
 class Blur:
     """y = kernel * x, a circular convolution of every channel.
 
+    The standard deviation of noise on y is in the units of pixels.
+
     Attributes:
         spectrum: rfft2 of the kernel, `(height, width // 2 + 1, 1)` complex64. The
             kernel is centred on pixel (0, 0), is not negative and sums to 1.
         image_shape: `(height, width, channels)`.
     """
 
+    noise_unit: ClassVar[str] = "pixels"
     spectrum: Any
     image_shape: ImageShape = struct.field(pytree_node=False)
 

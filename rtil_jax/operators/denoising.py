@@ -1,6 +1,7 @@
 """Denoising: everything is measured, and only the noise is in the way."""
 
 import math
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +22,7 @@ class Denoising:
         image_shape: `(height, width, channels)`.
     """
 
+    noise_unit: ClassVar[str] = "pixels"
     image_shape: ImageShape = struct.field(pytree_node=False)
 
     @classmethod

@@ -1,6 +1,6 @@
 """Undersampled Fourier measurements, as in magnetic resonance imaging."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -25,12 +25,16 @@ class Fourier:
     times for the lines that have a mirror, as if the mirror were measured too. All
     lines together keep norms: A^T A x = x.
 
+    The standard deviation of noise on y is in the units of these coefficients. If all
+    lines are measured, A^T y has noise of as much on every pixel.
+
     Attributes:
         mask: `(height // 2 + 1, 1, 1, 1)`: the measured lines. The lowest 8 % come
             first, from line 0 upwards, then the others in a random order.
         image_shape: `(height, width, channels)`.
     """
 
+    noise_unit: ClassVar[str] = "y, coefficients of the orthonormal transform"
     mask: Any
     image_shape: ImageShape = struct.field(pytree_node=False)
 

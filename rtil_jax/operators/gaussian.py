@@ -1,7 +1,7 @@
 """Compressed sensing by a dense Gaussian matrix."""
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -24,11 +24,14 @@ class Gaussian:
     matrix has m rows, not n rows and a mask: it is the one operator whose size is a
     concern, so a sweep of ratios compiles once for each.
 
+    The standard deviation of noise on y is in the units of y: beside ||x|| / sqrt(m).
+
     Attributes:
         matrix: A, `(m, n)` with m = int(ratio n), at least one.
         image_shape: `(height, width, channels)`, n numbers.
     """
 
+    noise_unit: ClassVar[str] = "y, whose entries have the rms ||x|| / sqrt(m)"
     matrix: Any
     image_shape: ImageShape = struct.field(pytree_node=False)
 

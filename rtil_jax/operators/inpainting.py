@@ -1,6 +1,6 @@
 """Inpainting of pixels missing at random."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -15,11 +15,14 @@ from rtil_jax.operators.masks import random_mask, scale
 class Inpainting:
     """Inpainting of pixels missing at random: y = mask * x.
 
+    The standard deviation of noise on y is in the units of pixels.
+
     Attributes:
         mask: `(height, width, 1)`, shared by the channels.
         channels: of the images.
     """
 
+    noise_unit: ClassVar[str] = "pixels"
     mask: Any
     channels: int = struct.field(pytree_node=False)
 

@@ -51,7 +51,8 @@ class LinearOperator(Operator, Protocol):
 def measure(operator: Operator, x: Array, key: jax.Array, noise_std: float) -> Array:
     """y = A(x) + noise, Gaussian of standard deviation `noise_std` where A measures.
 
-    The noise is in the units of y, which for `PartialCirculant` are ||x|| per entry.
+    The noise is in the units of y. Those of operators whose y is a picture are pixels;
+    for the others see their classes, and `operators.noise.signal_to_noise` in dB.
     """
     y = operator(x)
     noise = noise_std * jax.random.normal(key, y.shape)

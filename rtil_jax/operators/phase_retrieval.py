@@ -1,7 +1,7 @@
 """Phase retrieval: magnitudes of a coded Fourier transform. Not linear."""
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -21,11 +21,15 @@ class PhaseRetrieval:
     and so they do channel by channel: only a prior can tell which it is. With all
     magnitudes ||y|| = ||x||.
 
+    The standard deviation of noise on y is in the units of magnitudes, whose rms is
+    that of the image's numbers.
+
     Attributes:
         codes: of absolute value 1, `(height, width, channels)` complex64.
         mask: `(height, width, channels)`, with int(ratio n) ones, at least one.
     """
 
+    noise_unit: ClassVar[str] = "y, magnitudes of the orthonormal transform"
     codes: Any
     mask: Any
 

@@ -1,5 +1,7 @@
 """What the ratio of each problem is, in words."""
 
+from typing import Any
+
 from rtil_jax.errors import UserError
 
 _NUMBERS = "measurements (% of the image's numbers)"
@@ -20,6 +22,33 @@ RATIO_LABELS = {
 }
 # Problems whose ratios are read as 1 / a number of pixels.
 RECIPROCALS = ("gaussian_deblurring", "motion_deblurring", "super_resolution")
+
+
+def check_ratio(problem: str, ratio: Any) -> float:
+    """The ratio as a Python number. Raises UserError unless it is in (0, 1]."""
+    try:
+        if isinstance(ratio, bool | str | bytes):
+            raise TypeError
+        number = float(ratio)
+    except (TypeError, ValueError) as error:
+        raise UserError(
+            f"ratios: found {ratio!r}, expected numbers in (0, 1]"
+        ) from error
+    if not 0 < number <= 1:
+        raise UserError(
+            f"ratios: found {number:g}, expected numbers in (0, 1]"
+            f"{ratio_hint(problem, number)}"
+        )
+    return number
+
+
+def ratio_hint(problem: str, ratio: float) -> str:
+    """What to write for a factor or a percentage, or nothing."""
+    if not 1 < ratio <= 100:
+        return ""
+    if problem in RECIPROCALS:
+        return f"; for a factor of {ratio:g} write 1 / {ratio:g} = {1 / ratio:g}"
+    return f"; for {ratio:g} % write {ratio / 100:g}"
 
 
 def require_whole(problem: str, ratio: float | int) -> None:

@@ -2,7 +2,7 @@
 
 import jax
 
-from rtil_jax.errors import UserError
+from rtil_jax.errors import UserError, did_you_mean
 from rtil_jax.operators.box_inpainting import BoxInpainting
 from rtil_jax.operators.circulant import PartialCirculant
 from rtil_jax.operators.colourisation import Colourisation
@@ -13,6 +13,7 @@ from rtil_jax.operators.gaussian import Gaussian
 from rtil_jax.operators.inpainting import Inpainting
 from rtil_jax.operators.interface import ImageShape, Operator
 from rtil_jax.operators.phase_retrieval import PhaseRetrieval
+from rtil_jax.operators.ratios import check_ratio
 from rtil_jax.operators.super_resolution import SuperResolution
 
 OPERATORS: dict[str, type[Operator]] = {
@@ -39,11 +40,16 @@ def sample_operator(
         UserError: for an unknown problem, or a ratio that the problem does not have.
     """
     if problem not in OPERATORS:
-        known = ", ".join(sorted(OPERATORS))
-        raise UserError(f"problem: found {problem!r}, expected one of {known}")
-    if not 0 < ratio <= 1:
-        raise UserError(f"ratios: found {ratio:g}, expected numbers in (0, 1]")
-    return OPERATORS[problem].sample(key, image_shape, ratio)
+        raise UserError(
+            f"problem: found {problem!r}, expected {known_problems(problem)}"
+        )
+    return OPERATORS[problem].sample(key, image_shape, check_ratio(problem, ratio))
+
+
+def known_problems(problem: object) -> str:
+    """`one of ...`, and the one that a name nearly is."""
+    known = sorted(OPERATORS)
+    return f"one of {', '.join(known)}{did_you_mean(problem, known)}"
 
 
 def sample_operators(

@@ -2,6 +2,7 @@
 
 import functools
 import math
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -20,13 +21,15 @@ class SuperResolution:
     """Super-resolution: bicubic downsampling by 2, 4, 8 or 16.
 
     The kernel of the public code (PULSE's, and ILO's): antialiased Keys cubic with
-    a = -0.5 and reflected borders. Nothing in it is random.
+    a = -0.5 and reflected borders. Nothing in it is random. The standard deviation of
+    noise on y is in the units of (the small image's) pixels.
 
     Attributes:
         image_shape: `(height, width, channels)`.
         factor: of the downsampling.
     """
 
+    noise_unit: ClassVar[str] = "pixels"
     image_shape: ImageShape = struct.field(pytree_node=False)
     factor: int = struct.field(pytree_node=False)
 

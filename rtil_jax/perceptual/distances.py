@@ -18,6 +18,7 @@ from flax import struct
 from jaxtyping import Array, Float
 
 from rtil_jax.perceptual.networks import VGG16_RELU3_3, Activations, Images, Network
+from rtil_jax.ranges import check_pair
 
 Features = tuple[Activations, ...]
 
@@ -58,6 +59,9 @@ class LPIPS:
     convolutions: Any
     heads: Any
 
+    def __repr__(self) -> str:
+        return f"LPIPS({len(self.network.kernels)} convolutions)"
+
     def features(self, images: Images) -> Features:
         """Activations of length 1 in every pixel; see `Perceptual.features`."""
         activations = self.network.activations(self.convolutions, images)
@@ -70,7 +74,12 @@ class LPIPS:
         return functools.reduce(jnp.add, terms)
 
     def __call__(self, x: Images, y: Images) -> Float[Array, " batch"]:
-        """d(x, y)."""
+        """d(x, y).
+
+        Raises:
+            UserError: as `features`, or if x and y differ in shape.
+        """
+        check_pair("LPIPS", x, y)
         return self.distance(self.features(x), self.features(y))
 
 
@@ -87,6 +96,9 @@ class VGGL1:
 
     convolutions: Any
 
+    def __repr__(self) -> str:
+        return f"VGGL1({len(VGG16_RELU3_3.kernels)} convolutions)"
+
     def features(self, images: Images) -> Features:
         """Activations relu3_3; see `Perceptual.features`."""
         return VGG16_RELU3_3.activations(self.convolutions, images)
@@ -98,6 +110,7 @@ class VGGL1:
 
     def __call__(self, x: Images, y: Images) -> Float[Array, " batch"]:
         """The distance of each image of x from its counterpart in y."""
+        check_pair("VGGL1", x, y)
         return self.distance(self.features(x), self.features(y))
 
 

@@ -17,6 +17,7 @@ from jaxtyping import Array, Float
 
 from rtil_jax.convolutions import conv3x3
 from rtil_jax.errors import UserError
+from rtil_jax.ranges import check_batch, check_values
 
 Images = Float[Array | np.ndarray, "batch height width channels"]
 # `(batch, rows, columns, channels)`; each layer has its own last three.
@@ -104,8 +105,11 @@ def normalise(images: Images) -> Float[Array, "batch height width 3"]:
     """[-1, 1] to the inputs that the networks were trained on; grey becomes RGB.
 
     Raises:
-        UserError: if the images are too small or neither grey nor RGB.
+        UserError: if the images are too small or neither grey nor RGB, or (outside
+            `jax.jit`, where values are known) not in [-1, 1].
     """
+    check_batch("perceptual distance", "images", images)
+    check_values("perceptual distance", -1, 1, images=images)
     height, width, channels = images.shape[1:]
     if min(height, width) < LEAST_SIZE:
         raise UserError(

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rtil_jax.errors import UserError
+from rtil_jax.files import local_path
 from rtil_jax.perceptual.distances import LPIPS, VGGL1
 from rtil_jax.perceptual.networks import ALEXNET, VGG16, VGG16_RELU3_3, Convolution
 
@@ -84,7 +85,10 @@ def _expected_shapes(net: str) -> dict[str, tuple[int, ...]]:
 
 def _read(net: str, path: str | None) -> dict[str, np.ndarray]:
     """Arrays by dotted name, exactly those of LPIPS on `net`."""
-    file = _installed(net) if path is None else pathlib.Path(path)
+    if path is None:
+        file = _installed(net)
+    else:
+        file = pathlib.Path(local_path(path, "weights"))
     try:
         arrays = _named(_Unpickler(io.BytesIO(file.read_bytes())).load())
     except OSError as error:

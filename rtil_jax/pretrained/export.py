@@ -14,6 +14,7 @@ from rtil_jax import report
 from rtil_jax.checkpoints import checksum, load_config, load_step
 from rtil_jax.config import plain, save_config
 from rtil_jax.errors import UserError
+from rtil_jax.files import local_path
 from rtil_jax.generators import Generator
 from rtil_jax.inversion.prior import STYLE_FIT, load_prior
 from rtil_jax.pretrained import registry
@@ -53,7 +54,7 @@ def export(directory: str, name: str, notes: Notes, scores: str | None = None) -
         UserError: if the directory has no finished prior, the scores are another's, or
             the folder cannot be written.
     """
-    to = folder_of(name)
+    to, directory = folder_of(name), local_path(directory, "DIR")
     prior, config = load_prior(directory), ConfigDict(load_config(directory))
     recipe, step = build_recipe(config), load_step(directory)
     exact = jax.device_get(prior.variables)

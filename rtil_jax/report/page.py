@@ -4,11 +4,17 @@ import json
 import os
 from collections.abc import Sequence
 
-from rtil_jax.config import read_json
-from rtil_jax.errors import UserError
 from rtil_jax.files import replacing
 from rtil_jax.report import markup
-from rtil_jax.report.rows import Row, groups, names, ratio_name, sorted_results
+from rtil_jax.report.noise import noise_sentences
+from rtil_jax.report.rows import (
+    Row,
+    groups,
+    names,
+    ratio_name,
+    read_record,
+    sorted_results,
+)
 from rtil_jax.report.style import DPI, problem_text, ratio_text
 from rtil_jax.report.tables import HOW_TO_READ, Table, explain_rules, result_tables
 
@@ -27,7 +33,7 @@ def write_page(workdir: str) -> str:
     Raises:
         UserError: if there are no results, or a file cannot be read.
     """
-    rows, record = sorted_results(workdir), _read_record(workdir)
+    rows, record = sorted_results(workdir), read_record(workdir)
     title = f"{os.path.basename(os.path.abspath(workdir))}: results"
     parts = [
         *_overview(rows, record),
@@ -41,17 +47,6 @@ def write_page(workdir: str) -> str:
     with replacing(path) as file:
         file.write(markup.document(title, parts))
     return path
-
-
-def _read_record(workdir: str) -> dict:
-    """What `config.json` holds; empty without one."""
-    path = os.path.join(workdir, "config.json")
-    if not os.path.exists(path):
-        return {}
-    record = read_json(path)
-    if not isinstance(record, dict):
-        raise UserError(f"{path}: found another program's, expected an inversion's")
-    return record
 
 
 def _overview(rows: Sequence[Row], record: dict) -> list[str]:
@@ -74,6 +69,9 @@ def _overview(rows: Sequence[Row], record: dict) -> list[str]:
         ("Methods", ", ".join(names(rows, "method"))),
         ("Iterates kept", " ".join(explain_rules(rows))),
     ]
+    noise = noise_sentences(rows, record)
+    if noise:
+        facts.append(("Noise", " ".join(noise)))
     versions = record.get("versions", {})
     if versions:
         text = ", ".join(f"{name} {version}" for name, version in versions.items())

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+from rtil_jax.config import read_json
 from rtil_jax.errors import UserError
 
 # Texts, and numbers in NUMBER_COLUMNS.
@@ -78,6 +79,17 @@ def ratio_name(ratio: float) -> str:
     """A ratio in file names: as short as it can be without being another's."""
     short = f"{ratio:g}"
     return short if float(short) == ratio else repr(float(ratio))
+
+
+def read_record(workdir: str) -> dict:
+    """What `config.json` holds; empty without one."""
+    path = os.path.join(workdir, "config.json")
+    if not os.path.exists(path):
+        return {}
+    record = read_json(path)
+    if not isinstance(record, dict):
+        raise UserError(f"{path}: found another program's, expected an inversion's")
+    return record
 
 
 def names(rows: Sequence[Row], column: str) -> list:

@@ -7,7 +7,15 @@ from collections.abc import Sequence
 
 from rtil_jax.files import replacing
 from rtil_jax.metrics import confidence_interval
-from rtil_jax.report.rows import Row, groups, names, present_values, sorted_results
+from rtil_jax.report.noise import noise_sentences
+from rtil_jax.report.rows import (
+    Row,
+    groups,
+    names,
+    present_values,
+    read_record,
+    sorted_results,
+)
 
 # Column of results.csv -> heading and format of its mean.
 METRICS = {
@@ -130,11 +138,12 @@ def write_summary(workdir: str) -> str:
     """Writes `summary.md` from the `results.csv` of an inversion; returns its path.
 
     Raises:
-        UserError: if there are no results or they cannot be read.
+        UserError: if there are no results, or they or the record cannot be read.
     """
     rows = sorted_results(workdir)
     lines = ["# Results", "", HOW_TO_READ, ""]
     lines += [f"- {rule}" for rule in explain_rules(rows)]
+    lines += [f"- {text}" for text in noise_sentences(rows, read_record(workdir))]
     for problem, tables in result_tables(rows).items():
         lines += ["", f"## {problem}"]
         for table in tables:

@@ -10,7 +10,7 @@ import sys
 
 from rtil_jax.command_line import show_own_warnings_only
 from rtil_jax.errors import UserError
-from rtil_jax.files import replacing
+from rtil_jax.files import local_path, replacing
 from rtil_jax.scores import score_prior, score_table
 
 
@@ -27,12 +27,13 @@ def main() -> None:
     flags = parser.parse_args()
     show_own_warnings_only()
     try:
+        to = local_path(flags.to, "--to") if flags.to else ""
         scores = score_prior(
             flags.prior, flags.images, flags.split, flags.count, flags.seed
         )
         print(score_table(scores))
-        if flags.to:
-            save(scores, flags.to)
+        if to:
+            save(scores, to)
     except UserError as error:
         sys.exit(f"error: {' '.join(str(error).split())}")
 

@@ -12,6 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from rtil_jax.errors import UserError
+
 PATCH = 7
 PATCHES_PER_IMAGE = 128
 DIRECTIONS = 512
@@ -101,7 +103,16 @@ def sliced_wasserstein(
     y: Float[np.ndarray, "points size"],
     key: jax.Array,
 ) -> float:
-    """The mean Wasserstein-1 distance of projections onto DIRECTIONS unit vectors."""
+    """The mean Wasserstein-1 distance of projections onto DIRECTIONS unit vectors.
+
+    Raises:
+        UserError: if the sets differ in the number of points or in their size.
+    """
+    if np.shape(x) != np.shape(y):
+        raise UserError(
+            f"sliced_wasserstein: found sets of shapes {np.shape(x)} and "
+            f"{np.shape(y)}, expected two of one shape"
+        )
     directions = jax.random.normal(key, (x.shape[1], DIRECTIONS))
     directions = directions / jnp.linalg.norm(directions, axis=0, keepdims=True)
     distances = [

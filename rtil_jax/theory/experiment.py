@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 
 from rtil_jax.config import first_difference, plain, require, save_config
 from rtil_jax.errors import UserError
+from rtil_jax.files import local_path
 from rtil_jax.theory.closed_forms import (
     Truth,
     draw_signals,
@@ -37,6 +38,7 @@ def run_theory(config: ConfigDict, workdir: str) -> None:
     Raises:
         UserError: for a config or directory that cannot be used.
     """
+    workdir = local_path(workdir, "--workdir")
     check_theory_config(config)
     claim_directory(config, workdir)
     rng = np.random.default_rng(config.seed)

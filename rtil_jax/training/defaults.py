@@ -12,8 +12,8 @@ def _config(architecture: str) -> ConfigDict:
     config.resolution = 256
     # 1 (grey) or 3 (RGB).
     config.channels = 3
-    # A training directory whose weights to start from; its family may be another. Not
-    # `pretrained:NAME`, which has a generator alone.
+    # A training directory whose weights to start from; its family may be another. Or
+    # `pretrained:NAME`, a generator alone: the discriminator then starts anew.
     config.init_from = ""
 
     config.data = data = ConfigDict()

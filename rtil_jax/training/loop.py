@@ -11,10 +11,10 @@ from ml_collections import ConfigDict
 from tqdm import tqdm
 
 from rtil_jax import data, devices, distributed, report
-from rtil_jax.checkpoints import Checkpoints, load_config, load_weights
+from rtil_jax.checkpoints import Checkpoints, has_checkpoint
 from rtil_jax.config import plain
 from rtil_jax.errors import UserError
-from rtil_jax.generators.configured import architecture_of
+from rtil_jax.files import local_path
 from rtil_jax.locks import owned
 from rtil_jax.provenance import provenance
 from rtil_jax.training.divergence import Diverged, check_finite, newest_values
@@ -25,9 +25,10 @@ from rtil_jax.training.images import (
     read_batch,
 )
 from rtil_jax.training.metrics_file import MetricsFile
-from rtil_jax.training.plan import abstract_state, describe, print_plan
+from rtil_jax.training.plan import describe, print_plan
 from rtil_jax.training.recipe import Recipe
 from rtil_jax.training.recipes import build_recipe, resolved
+from rtil_jax.training.starting import check_init_from, initial_state
 from rtil_jax.training.state import Progress, TrainState
 from rtil_jax.training.stopping import Stopping, nothing_to_save
 from rtil_jax.training.workdir import (
@@ -65,9 +66,12 @@ def train(
         UserError: for a config, data set or directory that cannot be used, and if
             training diverges.
     """
+    workdir = local_path(workdir, "--workdir")
     mesh = devices.data_mesh()
     config = resolved(config, mesh.size)
     recipe = build_recipe(config)
+    if config.init_from and not has_checkpoint(workdir):
+        check_init_from(config, recipe, mesh)
     if dry_run:
         return print_plan(config, recipe, mesh)
 
@@ -111,37 +115,6 @@ def print_end(config: ConfigDict, workdir: str, step: int, stopped: str | None) 
     samples = sorted(os.listdir(os.path.join(workdir, "samples")))
     if samples:
         distributed.say(f"samples: {os.path.join(workdir, 'samples', samples[-1])}")
-
-
-def initial_state(
-    config: ConfigDict,
-    recipe: Recipe,
-    checkpoints: Checkpoints,
-    mesh: jax.sharding.Mesh,
-) -> TrainState:
-    """In this order: the run's own checkpoint, `init_from`'s weights, fresh weights."""
-    if checkpoints.latest_step() is not None:
-        state = checkpoints.restore(abstract_state(recipe, mesh))
-        distributed.say(f"resuming at step {int(state.step):,}")
-        return state
-    create = jax.jit(recipe.fresh_state, out_shardings=devices.replicated(mesh))
-    state = create(jax.random.key(config.seed))
-    if config.init_from:
-        check_architecture(config)
-        state = load_weights(config.init_from, state)
-        distributed.say(f"starting from the weights of {config.init_from}")
-    return state
-
-
-def check_architecture(config: ConfigDict) -> None:
-    """Raises UserError if `init_from` has another architecture than the config."""
-    found = architecture_of(load_config(config.init_from))
-    expected = architecture_of(config)
-    if found != expected:
-        raise UserError(
-            f"config.init_from: found a {found} prior in {config.init_from}, expected "
-            f"{expected} (config.architecture)"
-        )
 
 
 def run_through_divergence(

@@ -12,8 +12,8 @@ from rtil_jax.errors import UserError
 from rtil_jax.generators import init
 from rtil_jax.inversion import Prior, sweep
 from rtil_jax.inversion.defaults import inversion_config
-from rtil_jax.operators import OPERATORS
-from rtil_jax.operators.ratios import RATIO_LABELS, RECIPROCALS
+from rtil_jax.operators import OPERATORS, sample_operator
+from rtil_jax.operators.ratios import RATIO_LABELS, RECIPROCALS, check_ratio
 from tests.toy_generator import ToyGenerator
 
 # Those of the paper have `tests/test_end_to_end.py`.
@@ -88,3 +88,43 @@ def test_a_ratio_that_cannot_be_is_refused_before_anything_is_written(
     with pytest.raises(UserError, match=message) as caught:
         run(problem, (ratio,))
     assert "\n" not in str(caught.value) and not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "problem, ratio, message",
+    [
+        (
+            "inpainting",
+            10,
+            "found 10, expected numbers in .*; for 10 % write 0.1",
+        ),
+        ("super_resolution", 4, r"for a factor of 4 write 1 / 4 = 0.25"),
+        ("inpainting", "0.1", r"found '0.1', expected numbers in \(0, 1\]"),
+        ("inpainting", None, "found None, expected numbers"),
+        ("inpainting", (0.1,), "found .0.1,., expected numbers"),
+        ("inpainting", True, "found True, expected numbers"),
+    ],
+)
+def test_percentages_and_factors_say_what_to_write(problem, ratio, message):
+    with pytest.raises(UserError, match=f"^ratios: .*{message}"):
+        check_ratio(problem, ratio)
+
+
+@pytest.mark.parametrize(
+    "problem, near",
+    {
+        "inpaint": "inpainting",
+        "superresolution": "super_resolution",
+        "colorization": "colourisation",
+        "deblurring": "motion_deblurring",
+    }.items(),
+)
+def test_a_near_name_is_told(problem, near):
+    message = f"^problem: found '{problem}', expected .*; did you mean {near}"
+    with pytest.raises(UserError, match=message):
+        sample_operator(problem, jax.random.key(0), (8, 8, 3), 0.5)
+
+
+def test_numpy_s_ratios_do():
+    for ratio in (np.float32(0.5), np.float64(0.5), np.array(0.5), 1):
+        assert check_ratio("inpainting", ratio) in (0.5, 1)

@@ -13,7 +13,8 @@ from ml_collections import ConfigDict
 from rtil_jax.checkpoints import checksum
 from rtil_jax.errors import UserError
 from rtil_jax.family_samples import draw_family_samples
-from rtil_jax.inversion import load_prior
+from rtil_jax.generators.configured import build_generator
+from rtil_jax.inversion import CSGM, ILO, MGANPrior, Surgery, load_prior
 from rtil_jax.inversion.defaults import inversion_config
 from rtil_jax.inversion.prior import load_training_config
 from rtil_jax.inversion.sweep import load_priors
@@ -231,3 +232,41 @@ def test_what_is_shipped_is_small_complete_and_loads():
         load_prior(f"pretrained:{name}")
         sizes.append(sum(files.values()))
     assert all(size <= 8 * MIB for size in sizes) and sum(sizes) <= 40 * MIB
+
+
+@pytest.mark.parametrize(
+    "source, message",
+    [
+        (
+            "faces64_rtil",
+            "which does not exist, .*did you mean pretrained:faces64_rtil",
+        ),
+        ("a/faces64-rtil/", "did you mean pretrained:faces64_rtil"),
+        (pathlib.Path("faces64_rtil"), "did you mean pretrained:faces64_rtil"),
+        (
+            "pretrained:faces64_rtll",
+            "faces64_vanilla; did you mean pretrained:faces64_r",
+        ),
+        ("pretrained:", "found 'pretrained:', expected one of avatars32_pggan_rtil"),
+        ("nowhere", "found 'nowhere', which does not exist, expected a directory"),
+        ("net.pt", r"the file .*python -m rtil_jax.convert .*net.pt --to DIR"),
+        ("notes.txt", "found the file .*, expected a directory that train.py has"),
+        (7, "prior: found int, expected a path"),
+    ],
+)
+def test_a_source_that_is_none_says_what_to_write(
+    source, message, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    for name in ("net.pt", "notes.txt"):
+        (tmp_path / name).write_bytes(b"")
+    with pytest.raises(UserError, match=message) as caught:
+        load_prior(source)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_default_of_every_method_fits_every_shipped_prior():
+    for name in names():
+        generator = build_generator(load_training_config(f"pretrained:{name}"))
+        for method in (ILO(), CSGM(), MGANPrior(), Surgery(), ILO(steps=100)):
+            assert method.stages(generator)

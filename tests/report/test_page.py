@@ -201,3 +201,29 @@ def test_an_unusable_record_is_refused(tmp_path, text):
     (tmp_path / "config.json").write_text(text)
     with pytest.raises(UserError, match="config.json: "):
         page_of(tmp_path, TWO_PRIORS)
+
+
+def test_the_noise_is_told_with_its_units(tmp_path):
+    def settings(noise_std, limits):
+        return {"noise_std": noise_std, "images": {"range": limits}}
+
+    methods = {"a": settings(0.05, [0, 1]), "b": settings(0.0, [0, 1])}
+    snr = {"a": {"compressed_sensing": {"0.5": 12.0, "0.1": 6.0}}}
+    rows = [
+        row("x", "rtil", 20.0, method=method, problem=problem)
+        for method in methods
+        for problem in ("compressed_sensing", "inpainting")
+    ]
+    page = page_of(tmp_path, rows, {"methods": methods, "snr": snr})
+    with open(report.write_summary(str(tmp_path)), encoding="utf-8") as file:
+        summary = file.read()
+    for sentence in (
+        "Noise on the measurements, compressed sensing (a): σ = 0.05 in units of y, "
+        "whose entries have the rms ||x||: SNR 6.0 dB at 0.1, 12.0 dB at 0.5.",
+        "Noise on the measurements, inpainting (a): σ = 0.05 of pixels in [0, 1].",
+        "Noise on the measurements, inpainting (b): none.",
+    ):
+        assert sentence in page.text and f"- {sentence}" in summary
+    # Without any noise one sentence is enough.
+    page = page_of(tmp_path, rows, {"methods": dict.fromkeys("ab", methods["b"])})
+    assert "Noise on the measurements: none." in page.text

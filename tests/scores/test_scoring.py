@@ -118,5 +118,5 @@ def test_the_command_prints_a_table_and_writes_json(
     assert capsys.readouterr().out == score_table(scores) + "\n"
     assert json.loads(path.read_text()) == scores
     command[1] = "--prior=nowhere"
-    with pytest.raises(SystemExit, match="^error: nowhere: found no 'checkpoints'"):
+    with pytest.raises(SystemExit, match="^error: prior: found 'nowhere', which does"):
         main()

@@ -12,7 +12,10 @@ from PIL import Image
 
 from rtil_jax import devices
 from rtil_jax.checkpoints import Checkpoints
+from rtil_jax.config import plain, save_config
 from rtil_jax.errors import UserError
+from rtil_jax.pretrained import registry
+from rtil_jax.pretrained.packed import write_weights
 from rtil_jax.training import loop
 from rtil_jax.training.loop import train
 from rtil_jax.training.metrics_file import MetricsFile
@@ -228,9 +231,67 @@ def test_bad_images_leave_no_trace(tmp_path):
 
 def test_a_bad_init_from_does_not_claim_the_directory(images, tmp_path):
     config = tiny_config(images, init_from=str(tmp_path / "nowhere"))
-    with pytest.raises(UserError, match="nowhere: found no 'checkpoints' folder"):
+    with pytest.raises(UserError, match="config.init_from: found '.*nowhere', which"):
         train(config, str(tmp_path / "run"))
     assert not (tmp_path / "run" / "config.json").exists()
+
+
+@pytest.fixture
+def packed(finished_run, images, tmp_path, monkeypatch):
+    """`pretrained:mine` of the EMA of the finished run."""
+    monkeypatch.setattr(registry, "ROOT", str(tmp_path / "packed"))
+    folder = tmp_path / "packed" / "mine"
+    folder.mkdir(parents=True)
+    config = tiny_config(images)
+    ema = jax.device_get(final_state(config, finished_run).ema)
+    write_weights(str(folder), ema)
+    save_config(plain(config), str(folder / "config.json"))
+    return ema
+
+
+def test_a_packaged_prior_starts_the_generator_and_the_discriminator_is_fresh(
+    images, packed, tmp_path, capsys
+):
+    config = tiny_config(images, init_from="pretrained:mine", family__blocks=())
+    state = initial_state(config, tmp_path)
+    words = "the weights of pretrained:mine; it has no discriminator, which starts anew"
+    assert words in capsys.readouterr().out
+    fresh = initial_state(tiny_config(images, family__blocks=()), tmp_path)
+    for name, expected in (
+        ("generator", packed),
+        ("ema", packed),
+        ("discriminator", fresh.discriminator),
+    ):
+        jax.tree.map(np.testing.assert_array_equal, getattr(state, name), expected)
+    # They are two, as a step donates both.
+    pairs = zip(
+        jax.tree.leaves(state.generator), jax.tree.leaves(state.ema), strict=True
+    )
+    assert not any(
+        a.unsafe_buffer_pointer() == b.unsafe_buffer_pointer() for a, b in pairs
+    )
+
+
+@pytest.mark.parametrize(
+    "init_from, changes, message",
+    [
+        ("nowhere", {}, "found 'nowhere', which does not exist"),
+        ("pretrained:mien", {}, "expected one of mine; did you mean pretrained:mine?"),
+        ("gs://bucket/run", {}, "found gs://bucket/run, expected a local path"),
+        ("pretrained:mine", {"generator__latent_dim": 9}, "does not fit the config"),
+        ("RUN", {"generator__latent_dim": 9}, "does not fit the config"),
+    ],
+)
+def test_a_dry_run_refuses_what_the_run_could_not_start_from(
+    init_from, changes, message, images, finished_run, packed, tmp_path
+):
+    init_from = str(finished_run) if init_from == "RUN" else init_from
+    config = tiny_config(images, init_from=init_from, **changes)
+    for dry_run in (True, False):
+        with pytest.raises(UserError, match=f"^config.init_from: .*{message}") as error:
+            train(config, str(tmp_path / "run"), dry_run)
+        assert "\n" not in str(error.value)
+    assert not (tmp_path / "run").exists()
 
 
 def test_metrics_file_keeps_the_newest_value_of_everything(tmp_path):

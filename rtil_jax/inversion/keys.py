@@ -1,0 +1,46 @@
+"""The keys that `invert` takes: one per image, or one for all."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rtil_jax.errors import UserError
+
+_EXPECTED = "expected jax.random.key(seed), or one key per image"
+
+
+def keys_of_images(keys: Any, batch: int) -> jax.Array:
+    """One key per image, `(batch,)`.
+
+    Args:
+        keys: one per image, which is returned as it is; or one for all, from which
+            image i gets `fold_in(key, i)`. Keys of the older form, uint32 numbers as
+            from `jax.random.PRNGKey`, do as well.
+        batch: the number of images.
+
+    Raises:
+        UserError: if they are no keys, or not one or `batch`.
+    """
+    if not hasattr(keys, "dtype") or not hasattr(keys, "shape"):
+        raise UserError(f"keys: found {keys!r}, {_EXPECTED}")
+    if not jnp.issubdtype(keys.dtype, jax.dtypes.prng_key):
+        keys = _typed(keys)
+    if keys.ndim == 0:
+        return jax.vmap(jax.random.fold_in, (None, 0))(keys, np.arange(batch))
+    if keys.shape != (batch,):
+        found = f"{keys.shape[0]} keys" if keys.ndim == 1 else f"keys {keys.shape}"
+        raise UserError(f"invert: found {found}, expected {batch}, one per image")
+    return keys
+
+
+def _typed(numbers: Any) -> jax.Array:
+    """Keys whose numbers are in an array."""
+    size = jax.eval_shape(lambda: jax.random.key_data(jax.random.key(0))).shape
+    if numbers.dtype != np.uint32 or numbers.shape[-1:] != size:
+        raise UserError(
+            f"keys: found {numbers.dtype} of shape {numbers.shape}, {_EXPECTED}, as "
+            "from jax.random.split(jax.random.key(seed), images)"
+        )
+    return jax.random.wrap_key_data(jnp.asarray(numbers))

@@ -1,0 +1,75 @@
+"""What `noise_std` means for each operator, in words and in decibels.
+
+y = A(x) + sigma * N(0, I). Where y is a picture, sigma is in the units of pixels, and
+so depends on the range of the images. Other y have units of their own, and the
+signal-to-noise ratio says how large sigma is.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+# Units of y that are those of the images.
+PICTURED = ("pixels", "luma")
+UNKNOWN = "y"
+
+
+def noise_unit(operator: Any) -> str:
+    """What sigma is measured in: the operator's `noise_unit`, or "y" without one."""
+    return getattr(operator, "noise_unit", UNKNOWN)
+
+
+def noise_text(
+    unit: str,
+    noise_std: float | int,
+    limits: tuple[float | int, float | int] = (-1, 1),
+    snr: Mapping[str, float] | None = None,
+) -> str:
+    """The noise in words: `σ = 0.05 of pixels in [-1, 1]`, `none`.
+
+    Args:
+        unit: the operator's `noise_unit`.
+        noise_std: sigma.
+        limits: what black and white are in the images.
+        snr: ratio as text -> signal-to-noise ratio in dB, where known.
+    """
+    if not noise_std:
+        return "none"
+    sigma = f"σ = {noise_std:.4g}"
+    if unit in PICTURED:
+        black, white = limits
+        return f"{sigma} of {unit} in [{black:g}, {white:g}]"
+    text = f"{sigma} in units of {unit}"
+    levels = {ratio: f"{level:.1f} dB" for ratio, level in (snr or {}).items()}
+    if not levels:
+        return text
+    if len(set(levels.values())) == 1:
+        return f"{text}: SNR {next(iter(levels.values()))}"
+    each = ", ".join(f"{level} at {ratio}" for ratio, level in levels.items())
+    return f"{text}: SNR {each}"
+
+
+def signal_to_noise(
+    operators: Any,
+    images: Float[Array, "batch height width channels"],
+    noise_std: float | int,
+) -> float:
+    """10 log10(mean A(x)^2 / sigma^2) in dB, the mean over all that is measured.
+
+    Args:
+        operators: one per image, as from `sample_operators`.
+        images: x.
+        noise_std: sigma, above 0.
+    """
+
+    def energy(operator, x):
+        measured = jnp.sum(jnp.abs(operator(x)) ** 2)
+        return measured, jnp.asarray(operator.num_measurements, jnp.float32)
+
+    energies, counts = jax.vmap(energy)(operators, images)
+    mean = float(jnp.sum(energies) / jnp.sum(counts))
+    return 10 * math.log10(mean / noise_std**2) if mean else -math.inf
