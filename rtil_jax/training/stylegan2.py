@@ -40,7 +40,9 @@ class StyleGAN2Recipe:
         generator: any generator with the interface of `rtil_jax.generators`.
         discriminator: images to logits.
         family: the distribution over intermediate inputs.
-        enumerate_family: evaluate all members at each step instead of drawing them.
+        enumerate_family: evaluate all members in both adversarial losses instead of
+            drawing one per minibatch-stddev group. The path-length penalty draws one
+            member per image either way.
         batch_size: real images per step, and fake ones unless all are enumerated.
         learning_rate: of both networks, before the correction for lazy regularisation.
         r1_weight, r1_every: R1 penalty; `r1_every` = 0 turns it off.
