@@ -28,6 +28,7 @@ from rtil_jax.devices import constrain_batch
 from rtil_jax.discriminators import Discriminator, stddev_group_size
 from rtil_jax.families import AdditiveFamily, draw_members, enumerate_members
 from rtil_jax.generators import Generator
+from rtil_jax.training.keys import sample_key
 from rtil_jax.training.recipe import BatchPlan, Metrics
 from rtil_jax.training.state import TrainState, create_state, lazy_adam
 
@@ -299,5 +300,5 @@ def _sample_member(recipe, columns, params, member):
     if hasattr(generator, "style_mixing"):
         generator = generator.clone(style_mixing=0.0)
     members = jnp.full(columns, member)
-    inputs = recipe.family.sample(generator, params, jax.random.key(0), members)
+    inputs = recipe.family.sample(generator, params, sample_key(), members)
     return recipe.family.decode(generator, params, inputs)
