@@ -1,17 +1,18 @@
 """Reading checkpoints: the newest that is not damaged and fits what is asked for."""
 
+import contextlib
 import dataclasses
 import logging
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
 import numpy as np
-from orbax.checkpoint import v1 as ocp
 
 from rtil_jax import distributed
 from rtil_jax.checkpoints.checksums import checksum, damage, is_sealed
+from rtil_jax.checkpoints.orbax import Checkpointer, orbax, quiet
 from rtil_jax.errors import UserError
 
 DIRECTORY = "checkpoints"
@@ -103,8 +104,9 @@ def load_weights(workdir: str, state: Any) -> Any:
     )
 
 
-def open_existing(workdir: str) -> ocp.training.Checkpointer:
-    """The checkpoints of a directory that must have some.
+@contextlib.contextmanager
+def open_existing(workdir: str) -> Iterator[Checkpointer]:
+    """A block with the checkpoints of a directory that must have some.
 
     Raises:
         UserError: if it has none.
@@ -115,15 +117,14 @@ def open_existing(workdir: str) -> ocp.training.Checkpointer:
             f"{workdir}: found no '{DIRECTORY}' folder, expected a directory that "
             "train.py has written a checkpoint to"
         )
-    checkpointer = ocp.training.Checkpointer(directory)
-    if checkpointer.latest is None:
-        checkpointer.close()
-        raise UserError(f"{directory}: found no checkpoint, expected at least one")
-    return checkpointer
+    with quiet(), orbax().training.Checkpointer(directory) as checkpointer:
+        if checkpointer.latest is None:
+            raise UserError(f"{directory}: found no checkpoint, expected at least one")
+        yield checkpointer
 
 
 def newest(
-    checkpointer: ocp.training.Checkpointer,
+    checkpointer: Checkpointer,
     items: tuple[str, ...],
     load: Callable[[int], Any],
 ) -> tuple[int, Any]:
@@ -169,7 +170,7 @@ def _warn(passed_over: list[tuple[str, str]], instead: str) -> None:
             )
 
 
-def item(checkpointer: ocp.training.Checkpointer, step: int, name: str) -> dict:
+def item(checkpointer: Checkpointer, step: int, name: str) -> dict:
     """An item of numbers and texts."""
     return checkpointer.load_checkpointables(step, {name: None})[name]
 
@@ -188,7 +189,7 @@ def abstract_leaf(leaf: Any) -> jax.ShapeDtypeStruct:
 
 
 def load_arrays(
-    checkpointer: ocp.training.Checkpointer, step: int, abstract: dict[str, Any]
+    checkpointer: Checkpointer, step: int, abstract: dict[str, Any]
 ) -> dict[str, Any]:
     """Loads the items of `abstract`, or says how the checkpoint differs from them.
 
@@ -217,7 +218,7 @@ def check_fit(place: str, *pairs: tuple[Any, Any]) -> None:
         raise UserError(f"{place}: does not fit the config: {text}{more}")
 
 
-def _saved_trees(checkpointer: ocp.training.Checkpointer, step: int) -> dict:
+def _saved_trees(checkpointer: Checkpointer, step: int) -> dict:
     """Names and shapes of every item in a checkpoint."""
     return checkpointer.checkpointables_metadata(step).metadata
 
