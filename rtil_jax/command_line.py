@@ -12,6 +12,7 @@ from absl import app, flags
 from absl import logging as absl_logging
 from tqdm import tqdm
 
+from rtil_jax.checkpoints.orbax import silence_orbax
 from rtil_jax.errors import UserError
 
 CACHE = os.path.join("~", ".cache", "rtil_jax", "compiled")
@@ -77,6 +78,7 @@ def show_own_warnings_only() -> None:
     of lines.
     """
     absl_logging.set_verbosity(absl_logging.ERROR)
+    silence_orbax()
     logger = logging.getLogger("rtil_jax")
     logger.setLevel(logging.WARNING)
     logger.handlers = [_Messages()]

@@ -58,7 +58,8 @@ def plain(config: ConfigDict) -> dict:
 def first_difference(found: dict, expected: dict, free: tuple[str, ...]) -> str | None:
     """The first dotted field in which two configs differ, but for those in `free`.
 
-    A name in `free` covers everything below it.
+    A dotted name in `free` covers everything below it, and nothing beside it: `method`
+    leaves `method_for` as it is.
     """
     for name in sorted(found.keys() | expected.keys()):
         if name in free or found.get(name) == expected.get(name):
@@ -66,7 +67,8 @@ def first_difference(found: dict, expected: dict, free: tuple[str, ...]) -> str 
         a, b = found.get(name), expected.get(name)
         if not (isinstance(a, dict) and isinstance(b, dict)):
             return name
-        below = tuple(f.removeprefix(f"{name}.") for f in free if f.startswith(name))
+        here = f"{name}."
+        below = tuple(f.removeprefix(here) for f in free if f.startswith(here))
         if deeper := first_difference(a, b, below):
             return f"{name}.{deeper}"
     return None

@@ -16,7 +16,6 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.stats
 from jaxtyping import Array, Float
 
 from rtil_jax.errors import UserError
@@ -125,5 +124,8 @@ def confidence_interval(
     mean = float(np.mean(values)) if count else np.nan
     if count < 2 or not np.isfinite(values).all():
         return mean, np.nan
+    # Imported here because SciPy is slow to import; scipy.stats, even more.
+    from scipy.special import stdtrit
+
     error = np.std(values, ddof=1) / np.sqrt(count)
-    return mean, float(scipy.stats.t.ppf((1 + level) / 2, count - 1) * error)
+    return mean, float(stdtrit(count - 1, (1 + level) / 2) * error)

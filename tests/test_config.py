@@ -122,7 +122,14 @@ def test_the_papers_pggan_and_its_schedule():
     assert (recipe.penalty_weight, recipe.drift) == (10, 0.001)
 
 
-FOUND = {"seed": 1, "data": {"source": "a", "count": 0}, "training": {"steps": 5}}
+METHOD_FOR = "method.method_for"
+FOUND = {
+    "seed": 1,
+    "data": {"source": "a", "count": 0},
+    "training": {"steps": 5},
+    "method": {"method_for": 5, "steps": 5},
+    "method_for": {"rtil": {"steps": 5}},
+}
 
 
 @pytest.mark.parametrize(
@@ -139,6 +146,10 @@ FOUND = {"seed": 1, "data": {"source": "a", "count": 0}, "training": {"steps": 5
         ({"data": {"source": "a", "count": 0, "more": 1}}, (), "data.more"),
         ({"data": 3}, ("data.source",), "data"),
         ({"training": {"steps": 6}, "seed": 2}, ("training.steps",), "seed"),
+        # A name in `free` is no prefix of another name.
+        ({"method": {"method_for": 6, "steps": 5}}, ("method_for",), METHOD_FOR),
+        ({"method_for": {"rtil": {}}}, ("method",), "method_for.rtil.steps"),
+        ({"data": {"source": "b", "count": 0}}, ("datasource",), "data.source"),
     ],
 )
 def test_the_first_difference(changes, free, difference):

@@ -9,10 +9,10 @@ from typing import Any
 
 import jax
 import numpy as np
-from orbax.checkpoint import v1 as ocp
 
 from rtil_jax import distributed
 from rtil_jax.checkpoints.checksums import checksum, damage, is_sealed
+from rtil_jax.checkpoints.orbax import Checkpointer, orbax, quiet
 from rtil_jax.errors import UserError
 
 DIRECTORY = "checkpoints"
@@ -118,7 +118,7 @@ def has_checkpoint(workdir: str) -> bool:
     )
 
 
-def _like(state: Any, checkpointer: ocp.training.Checkpointer, step: int) -> dict:
+def _like(state: Any, checkpointer: Checkpointer, step: int) -> dict:
     """What `load_arrays` reads for `load_weights`."""
     saved = _shapes(_saved_trees(checkpointer, step)["train_state"])
     shape, means = saved.get("path_means"), None
@@ -129,28 +129,31 @@ def _like(state: Any, checkpointer: ocp.training.Checkpointer, step: int) -> dic
     return jax.tree.map(abstract_leaf, array_items(like))
 
 
-def open_existing(workdir: str) -> ocp.training.Checkpointer:
-    """The checkpoints of a directory that must have some.
+@contextlib.contextmanager
+def open_existing(workdir: str) -> Iterator[Checkpointer]:
+    """A block with the checkpoints of a directory that must have some.
 
     Raises:
         UserError: if it has none.
     """
     directory = pathlib.Path(workdir, DIRECTORY).absolute()
-    with _reading(str(directory)):
-        if not directory.is_dir():
-            raise UserError(
-                f"{workdir}: found no '{DIRECTORY}' folder, expected a directory that "
-                "train.py has written a checkpoint to"
-            )
-        checkpointer = ocp.training.Checkpointer(directory)
-    if checkpointer.latest is None:
-        checkpointer.close()
-        raise UserError(f"{directory}: found no checkpoint, expected at least one")
-    return checkpointer
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(quiet())
+        with _reading(str(directory)):
+            if not directory.is_dir():
+                raise UserError(
+                    f"{workdir}: found no '{DIRECTORY}' folder, expected a directory "
+                    "that train.py has written a checkpoint to"
+                )
+            opened = orbax().training.Checkpointer(directory)
+        checkpointer = stack.enter_context(opened)
+        if checkpointer.latest is None:
+            raise UserError(f"{directory}: found no checkpoint, expected at least one")
+        yield checkpointer
 
 
 def newest(
-    checkpointer: ocp.training.Checkpointer,
+    checkpointer: Checkpointer,
     items: tuple[str, ...],
     load: Callable[[int], Any],
 ) -> tuple[int, Any]:
@@ -208,7 +211,7 @@ def _warn(passed_over: list[tuple[str, str]], instead: str) -> None:
             )
 
 
-def item(checkpointer: ocp.training.Checkpointer, step: int, name: str) -> dict:
+def item(checkpointer: Checkpointer, step: int, name: str) -> dict:
     """An item of numbers and texts."""
     return checkpointer.load_checkpointables(step, {name: None})[name]
 
@@ -227,7 +230,7 @@ def abstract_leaf(leaf: Any) -> jax.ShapeDtypeStruct:
 
 
 def load_arrays(
-    checkpointer: ocp.training.Checkpointer, step: int, abstract: dict[str, Any]
+    checkpointer: Checkpointer, step: int, abstract: dict[str, Any]
 ) -> dict[str, Any]:
     """Loads the items of `abstract`, or says how the checkpoint differs from them.
 
@@ -243,9 +246,7 @@ def load_arrays(
     return items
 
 
-def check_names(
-    checkpointer: ocp.training.Checkpointer, step: int, abstract: dict[str, Any]
-) -> Any:
+def check_names(checkpointer: Checkpointer, step: int, abstract: dict[str, Any]) -> Any:
     """The checkpoint's metadata. Raises UserError if its names or shapes are others."""
     metadata = checkpointer.checkpointables_metadata(step)
     pairs = [(metadata.metadata[name], tree) for name, tree in abstract.items()]
@@ -264,7 +265,7 @@ def check_fit(place: str, *pairs: tuple[Any, Any]) -> None:
         raise UserError(f"{place}: does not fit the config: {text}{more}")
 
 
-def _saved_trees(checkpointer: ocp.training.Checkpointer, step: int) -> dict:
+def _saved_trees(checkpointer: Checkpointer, step: int) -> dict:
     """Names and shapes of every item in a checkpoint."""
     return checkpointer.checkpointables_metadata(step).metadata
 

@@ -2,14 +2,12 @@
 
 import concurrent.futures
 import contextlib
-import logging
 import os
 import re
 import shutil
 from typing import Any
 
 import jax
-from orbax.checkpoint import v1 as ocp
 
 from rtil_jax import distributed
 from rtil_jax.checkpoints.checksums import checksum, is_sealed, seal
@@ -23,17 +21,8 @@ from rtil_jax.checkpoints.loading import (
     load_arrays,
     newest,
 )
+from rtil_jax.checkpoints.orbax import orbax, quiet
 from rtil_jax.errors import UserError
-
-# Orbax logs, thread by thread and with their tracebacks, the errors that it also
-# raises, and warns, whenever names are read, that a config is no tree of arrays. The
-# event loops that an error has ended echo it.
-logging.getLogger("absl").addFilter(lambda record: "orbax" not in record.pathname)
-_ECHO = re.compile("Event loop is closed|never retrieved|destroyed but it is pending")
-for _name in ("asyncio", "concurrent.futures"):
-    logging.getLogger(_name).addFilter(
-        lambda record: not _ECHO.search(f"{record.getMessage()} {record.exc_info}")
-    )
 
 _REASONS = re.compile(
     "No space left on device|Disk quota exceeded|File too large|"
@@ -45,7 +34,7 @@ class Checkpoints:
     """The checkpoints of one training run, `workdir`/checkpoints.
 
     Use it as a context manager: saving is asynchronous, and leaving the context waits
-    until the last checkpoint is complete.
+    until the last checkpoint is complete. Orbax logs nothing before that.
 
     Args:
         workdir: the run's directory.
@@ -54,6 +43,9 @@ class Checkpoints:
     """
 
     def __init__(self, workdir: str, keep: int, keep_every: int = 0):
+        self._quiet = contextlib.ExitStack()
+        self._quiet.enter_context(quiet())
+        ocp = orbax()
         policies = ocp.training.preservation_policies
         kept = [policies.LatestN(keep)]
         if keep_every:
@@ -76,6 +68,7 @@ class Checkpoints:
             self._background.shutdown()
             with contextlib.suppress(Exception):  # what `wait` has raised already
                 self._checkpointer.close()
+            self._quiet.close()
 
     def latest_step(self) -> int | None:
         """The newest checkpoint's step, or None."""

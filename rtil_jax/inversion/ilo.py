@@ -46,6 +46,8 @@ class ILO:
     `ILO()`, `ILO(steps=100)` and `ILO(steps=(40, 20, 20))` are all methods. Numbers may
     be NumPy's, and lists do for tuples; a wrong one raises UserError at once.
 
+    All but `keep_skip`, which the demo has as False: it drops the RGB skip.
+
     Attributes:
         steps: of each stage; stage k frees the features after block k. One number is
             that many in every stage. By default 2,000, 1,000, 1,000, 1,000 and 2,000,
@@ -54,8 +56,8 @@ class ILO:
         learning_rate: at the top of each stage's schedule.
         geocross: weight of `constraints.geocross` in stage 0.
         sphere: keep the norm of each style vector and noise map.
-        keep_skip: keep the RGB skip of earlier blocks, as in training; the public
-            code drops it from stage 1 on.
+        keep_skip: keep the RGB skip of earlier blocks, as in training. False drops it
+            from stage 1 on, as the public code does.
         noise_radii, style_radii, feature_radii: radius per stage of an l1 ball around
             each noise map, the styles and the features at the stage's start; ()
             for none, as in the published results.

@@ -9,18 +9,15 @@ from ml_collections import config_flags
 from rtil_jax.command_line import run_main
 from rtil_jax.theory.experiment import run_theory
 
-CONFIG = config_flags.DEFINE_config_file(
-    "config", None, "Theory configuration, FILE[:variant].", lock_config=True
-)
-flags.mark_flag_as_required("config")
-WORKDIR = flags.DEFINE_string(
-    "workdir", None, "Directory of the results.", required=True
-)
-
 
 def main(_: list[str]) -> None:
-    run_theory(CONFIG.value, WORKDIR.value)
+    run_theory(flags.FLAGS.config, flags.FLAGS.workdir)
 
 
 if __name__ == "__main__":
+    config_flags.DEFINE_config_file(
+        "config", None, "Theory configuration, FILE[:variant].", lock_config=True
+    )
+    flags.DEFINE_string("workdir", None, "Directory of the results.")
+    flags.mark_flags_as_required(["config", "workdir"])
     run_main(main)

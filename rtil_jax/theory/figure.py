@@ -3,11 +3,9 @@
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from rtil_jax.report import COLOURS, DPI
-from rtil_jax.report.style import save_figure
+from rtil_jax.report import COLOURS
+from rtil_jax.report.style import Axes, new_figure, save_figure
 from rtil_jax.theory.rows import ErrorRow
 
 # Model -> colour, marker and name.
@@ -25,7 +23,8 @@ def draw_errors(rows: Sequence[ErrorRow], num_features: int, path: str) -> None:
         num_features: n_1, from which on Lemma 5.2 holds.
         path: of the PNG.
     """
-    figure = Figure(figsize=(9.0, 4.5), dpi=DPI, layout="constrained")
+    figure = new_figure(9.0, 4.5)
+    figure.set_layout_engine("constrained")
     linear, logarithmic = figure.subplots(ncols=2)
     for axes in (linear, logarithmic):
         _draw_bounds(axes, rows, num_features)

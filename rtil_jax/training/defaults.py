@@ -35,7 +35,7 @@ def _config(architecture: str) -> ConfigDict:
     family.base_weight = 0.5
     # `drawn`: each minibatch-stddev group of images comes from one member, at the
     # cost of the mean member; or `enumerated`: all of them at every step, as in the
-    # public code.
+    # public code (StyleGAN2's path-length penalty draws them either way).
     family.members = "drawn"
 
     config.checkpoint = checkpoint = ConfigDict()

@@ -24,6 +24,7 @@ from rtil_jax.training.images import (
     near_devices,
     read_batch,
 )
+from rtil_jax.training.keys import run_key
 from rtil_jax.training.metrics_file import MetricsFile
 from rtil_jax.training.plan import describe, print_plan
 from rtil_jax.training.recipe import Recipe
@@ -249,13 +250,6 @@ def run(
 def due(config: ConfigDict, done: int, section: str) -> bool:
     """Whether something of `config.SECTION.every` comes after `done` steps."""
     return done == config.training.steps or done % config[section].every == 0
-
-
-def run_key(config: ConfigDict, progress: Progress) -> jax.Array:
-    """The key of all steps; another one after going back."""
-    key = jax.random.fold_in(jax.random.key(config.seed), 1)
-    skipped = progress.skipped_images
-    return jax.random.fold_in(key, skipped) if skipped else key
 
 
 def save_samples(

@@ -23,6 +23,7 @@ from rtil_jax.devices import constrain_batch
 from rtil_jax.discriminators import stddev_group_size
 from rtil_jax.families import MultiCodeFamily, enumerate_members, share_members
 from rtil_jax.generators import Generator
+from rtil_jax.training.keys import sample_key
 from rtil_jax.training.recipe import BatchPlan, Metrics
 from rtil_jax.training.state import TrainState, adam_per_module, create_state
 
@@ -288,7 +289,5 @@ def _update(
 def _sample_member(recipe, phase, member, columns, params, fade):
     generator, family = recipe.at(phase)
     variables = with_fade(phase, params, fade)
-    inputs = family.sample(
-        generator, variables, jax.random.key(0), np.full(columns, member)
-    )
+    inputs = family.sample(generator, variables, sample_key(), np.full(columns, member))
     return family.decode(generator, variables, inputs)

@@ -68,7 +68,7 @@ class Recipe(Protocol):
         Args:
             state: after `step` iterations.
             images: those of `batch_at(step)`, in [-1, 1].
-            key: of the run; it is folded with `step`.
+            key: of the run, see `keys.run_key`; it is folded with `step`.
             step: number of finished iterations, a Python int.
         """
 

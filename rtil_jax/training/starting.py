@@ -19,6 +19,7 @@ from rtil_jax.checkpoints import (
 from rtil_jax.errors import UserError
 from rtil_jax.generators.configured import architecture_of
 from rtil_jax.pretrained import is_packed, locate, read_config, read_weights
+from rtil_jax.training.keys import run_keys
 from rtil_jax.training.plan import abstract_state
 from rtil_jax.training.recipe import Recipe
 from rtil_jax.training.state import TrainState
@@ -36,7 +37,7 @@ def initial_state(
         distributed.say(f"resuming at step {int(state.step):,}")
         return state
     create = jax.jit(recipe.fresh_state, out_shardings=devices.replicated(mesh))
-    state = create(jax.random.key(config.seed))
+    state = create(run_keys(config.seed).weights)
     if config.init_from:
         state = weights_of(config.init_from, state)
         anew = ""

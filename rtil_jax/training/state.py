@@ -14,7 +14,7 @@ from rtil_jax.discriminators import Discriminator
 
 @struct.dataclass
 class TrainState:
-    """A pytree. The PRNG key is not in it: keys are folded from (seed, step).
+    """A pytree. No key is in it: see `rtil_jax.training.keys`.
 
     Its leaves are arrays, or whatever describes arrays: shapes, shardings.
 

@@ -28,6 +28,7 @@ from rtil_jax.devices import constrain_batch
 from rtil_jax.discriminators import Discriminator, stddev_group_size
 from rtil_jax.families import AdditiveFamily, draw_members, enumerate_members
 from rtil_jax.generators import Generator
+from rtil_jax.training.keys import sample_key
 from rtil_jax.training.recipe import BatchPlan, Metrics
 from rtil_jax.training.state import TrainState, create_state, lazy_adam
 
@@ -40,7 +41,9 @@ class StyleGAN2Recipe:
         generator: any generator with the interface of `rtil_jax.generators`.
         discriminator: images to logits.
         family: the distribution over intermediate inputs.
-        enumerate_family: evaluate all members at each step instead of drawing them.
+        enumerate_family: evaluate all members in both adversarial losses instead of
+            drawing one per minibatch-stddev group. The path-length penalty draws one
+            member per image either way.
         batch_size: real images per step, and fake ones unless all are enumerated.
         learning_rate: of both networks, before the correction for lazy regularisation.
         r1_weight, r1_every: R1 penalty; `r1_every` = 0 turns it off.
@@ -297,5 +300,5 @@ def _sample_member(recipe, columns, params, member):
     if hasattr(generator, "style_mixing"):
         generator = generator.clone(style_mixing=0.0)
     members = jnp.full(columns, member)
-    inputs = recipe.family.sample(generator, params, jax.random.key(0), members)
+    inputs = recipe.family.sample(generator, params, sample_key(), members)
     return recipe.family.decode(generator, params, inputs)
