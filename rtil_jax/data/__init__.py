@@ -7,18 +7,34 @@ prepare a dataset of its catalogue.
 
 from rtil_jax.data.batches import batch_choice, batch_indices, training_batch
 from rtil_jax.data.image_set import ImageSet
-from rtil_jax.data.loading import check_window, list_images, load_images
-from rtil_jax.data.pixels import shrink, to_float, to_uint8
+from rtil_jax.data.loading import list_images, load_images, plan_images
+from rtil_jax.data.pixels import WINDOW, is_window, shrink, to_float, to_uint8
+from rtil_jax.data.record import NAME as RECORD
+from rtil_jax.data.record import (
+    difference,
+    has_record,
+    read_record,
+    record_of,
+    write_record,
+)
 
 __all__ = [
+    "RECORD",
+    "WINDOW",
     "ImageSet",
     "batch_choice",
     "batch_indices",
-    "check_window",
+    "difference",
+    "has_record",
+    "is_window",
     "list_images",
     "load_images",
+    "plan_images",
+    "read_record",
+    "record_of",
     "shrink",
     "to_float",
     "to_uint8",
     "training_batch",
+    "write_record",
 ]

@@ -9,15 +9,15 @@ from typing import SupportsIndex
 import numpy as np
 from jaxtyping import Array, Bool, Int, UInt8
 
-from rtil_jax.data.sources import fingerprint
+from rtil_jax.data.sources import counted, fingerprint
 from rtil_jax.errors import UserError
 
 Index = (
     SupportsIndex
     | slice
     | Sequence[SupportsIndex]
-    | Int[np.ndarray | Array, "*n"]
-    | Bool[np.ndarray | Array, "*n"]
+    | Int[np.ndarray | Array, "..."]
+    | Bool[np.ndarray | Array, "..."]
 )
 
 
@@ -83,13 +83,13 @@ class ImageSet:
         positions = np.arange(len(self))[indices]
         found = np.array(self.pixels[positions])
         if self.checksums:
-            self._check(np.atleast_1d(positions), found)
+            batch = found.reshape(-1, *self.pixels.shape[1:])
+            self._check(np.atleast_1d(positions), batch)
         return found
 
     def _check(self, positions: np.ndarray, found: np.ndarray) -> None:
         """Raises UserError if pixels are not those that were prepared."""
-        each = found.reshape(len(positions), -1)
-        for position, pixels in zip(positions, each, strict=True):
+        for position, pixels in zip(positions, found, strict=True):
             if zlib.crc32(pixels.data) != self.checksums[position]:
                 path = getattr(self.pixels, "filename", "pixels")
                 raise UserError(
@@ -102,10 +102,9 @@ class ImageSet:
         return f"ImageSet({self.describe()}, {size} x {size} x {channels})"
 
     def describe(self) -> str:
-        """How many images of what: `1,240 images of faces64.zip [test]`."""
-        count = f"{len(self):,} {'image' if len(self) == 1 else 'images'}"
+        """How many images of what, and how many could not be read."""
         damaged = f", {self.skipped:,} skipped as damaged" if self.skipped else ""
-        return f"{count} of {self.source}{damaged}"
+        return counted(len(self), self.source) + damaged
 
     def describe_cuts(self) -> str:
         """How much of the pictures is lost by cropping them to squares."""

@@ -1,5 +1,6 @@
 """One function from the name of a source to an indexed set of images."""
 
+import contextlib
 import logging
 from pathlib import Path
 
@@ -7,8 +8,8 @@ from rtil_jax.data.avatars import DEFAULT_STYLE, avatar_source
 from rtil_jax.data.cache import cached_images
 from rtil_jax.data.formats import list_kinds
 from rtil_jax.data.image_set import ImageSet
-from rtil_jax.data.pixels import FIELDS, FULL_RANGE, Window
-from rtil_jax.data.sources import Source, folder_source
+from rtil_jax.data.pixels import FIELDS, FULL_RANGE, WINDOW, Window, is_window
+from rtil_jax.data.sources import Source, counted, folder_source
 from rtil_jax.data.tfds_source import tfds_source
 from rtil_jax.data.zips import zip_source
 from rtil_jax.errors import UserError
@@ -58,7 +59,8 @@ def load_images(
         raise UserError(f"resolution is {resolution}; expected a power of two from 8")
     if count is not None and count < 1:
         raise UserError(f"count is {count}; expected at least 1, or None for all")
-    check_window("window", window)
+    if not is_window(window):
+        raise UserError(f"window is {window!r}; expected {WINDOW}")
     listed = list_images(source, split, resolution, count)
     if listed.ignored:
         _say_once(f"{listed.location}: ignored {list_kinds(listed.ignored)}")
@@ -96,15 +98,16 @@ def list_images(
     return listed
 
 
-def check_window(name: str, window: Window) -> None:
-    """Raises UserError unless it is (), or black and white with black below white."""
-    values = tuple(window)
-    fits = all(isinstance(value, int | float) for value in values)
-    if values and not (fits and len(values) == 2 and values[0] < values[1]):
-        raise UserError(
-            f"{name}: found {window!r}, expected the values that are black and white, "
-            "such as (0, 4095), or () for the whole range"
-        )
+def plan_images(source: str, split: str, resolution: int, count: int | None) -> str:
+    """What `load_images` would take, in the words of a plan.
+
+    A TFDS dataset is not prepared for that, and what does not exist is only named.
+    """
+    if not source.startswith("tfds:"):
+        with contextlib.suppress(UserError):
+            listed = list_images(source, split, resolution, count)
+            return counted(count or len(listed.names), listed.says)
+    return f"{source} [{split}]" + (f", {count:,} images" if count else "")
 
 
 def _require(count: int | None, found: int, listed: Source) -> None:

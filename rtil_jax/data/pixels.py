@@ -1,15 +1,17 @@
 """From an encoded image to pixels of one size and format, and the two value ranges."""
 
 import io
-from typing import NamedTuple
+import math
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Array, Float, UInt8
 from PIL import ExifTags, Image
 
 # Black and white, or () for FULL_RANGE.
-Window = tuple[float, ...]
+Window = tuple[float | int, ...]
 FULL_RANGE = (0, 65535)
+WINDOW = "the values of black and white, such as (0, 4095), or () for (0, 65535)"
 FIELDS = "--config.data.window=(0, 4095), or --config.images.window"
 # EXIF's orientation -> what makes the picture upright.
 _TURNS = {
@@ -21,6 +23,14 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+
+
+def is_window(values: Any) -> bool:
+    """Whether it is (), or black and white with black below white."""
+    if not isinstance(values, tuple | list) or len(values) not in (0, 2):
+        return False
+    numbers = all(type(value) in (int, float) for value in values)
+    return numbers and (not values or 0 < values[1] - values[0] < math.inf)
 
 
 class Decoded(NamedTuple):
@@ -78,9 +88,13 @@ def _upright(image: Image.Image) -> Image.Image:
     another part of it is malformed; Pillow calls it for every TIFF, after decoding.
     """
     if image.format == "TIFF":
+        orientation = _orientation(image)  # `load` lets go of what it is read from
         image.load_end = lambda: None  # type: ignore[attr-defined]
-    image.load()
-    turn = _TURNS.get(_orientation(image))
+        image.load()
+    else:
+        image.load()  # may come upon the EXIF only after the pixels
+        orientation = _orientation(image)
+    turn = _TURNS.get(orientation)
     return image if turn is None else image.transpose(turn)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from rtil_jax.config import read_json
 from rtil_jax.errors import UserError
 from rtil_jax.report import markup
+from rtil_jax.report.images import describe_images
 from rtil_jax.report.rows import Row, groups, names, sorted_results
 from rtil_jax.report.style import DPI, problem_text, ratio_text
 from rtil_jax.report.tables import HOW_TO_READ, Table, explain_rules, result_tables
@@ -29,7 +30,7 @@ def write_page(workdir: str) -> str:
     rows, record = sorted_results(workdir), _read_record(workdir)
     title = f"{os.path.basename(os.path.abspath(workdir))}: results"
     parts = [
-        *_overview(rows, record),
+        *_overview(rows, record, *describe_images(workdir)),
         *_runs(record),
         *_curves(rows, workdir),
         *_tables(rows),
@@ -53,7 +54,9 @@ def _read_record(workdir: str) -> dict:
     return record
 
 
-def _overview(rows: Sequence[Row], record: dict) -> list[str]:
+def _overview(
+    rows: Sequence[Row], record: dict, taken: str, warnings: Sequence[str]
+) -> list[str]:
     """What was recovered with what, how it ended, and the rules of selection."""
     images, statuses = names(rows, "image"), groups(rows, "status")
     counts = ", ".join(f"{len(group)} {s}" for (s,), group in statuses.items())
@@ -68,6 +71,8 @@ def _overview(rows: Sequence[Row], record: dict) -> list[str]:
     ]
     facts = [
         ("Reconstructions", f"{len(rows)}, of {len(images)} images: {counts}"),
+        *([("Images", taken)] if taken else []),
+        *(("Warning", warning) for warning in warnings),
         ("Problems", "; ".join(problems)),
         ("Priors", ", ".join(priors)),
         ("Methods", ", ".join(names(rows, "method"))),

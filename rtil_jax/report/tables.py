@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 
 from rtil_jax.metrics import confidence_interval
+from rtil_jax.report.images import describe_images
 from rtil_jax.report.rows import Row, groups, names, present_values, sorted_results
 
 # Column of results.csv -> heading and format of its mean.
@@ -135,6 +136,9 @@ def write_summary(workdir: str) -> str:
     rows = sorted_results(workdir)
     lines = ["# Results", "", HOW_TO_READ, ""]
     lines += [f"- {rule}" for rule in explain_rules(rows)]
+    images, warnings = describe_images(workdir)
+    lines += [f"- Images: {images}."] if images else []
+    lines += [f"- **Warning:** {warning}." for warning in warnings]
     for problem, tables in result_tables(rows).items():
         lines += ["", f"## {problem}"]
         for table in tables:
