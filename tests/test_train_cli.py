@@ -220,7 +220,7 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(cli, tmp_path):
     assert not workdir.exists()
     plan = dict(line.split(maxsplit=1) for line in out.splitlines()[1:5])
     assert plan["devices"] == "1 x cpu"
-    assert plan["images"] == "nowhere [train], 8 x 8 x 3"
+    assert plan["images"] == "nowhere [train], 8 x 8 x 3, flips: none"
     assert "8 = 1 process x 1 device x 8" in plan["batch"]
     assert re.fullmatch(r"[\d,]+ parameters", plan["generator"])
     assert "G^0 0.500, G^1 0.500 (drawn), sigma 1.0, after blocks (1,)\n" in out
@@ -241,7 +241,7 @@ def start(*arguments):
     return subprocess.Popen(command, **pipes)
 
 
-def test_training_prints_three_lines_its_progress_and_its_warnings(
+def test_training_prints_four_lines_its_progress_and_its_warnings(
     images, tmp_path, compiled
 ):
     folder = make_images(tmp_path / "images")
@@ -250,11 +250,15 @@ def test_training_prints_three_lines_its_progress_and_its_warnings(
     process = start(*tiny_flags(folder), f"--workdir={workdir}")
     out, err = process.communicate()
     assert process.returncode == 0, err
-    header, *finished = out.splitlines()
+    header, taken, *finished = out.splitlines()
     assert re.fullmatch(
         r"1 x cpu, batch size 4 = 1 process x 1 device x 4, "
         r"[\d,]+ \+ [\d,]+ parameters, 2 steps",
         header,
+    )
+    assert taken == (
+        "12 images of images [all: no train/ or test/], 1 skipped as damaged, nothing "
+        "is cut off, flips: none"
     )
     picture = workdir / "samples" / "0000002.png"
     assert picture.exists() and finished == [

@@ -1,21 +1,40 @@
 """Images in, batches out: folders, zips, TFDS datasets and drawn avatars.
 
-Whatever the source, images are decoded, cropped and resized once, kept in a TensorFlow
-Datasets cache, and read back by index. TensorFlow itself is never needed.
+Whatever the source, images are decoded, cropped and resized once, kept in a cache, and
+read back by index. TensorFlow is needed only where TensorFlow Datasets needs it to
+prepare a dataset of its catalogue.
 """
 
 from rtil_jax.data.batches import batch_choice, batch_indices, training_batch
-from rtil_jax.data.cache import ImageSet
-from rtil_jax.data.loading import load_images
-from rtil_jax.data.pixels import shrink, to_float, to_uint8
+from rtil_jax.data.image_set import ImageSet
+from rtil_jax.data.loading import list_images, load_images, plan_images
+from rtil_jax.data.pixels import WINDOW, is_window, shrink, to_float, to_uint8
+from rtil_jax.data.record import NAME as RECORD
+from rtil_jax.data.record import (
+    difference,
+    has_record,
+    read_record,
+    record_of,
+    write_record,
+)
 
 __all__ = [
+    "RECORD",
+    "WINDOW",
     "ImageSet",
     "batch_choice",
     "batch_indices",
+    "difference",
+    "has_record",
+    "is_window",
+    "list_images",
     "load_images",
+    "plan_images",
+    "read_record",
+    "record_of",
     "shrink",
     "to_float",
     "to_uint8",
     "training_batch",
+    "write_record",
 ]

@@ -72,11 +72,14 @@ def avatar_source(style: str, split: str, resolution: int, count: int | None) ->
         )
 
     versions = [importlib.metadata.version(package) for package in _PACKAGES]
+    drawn = fingerprint([style, versions, options])[:16]
     return Source(
         location=f"avatars:{style}",
-        fingerprint=fingerprint([versions, options, count]),
+        says=f"avatars:{style} [{split}]",
         names=tuple(f"avatar_{seed:07d}.png" for seed in seeds),
+        identify=lambda index: f"{drawn}-{seeds[index]}",
         read=draw,
+        series=f"{drawn} {split}",
     )
 
 

@@ -9,7 +9,7 @@ import functools
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from rtil_jax.data.cache import ImageSet
+from rtil_jax.data.image_set import ImageSet
 from rtil_jax.data.pixels import to_float
 
 # NumPy pads a seed sequence with zeros, so only a third word other than zero keeps the

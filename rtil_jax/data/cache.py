@@ -1,105 +1,220 @@
-"""A source's decoded images on disk, prepared once and read by index."""
+"""A source's decoded images on disk: prepared once, read by index.
+
+A folder of the cache holds a file of uint8 pixels, one image after another, and
+`images.json`, which says what they are. It belongs to content, not to a path: a data
+set that has moved is found again. It has the images from the first to as many as were
+asked for so far.
+"""
 
 import contextlib
-import dataclasses
-import io
+import json
+import logging
+import math
 import os
-import re
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol, SupportsIndex, runtime_checkable
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Int, UInt8
+from jaxtyping import UInt8
 
+from rtil_jax.data.decoding import Decode, Looked, decode_source, unread
+from rtil_jax.data.identities import Identities
+from rtil_jax.data.image_set import ImageSet
+from rtil_jax.data.pixels import Window
 from rtil_jax.data.sources import Source, fingerprint
-from rtil_jax.data.tfds_source import import_tfds
 from rtil_jax.errors import UserError
-from rtil_jax.files import local_path
+from rtil_jax.files import local_path, replacing
 from rtil_jax.locks import waiting
 
-# Part of every cache's key: raise it when decoding or the files' layout changes.
-CACHE_VERSION = 1
+# Part of every key: raise it when decoding or the files' layout changes.
+CACHE_VERSION = 2
+INDEX = "images.json"
+PIXELS = "pixels."
+_OLD = 3600  # seconds, of a file that a killed process has left
 
 
-@runtime_checkable
-class Records(Protocol):
-    """What TFDS reads: {"image": pixels} by position, one or several at a time."""
+class Prepared(NamedTuple):
+    """What there is: the files looked at, and the pixels of those not damaged."""
 
-    def __getitem__(self, position: int, /) -> dict[str, np.ndarray]: ...
-
-    def __getitems__(self, positions: list[int], /) -> Sequence[dict]: ...
-
-
-@dataclasses.dataclass(frozen=True)
-class ImageSet:
-    """Square uint8 images in the order of their sorted names.
-
-    Attributes:
-        names: of the images, relative to their split; sorted.
-        resolution: height and width.
-        channels: 1 (grey) or 3 (RGB).
-        records: where they are read from; record i is the image `names[i]`.
-    """
-
-    names: tuple[str, ...]
-    resolution: int
-    channels: int
-    records: Records = dataclasses.field(repr=False)
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def __repr__(self) -> str:
-        first = ", ".join(map(repr, self.names[:2])) + ", …" * (len(self) > 2)
-        size = f"{self.resolution} x {self.resolution} x {self.channels}"
-        return f"ImageSet({len(self):,} images of {size}: {first})"
-
-    def __getitem__(
-        self, indices: SupportsIndex | Sequence[int] | Int[np.ndarray, " n"]
-    ) -> UInt8[np.ndarray, "*n height width channels"]:
-        """One image for an int, a batch of them for a list or an array of ints."""
-        # Not the records themselves: there may be more of them than of names.
-        positions = np.arange(len(self))[np.asarray(indices)]
-        if positions.ndim == 0:
-            return self.records[int(positions)]["image"]
-        found = self.records.__getitems__(positions.tolist())
-        return np.stack([record["image"] for record in found])
+    looked: list[Looked]
+    pixels: UInt8[np.ndarray, "good height width channels"]
 
 
 def cached_images(
-    source: Source, split: str, resolution: int, channels: int, cache_dir: str | None
-) -> ImageSet:
-    """The decoded images of `source`; decodes them unless an earlier run did.
+    source: Source,
+    resolution: int,
+    channels: int,
+    window: Window = (),
+    count: int | None = None,
+    cache_dir: str | None = None,
+) -> tuple[ImageSet, tuple[float, float] | None]:
+    """The decoded images of `source`; decodes those that no earlier run has.
 
     Args:
         source: a listing; its images are read only if they are not cached.
-        split: the split that was listed.
         resolution: height and width to decode to.
         channels: 1 or 3.
+        window: see `decode_image`.
+        count: the first so many that are not damaged; None for all.
         cache_dir: None for $RTIL_JAX_DATA, or ~/.cache/rtil_jax without it.
+
+    Returns:
+        The images, fewer than `count` if there are no more; and the lowest and highest
+        value of those of more than 8 bits, None if there are none.
 
     Raises:
         UserError: if no image can be read, or the cache cannot be written.
     """
-    import_tfds()
-    from rtil_jax.data.builder import DecodedImages
-
-    key = [source.location, source.fingerprint, split, resolution, channels]
-    digest = fingerprint([CACHE_VERSION, *key])[:16]
-    readable = f"{Path(source.location).name}-{split}-{resolution}x{channels}"
-    name = re.sub(r"[^\w.-]", "_", f"{readable}-{digest}")
-    directory = _cache_root(cache_dir) / name
-    arguments: dict[str, Any] = dict(
-        source=source, resolution=resolution, channels=channels
+    content = source.series or [source.names, source.identify(0)]
+    key = [CACHE_VERSION, content, resolution, channels, window]
+    directory = _cache_root(cache_dir) / (
+        f"{resolution}x{channels}-{fingerprint(key)[:16]}"
     )
-    if not directory.exists():
-        _prepare_once(DecodedImages, arguments, directory)
-    builder = DecodedImages(data_dir=directory, **arguments)
-    records = builder.as_data_source(split="+".join(sorted(builder.info.splits)))
-    names = tuple(builder.info.metadata["names"])
-    return ImageSet(names, resolution, channels, records)
+    shape = resolution, resolution, channels
+    identify = Identities(source, directory)
+    prepared = _usable(_read(directory, shape), source, identify, count)
+    if not _is_enough(prepared, source, count):
+        decode = Decode(source, identify, resolution, channels, window)
+        with _writing(directory), waiting(f"{directory}.lock"):
+            # Another process may have prepared them meanwhile.
+            prepared = _usable(_read(directory, shape), source, identify, count)
+            if not _is_enough(prepared, source, count):
+                _extend(directory, prepared, decode, count)
+                prepared = _usable(_read(directory, shape), source, identify, count)
+    identify.save()
+    return _image_set(prepared, source), _levels(prepared.looked)
+
+
+def _read(directory: Path, shape: tuple[int, int, int]) -> Prepared:
+    """What an earlier run has prepared; nothing if that is damaged or in part."""
+    try:
+        index = json.loads((directory / INDEX).read_text("utf-8"))
+        looked = [Looked(*row) for row in index["images"]]
+        path = directory / index["pixels"]
+        path, good = directory / index["pixels"], len(_good(looked))
+        found, expected = path.stat().st_size, good * math.prod(shape)
+        if found != expected:
+            raise ValueError(f"found {found:,} bytes of pixels, expected {expected:,}")
+        return Prepared(looked, np.memmap(path, np.uint8, "r", shape=(good, *shape)))
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        logging.getLogger("rtil_jax").warning(
+            "%s: damaged (%s); the images are prepared anew", directory, error
+        )
+    return Prepared([], np.zeros((0, *shape), np.uint8))
+
+
+def _good(looked: Sequence[Looked]) -> list[Looked]:
+    return [one for one in looked if one.checksum is not None]
+
+
+def _usable(
+    prepared: Prepared, source: Source, identify: Identities, count: int | None
+) -> Prepared:
+    """Those of the first `count` images that are still what they were."""
+    needed, good = 0, 0
+    for one in prepared.looked[: len(source.names)]:
+        if good == count:
+            break
+        needed, good = needed + 1, good + (one.checksum is not None)
+    now = zip(prepared.looked, source.names, identify.first(needed), strict=False)
+    changed = (
+        number
+        for number, (one, name, identity) in enumerate(now)
+        if one.name != name or one.identity not in (identity, unread(source))
+    )
+    looked = prepared.looked[: next(changed, needed)]
+    return Prepared(looked, prepared.pixels[: len(_good(looked))])
+
+
+def _is_enough(prepared: Prepared, source: Source, count: int | None) -> bool:
+    complete = len(prepared.looked) == len(source.names)
+    return complete or len(prepared.pixels) == count
+
+
+def _extend(
+    directory: Path, prepared: Prepared, decode: Decode, count: int | None
+) -> None:
+    """Writes what is prepared, and after it what is missing, and then its index.
+
+    Raises:
+        UserError: if there is no image that can be read.
+        OSError: if they cannot be written.
+    """
+    looked, error = list(prepared.looked), None
+    missing = None if count is None else count - len(prepared.pixels)
+    directory.mkdir(exist_ok=True)
+    old = [path for path in directory.glob(f"{PIXELS}*") if _is_old(path)]
+    old += _referred(directory)
+    descriptor, path = tempfile.mkstemp(dir=directory, prefix=PIXELS)
+    try:
+        with open(descriptor, "wb") as file:
+            for pixels in prepared.pixels:
+                file.write(pixels)
+            for one, decoded in decode_source(decode, len(looked), missing):
+                looked.append(one)
+                if isinstance(decoded, Exception):
+                    error = decoded
+                else:
+                    file.write(decoded.data)
+            if not _good(looked):
+                raise UserError(
+                    f"{decode.source.location}: none of its {len(looked)} images can "
+                    f"be read ({error})"
+                ) from error
+            file.flush()
+            os.fsync(file.fileno())
+        with replacing(str(directory / INDEX)) as index:
+            location = decode.source.location
+            about = {"location": location, "pixels": os.path.basename(path)}
+            json.dump(about | {"images": looked}, index)
+    except BaseException:
+        os.remove(path)
+        with contextlib.suppress(OSError):  # it holds what an earlier run prepared
+            directory.rmdir()
+        raise
+    for leftover in old:
+        with contextlib.suppress(OSError):  # gone, or in use where that keeps a file
+            leftover.unlink()
+
+
+def _is_old(path: Path) -> bool:
+    """Whether a file that no index names may be deleted: nobody is writing it."""
+    with contextlib.suppress(OSError):
+        return time.time() - path.stat().st_mtime > _OLD
+    return False
+
+
+def _referred(directory: Path) -> list[Path]:
+    """The file of pixels that the present index names."""
+    try:
+        index = json.loads((directory / INDEX).read_text("utf-8"))
+        return [directory / os.path.basename(index["pixels"])]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+def _image_set(prepared: Prepared, source: Source) -> ImageSet:
+    good = _good(prepared.looked)
+    return ImageSet(
+        names=tuple(one.name for one in good),
+        pixels=prepared.pixels,
+        source=source.says,
+        identities=tuple(one.identity for one in good),
+        checksums=tuple(one.checksum for one in good if one.checksum is not None),
+        cuts=tuple(one.cut for one in good),
+        skipped=len(prepared.looked) - len(good),
+    )
+
+
+def _levels(looked: Sequence[Looked]) -> tuple[float, float] | None:
+    found = [one.levels for one in looked if one.levels]
+    lows, highs = zip(*found, strict=True) if found else ((), ())
+    return (min(lows), max(highs)) if found else None
 
 
 def _cache_root(cache_dir: str | None) -> Path:
@@ -115,47 +230,13 @@ def _cache_root(cache_dir: str | None) -> Path:
     return root
 
 
-def _prepare_once(builder_class: type, arguments: dict, directory: Path) -> None:
-    """Fills `directory`; a process that comes while another does so waits for it.
-
-    Raises:
-        UserError: if it cannot be written.
-    """
+@contextlib.contextmanager
+def _writing(directory: Path) -> Iterator[None]:
+    """UserError for a full disk and its like."""
     try:
-        work = tempfile.TemporaryDirectory(prefix="incomplete.", dir=directory.parent)
+        yield
     except OSError as error:
         raise UserError(
             f"{directory.parent}: cannot be written ({error.strerror}); set "
             "RTIL_JAX_DATA to a folder that can"
         ) from error
-    with work as temporary, waiting(f"{directory}.lock"):
-        if not directory.exists():
-            _prepare(builder_class, arguments, directory, temporary)
-
-
-def _prepare(
-    builder_class: type, arguments: dict, directory: Path, temporary: str
-) -> None:
-    """Fills `directory`, which appears only once it is complete."""
-    prepared = Path(temporary, "prepared")
-    builder = builder_class(data_dir=prepared, **arguments)
-    with quiet_tfds():
-        builder.download_and_prepare(download_dir=Path(temporary, "downloads"))
-    try:
-        os.rename(prepared, directory)
-    except OSError:
-        # Another process has prepared the same images meanwhile: take its own.
-        if not directory.exists():
-            raise
-
-
-@contextlib.contextmanager
-def quiet_tfds() -> Iterator[None]:
-    """Hides TFDS's own progress bars and what it prints."""
-    tfds = import_tfds()
-    tfds.disable_progress_bar()
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            yield
-    finally:
-        tfds.enable_progress_bar()

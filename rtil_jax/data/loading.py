@@ -1,70 +1,136 @@
 """One function from the name of a source to an indexed set of images."""
 
-import dataclasses
+import contextlib
+import logging
 from pathlib import Path
 
 from rtil_jax.data.avatars import DEFAULT_STYLE, avatar_source
-from rtil_jax.data.cache import ImageSet, cached_images
-from rtil_jax.data.sources import Source, folder_source, zip_source
+from rtil_jax.data.cache import cached_images
+from rtil_jax.data.formats import list_kinds
+from rtil_jax.data.image_set import ImageSet
+from rtil_jax.data.pixels import FIELDS, FULL_RANGE, WINDOW, Window, is_window
+from rtil_jax.data.sources import Source, counted, folder_source
 from rtil_jax.data.tfds_source import tfds_source
+from rtil_jax.data.zips import zip_source
 from rtil_jax.errors import UserError
 from rtil_jax.files import local_path
+
+_said: set[str] = set()
 
 
 def load_images(
     source: str,
-    split: str,
+    split: str = "test",
     *,
-    resolution: int,
-    channels: int,
+    resolution: int | None = None,
+    channels: int = 3,
     cache_dir: str | None = None,
     count: int | None = None,
+    window: Window = (),
 ) -> ImageSet:
     """Loads images, decoding them on the first call and from a cache afterwards.
 
     Args:
         source: a folder, a .zip file, "tfds:NAME" or "tfds:NAME/CONFIG", or "avatars"
             or "avatars:STYLE".
-        split: the subfolder to take where a folder or zip has `train` or `test` ones
-            (it is taken whole otherwise); the split of a TFDS dataset; "train" or
-            "test" avatars.
+        split: the subfolder to take where a folder or zip has such as `train` and
+            `test` (it is taken whole otherwise); the split of a TFDS dataset; "train"
+            or "test" avatars.
         resolution: height and width, a power of two from 8; images are cropped to
-            their central square first.
+            their central square first. That of a prior is
+            `prior.generator.resolution`.
         channels: 1 for grey, 3 for RGB.
         cache_dir: None for $RTIL_JAX_DATA, or ~/.cache/rtil_jax without it.
         count: take the first ones in the order of their names only; None for all.
+            Damaged images do not count.
+        window: the values that are black and white in grey images of more than 8
+            bits, such as (0, 4095); () for (0, 65535).
 
     Raises:
         UserError: if the images cannot be had as asked.
     """
+    if resolution is None:
+        raise UserError(
+            f"load_images: found no resolution, expected that of a prior, as "
+            f"load_images({source!r}, resolution=64, channels=3)"
+        )
     if channels not in (1, 3):
         raise UserError(f"channels is {channels}; expected 1 (grey) or 3 (RGB)")
     if resolution < 8 or resolution & (resolution - 1):
         raise UserError(f"resolution is {resolution}; expected a power of two from 8")
     if count is not None and count < 1:
         raise UserError(f"count is {count}; expected at least 1, or None for all")
-    listed = _list_images(source, split, resolution, count)
-    _require(count, len(listed.names), listed)
-    images = cached_images(listed, split, resolution, channels, cache_dir)
+    if not is_window(window):
+        raise UserError(f"window is {window!r}; expected {WINDOW}")
+    listed = list_images(source, split, resolution, count)
+    if listed.ignored:
+        _say_once(f"{listed.location}: ignored {list_kinds(listed.ignored)}")
+    images, levels = cached_images(
+        listed, resolution, channels, tuple(window), count, cache_dir
+    )
+    if levels and not window:
+        _warn_of_levels(listed.location, *levels)
     _require(count, len(images), listed)
-    return dataclasses.replace(images, names=images.names[:count])
+    return images
 
 
-def _list_images(source: str, split: str, resolution: int, count: int | None) -> Source:
+def list_images(
+    source: str, split: str, resolution: int, count: int | None = None
+) -> Source:
+    """What `load_images` would read, without decoding any of it.
+
+    Raises:
+        UserError: if there is nothing, or less than asked for.
+    """
     kind, _, name = str(source).partition(":")
     if kind == "tfds":
-        return tfds_source(name, split)
-    if kind == "avatars":
-        return avatar_source(name or DEFAULT_STYLE, split, resolution, count)
-    path = Path(local_path(source, "images")).absolute()
-    if not path.exists():
+        listed = tfds_source(name, split)
+    elif kind == "avatars":
+        listed = avatar_source(name or DEFAULT_STYLE, split, resolution, count)
+    elif not (path := Path(local_path(source, "images")).absolute()).exists():
         raise UserError(
             f"{path}: no such file or folder; expected a folder, a .zip file, "
             "tfds:NAME or avatars"
         )
-    return folder_source(path, split) if path.is_dir() else zip_source(path, split)
+    else:
+        listed = (folder_source if path.is_dir() else zip_source)(path, split)
+    _require(count, len(listed.names), listed)
+    return listed
+
+
+def plan_images(source: str, split: str, resolution: int, count: int | None) -> str:
+    """What `load_images` would take, in the words of a plan.
+
+    A TFDS dataset is not prepared for that, and what does not exist is only named.
+    """
+    if not source.startswith("tfds:"):
+        with contextlib.suppress(UserError):
+            listed = list_images(source, split, resolution, count)
+            return counted(count or len(listed.names), listed.says)
+    return f"{source} [{split}]" + (f", {count:,} images" if count else "")
 
 
 def _require(count: int | None, found: int, listed: Source) -> None:
     if count is not None and count > found:
         raise UserError(f"{listed.location}: found {found} images, {count} asked for")
+
+
+def _warn_of_levels(location: str, low: float, high: float) -> None:
+    """Says where pictures of more than 8 bits do not fill the range of 16."""
+    black, white = FULL_RANGE
+    if black <= low and white / 2 < high <= white:
+        return
+    window = f"({low:g}, {high:g})"
+    if low >= 0:
+        window = f"(0, {2 ** int(high).bit_length() - 1})"
+    _say_once(
+        f"{location}: found values from {low:,g} to {high:,g} in images of more than 8 "
+        f"bits, where {black} is black and {white:,} is white; to change that, set "
+        f"{FIELDS.replace('(0, 4095)', window)}"
+    )
+
+
+def _say_once(text: str) -> None:
+    if text not in _said:
+        _said.add(text)
+        logging.getLogger("rtil_jax").warning(text)

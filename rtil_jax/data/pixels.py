@@ -1,14 +1,54 @@
 """From an encoded image to pixels of one size and format, and the two value ranges."""
 
 import io
+import math
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Array, Float, UInt8
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image
+
+# Black and white, or () for FULL_RANGE.
+Window = tuple[float | int, ...]
+FULL_RANGE = (0, 65535)
+WINDOW = "the values of black and white, such as (0, 4095), or () for (0, 65535)"
+FIELDS = "--config.data.window=(0, 4095), or --config.images.window"
+# EXIF's orientation -> what makes the picture upright.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def is_window(values: Any) -> bool:
+    """Whether it is (), or black and white with black below white."""
+    if not isinstance(values, tuple | list) or len(values) not in (0, 2):
+        return False
+    numbers = all(type(value) in (int, float) for value in values)
+    return numbers and (not values or 0 < values[1] - values[0] < math.inf)
+
+
+class Decoded(NamedTuple):
+    """An image as it is used, and what it was made of.
+
+    Attributes:
+        pixels: `(resolution, resolution, channels)`.
+        cut: the fraction of the picture outside its central square.
+        levels: the lowest and the highest value, if it has more than 8 bits.
+    """
+
+    pixels: UInt8[np.ndarray, "resolution resolution channels"]
+    cut: float
+    levels: tuple[float, float] | None
 
 
 def decode_image(
-    encoded: bytes, resolution: int, channels: int
+    encoded: bytes, resolution: int, channels: int, window: Window = ()
 ) -> UInt8[np.ndarray, "resolution resolution channels"]:
     """Decodes an image, crops its central square and resizes it with Lanczos.
 
@@ -16,34 +56,81 @@ def decode_image(
         encoded: the content of an image file in any format that Pillow reads.
         resolution: height and width of the result.
         channels: 1 for grey, 3 for RGB.
+        window: the values that are black and white in grey pictures of more than 8
+            bits, such as `(0, 4095)`; () for (0, 65535). Others are clipped.
 
     Raises:
-        Exception: if the image is damaged, has floating-point pixels, or more of them
-            than Pillow takes for an attack (178,956,970).
+        Exception: if the image is damaged, has floating-point pixels and no window, or
+            more of them than Pillow takes for an attack (178,956,970).
     """
-    image = _to_eight_bits(ImageOps.exif_transpose(Image.open(io.BytesIO(encoded))))
-    side = min(image.size)
+    return decode(encoded, resolution, channels, window).pixels
+
+
+def decode(
+    encoded: bytes, resolution: int, channels: int, window: Window = ()
+) -> Decoded:
+    """The same as `decode_image`, with what it found on the way."""
+    image = _upright(Image.open(io.BytesIO(encoded)))
+    image, levels = _to_eight_bits(image, window)
+    side, cut = min(image.size), 1 - min(image.size) / max(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
     # Not `resize(box=...)`, whose filter also reads pixels from outside the box.
     square = image.crop((left, top, left + side, top + side))
     square = square.resize((resolution, resolution), Image.Resampling.LANCZOS)
     pixels = np.array(square.convert("L" if channels == 1 else "RGB"))
-    return pixels.reshape(resolution, resolution, channels)
+    return Decoded(pixels.reshape(resolution, resolution, channels), cut, levels)
 
 
-def _to_eight_bits(image: Image.Image) -> Image.Image:
-    """An opaque "L" or "RGB" version of an image of any Pillow mode."""
-    if image.mode.startswith("I"):
-        # 16-bit grey: Pillow's own conversion would clip at 255 instead of scaling.
-        grey = np.asarray(image).astype(np.float32) / 257
-        return Image.fromarray(np.clip(np.round(grey), 0, 255).astype(np.uint8))
-    if image.mode == "F":
-        raise ValueError("found floating-point pixels, of a range that nobody says")
+def _upright(image: Image.Image) -> Image.Image:
+    """The decoded image, turned as its EXIF says, if that can be read.
+
+    Not `ImageOps.exif_transpose`, which also writes the EXIF anew and fails where only
+    another part of it is malformed; Pillow calls it for every TIFF, after decoding.
+    """
+    if image.format == "TIFF":
+        orientation = _orientation(image)  # `load` lets go of what it is read from
+        image.load_end = lambda: None  # type: ignore[attr-defined]
+        image.load()
+    else:
+        image.load()  # may come upon the EXIF only after the pixels
+        orientation = _orientation(image)
+    turn = _TURNS.get(orientation)
+    return image if turn is None else image.transpose(turn)
+
+
+def _orientation(image: Image.Image) -> int:
+    """1 to 8; 1, which is upright, where there is none that can be read."""
+    try:
+        value = image.getexif().get(ExifTags.Base.Orientation, 1)
+        # Some writers store a byte, a text, a fraction, or one of these in a list.
+        while isinstance(value, tuple | list | bytes):
+            value = value[0]
+        return int(float(value))
+    except Exception:  # Pillow raises almost any.
+        return 1
+
+
+def _to_eight_bits(
+    image: Image.Image, window: Window
+) -> tuple[Image.Image, tuple[float, float] | None]:
+    """An opaque "L" or "RGB" version of an image of any Pillow mode, and its levels."""
+    if image.mode.startswith("I") or image.mode == "F":
+        # Pillow's own conversion would clip at 255 instead of scaling.
+        values = np.asarray(image).astype(np.float64)
+        levels = float(values.min()), float(values.max())
+        if image.mode == "F" and not (window and np.isfinite(levels).all()):
+            raise ValueError(
+                f"found floating-point pixels from {levels[0]:g} to {levels[1]:g}, "
+                f"expected whole numbers, or finite ones and a window, as {FIELDS}"
+            )
+        black, white = window or FULL_RANGE
+        grey = np.clip(np.round((values - black) / (white - black) * 255), 0, 255)
+        return Image.fromarray(grey.astype(np.uint8)), levels
     if "A" in image.getbands() or "transparency" in image.info:
         image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(white, image).convert("RGB")
-    return image if image.mode in ("L", "RGB") else image.convert("RGB")
+        white_page = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white_page, image).convert("RGB"), None
+    return image if image.mode in ("L", "RGB") else image.convert("RGB"), None
 
 
 def to_float(images: UInt8[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:

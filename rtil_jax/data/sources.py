@@ -4,13 +4,14 @@ import dataclasses
 import hashlib
 import json
 import os
-import zipfile
+import zlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
+from rtil_jax.data.splits import choose_split
 from rtil_jax.errors import UserError
 
-EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 # Of one encoded image; a zip says how much a small entry would unpack to.
 LARGEST = 2**28
 
@@ -20,72 +21,79 @@ class Source:
     """Images that are cheap to list and are read one at a time.
 
     Attributes:
-        location: where they are, for messages and for the cache's key.
-        fingerprint: changes whenever the images may have changed.
+        location: where they are, for messages.
+        says: what was taken of it, as `faces64.zip [test]`.
         names: one per image, sorted and unique.
+        identify: what tells the encoded image at an index of `names` from any other
+            content; the same in a zip and in a folder, wherever those are.
         read: the encoded image at an index of `names`; safe to call from threads.
             Raises if it cannot be read, or is larger than LARGEST.
+        stamp: changes whenever the file at an index may have changed, and is cheaper
+            than `identify`; None where that is cheap.
+        archive: changes when the one file that all are in does; "" without one.
+        series: names images that `names` is only the start of; "" if it has all.
+        ignored: how many other files there were, by kind.
     """
 
     location: str
-    fingerprint: str
+    says: str
     names: tuple[str, ...]
+    identify: Callable[[int], str]
     read: Callable[[int], bytes]
+    stamp: Callable[[int], list[int]] | None = None
+    archive: str = ""
+    series: str = ""
+    ignored: Counter[str] = dataclasses.field(default_factory=Counter)
 
 
 def folder_source(folder: Path, split: str) -> Source:
-    """The images below `folder`, or below its subfolder `split`.
+    """The images below `folder`, or below its subfolder for `split`.
 
     Raises:
         UserError: if there are none, or the folder has other splits only.
     """
     paths = [file.relative_to(folder).as_posix() for file in _files(folder)]
-    chosen = _choose_split(paths, split, str(folder))
-    files = [folder / path for path in chosen.values()]
-    stats = [file.stat() for file in files]
-    listing = [
-        (name, stat.st_size, stat.st_mtime_ns)
-        for name, stat in zip(chosen, stats, strict=True)
-    ]
+    chosen = choose_split(paths, split, str(folder))
+    files = [folder / path for path in chosen.paths.values()]
 
     def read(index: int) -> bytes:
-        _check_size(stats[index].st_size)
+        check_size(files[index].stat().st_size)
         return files[index].read_bytes()
 
-    return Source(str(folder), fingerprint(listing), tuple(chosen), read)
+    def identify(index: int) -> str:
+        try:
+            encoded = read(index)
+        except (OSError, ValueError):
+            return "unread"
+        return identity(len(encoded), zlib.crc32(encoded))
+
+    def stamp(index: int) -> list[int]:
+        found = files[index].stat()
+        return [found.st_size, found.st_mtime_ns, found.st_ctime_ns]
+
+    return Source(
+        location=str(folder),
+        says=f"{folder.name or folder} [{chosen.says}]",
+        names=tuple(chosen.paths),
+        identify=identify,
+        read=read,
+        stamp=stamp,
+        ignored=chosen.ignored,
+    )
 
 
-def zip_source(path: Path, split: str) -> Source:
-    """The images in a zip archive, or in its folder `split`; nothing is unpacked.
-
-    Raises:
-        UserError: if it is not a zip, has no images, or has other splits only.
-    """
-    try:
-        archive = zipfile.ZipFile(path)
-    except zipfile.BadZipFile as error:
-        raise UserError(
-            f"{path}: not a zip archive ({error}); expected a folder, a .zip file, "
-            "tfds:NAME or avatars"
-        ) from error
-    infos = {info.filename: info for info in archive.infolist() if not info.is_dir()}
-    chosen = _choose_split(infos, split, str(path))
-    entries = [infos[full] for full in chosen.values()]
-    # The checksums come with the listing, and say more than the modification times.
-    listing = [
-        (name, entry.file_size, entry.CRC)
-        for name, entry in zip(chosen, entries, strict=True)
-    ]
-
-    def read(index: int) -> bytes:
-        # What an entry says it is, it is: `read` stops there and compares checksums.
-        _check_size(entries[index].file_size)
-        return archive.read(entries[index])
-
-    return Source(str(path), fingerprint(listing), tuple(chosen), read)
+def counted(count: int, says: str) -> str:
+    """How many images of what: `1,240 images of faces64.zip [test]`."""
+    return f"{count:,} {'image' if count == 1 else 'images'} of {says}"
 
 
-def _check_size(size: int) -> None:
+def identity(size: int, checksum: int) -> str:
+    """Of a file's bytes: how many, and their CRC-32, which a zip has for each file."""
+    return f"{size}-{checksum:08x}"
+
+
+def check_size(size: int) -> None:
+    """Raises ValueError for an encoded image that is too large to be read."""
     if size > LARGEST:
         raise ValueError(f"found {size:,} bytes, expected at most {LARGEST:,}")
 
@@ -100,58 +108,13 @@ def _files(folder: Path, above: tuple[str, ...] = ()) -> Iterator[Path]:
     real = os.path.realpath(folder)
     if real in above:  # A link to a folder that contains it.
         return
-    for entry in os.scandir(folder):
+    try:
+        entries = list(os.scandir(folder))
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be read ({error.strerror})") from error
+    for entry in entries:
         # Unlike the entry's own questions, these say no to a link to itself.
         if os.path.isdir(entry):
             yield from _files(Path(entry), (*above, real))
         elif os.path.isfile(entry):
             yield Path(entry)
-
-
-def _choose_split(paths: Iterable[str], split: str, location: str) -> dict[str, str]:
-    """Keeps the images of one split.
-
-    Leading folders that all images share are passed over. Below them, a folder called
-    `split` is taken if there is one; without any folder `train` or `test` there are
-    no splits, and every image is taken.
-
-    Returns:
-        The path of each image by its name within the split, sorted by name.
-    """
-    images = {path: PurePosixPath(path).parts for path in paths if _is_image(path)}
-    if not images:
-        raise UserError(
-            f"{location}: no image files found; accepted are {', '.join(EXTENSIONS)}"
-        )
-    splits = {"train", "test", split}
-    folders = {parts[0] for parts in images.values() if len(parts) > 1}
-    while (
-        len(folders) == 1
-        and not folders & splits
-        and all(len(parts) > 1 for parts in images.values())
-    ):
-        images = {path: parts[1:] for path, parts in images.items()}
-        folders = {parts[0] for parts in images.values() if len(parts) > 1}
-    if split in folders:
-        images = {
-            path: parts[1:]
-            for path, parts in images.items()
-            if parts[0] == split and len(parts) > 1
-        }
-    elif folders & splits:
-        raise UserError(
-            f"{location}: no split {split!r}; found {', '.join(sorted(folders))}"
-        )
-    named = {_printable("/".join(parts)): path for path, parts in images.items()}
-    return dict(sorted(named.items()))
-
-
-def _printable(name: str) -> str:
-    """A name that UTF-8 can write, whatever bytes the file system has in it."""
-    return name.encode(errors="backslashreplace").decode()
-
-
-def _is_image(path: str) -> bool:
-    parts = PurePosixPath(path).parts
-    hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts)
-    return not hidden and path.lower().endswith(EXTENSIONS)

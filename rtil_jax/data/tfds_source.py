@@ -1,14 +1,18 @@
 """Listing the images of a dataset in the TensorFlow Datasets catalogue."""
 
+import contextlib
+import io
+import os
 import types
+from collections.abc import Iterator
 from typing import Any
 
-from rtil_jax.data.sources import Source, fingerprint
+from rtil_jax.data.sources import Source
 from rtil_jax.errors import UserError
 
 
 def import_tfds() -> types.ModuleType:
-    """TensorFlow Datasets, imported only where images are read.
+    """TensorFlow Datasets, imported only where its datasets are read.
 
     Raises:
         UserError: if it is not installed.
@@ -17,7 +21,7 @@ def import_tfds() -> types.ModuleType:
         import tensorflow_datasets
     except ModuleNotFoundError as error:
         raise UserError(
-            f"reading images needs pip install tensorflow-datasets ({error})"
+            f"tfds: needs pip install tensorflow-datasets ({error})"
         ) from error
     return tensorflow_datasets
 
@@ -31,36 +35,65 @@ def tfds_source(name: str, split: str) -> Source:
 
     Raises:
         UserError: if the dataset, its split or its image feature does not exist, or
-            if TFDS cannot prepare it.
+            if TFDS cannot prepare it, as where that needs TensorFlow.
     """
     tfds = import_tfds()
     location = f"tfds:{name}"
-    try:
+    with _explained(location, "found no such dataset"):
         builder = tfds.builder(name, file_format="array_record")
-    except ValueError as error:
-        raise UserError(f"{location}: {_first_line(error)}") from error
     feature = _image_feature(tfds, builder, location)
-    try:
+    # Anything may go wrong: no network, no disk space, archives to be fetched by hand.
+    with _explained(location, "could not be prepared"):
         builder.download_and_prepare()
-    except Exception as error:
-        # Anything: no network, no disk space, archives to be fetched by hand, or a
-        # dataset that TFDS can prepare only where TensorFlow is installed.
-        raise UserError(
-            f"{location}: could not be prepared ({type(error).__name__}: "
-            f"{_first_line(error)})"
-        ) from error
-    try:
+    with _explained(location, f"found no split {split!r} that can be read"):
         records = builder.as_data_source(
             split=split, decoders={feature: tfds.decode.SkipDecoding()}
         )
-    except ValueError as error:
-        raise UserError(f"{location}: {_first_line(error)}") from error
+        places = list(_places(builder, split))
     return Source(
         location=location,
-        fingerprint=fingerprint([str(builder.data_dir), split, len(records)]),
+        says=f"{location} [{split}]",
         names=tuple(f"{index:07d}.png" for index in range(len(records))),
+        identify=lambda index: f"{builder.info.full_name} {places[index]}",
         read=lambda index: records[index][feature],
     )
+
+
+@contextlib.contextmanager
+def _explained(location: str, problem: str) -> Iterator[None]:
+    """UserError in one line for whatever TFDS raises; hides what it prints."""
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    except Exception as error:
+        if _wants_tensorflow(error):
+            raise UserError(
+                f"{location}: TFDS needs TensorFlow to prepare this dataset, found "
+                "none: pip install tensorflow, or export its images to a folder and "
+                "give that"
+            ) from error
+        line = (str(error).strip() or "no message").splitlines()[0]
+        raise UserError(
+            f"{location}: {problem} ({type(error).__name__}: {line})"
+        ) from error
+
+
+def _wants_tensorflow(error: BaseException | None) -> bool:
+    """Whether an error, or one that it comes from, is of a missing TensorFlow."""
+    while error is not None:
+        missing = error.name if isinstance(error, ModuleNotFoundError) else None
+        if (missing or "").partition(".")[0] in ("tensorflow", "tensorflow_io"):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _places(builder: Any, split: str) -> Iterator[str]:
+    """File and position of each record: slices of a split share those they share."""
+    for part in builder.info.splits[split].file_instructions:
+        file = os.path.basename(part.filename)
+        end = part.skip + part.take if part.take >= 0 else part.examples_in_shard
+        yield from (f"{file} {index}" for index in range(part.skip, end))
 
 
 def _image_feature(tfds: Any, builder: Any, location: str) -> str:
@@ -75,7 +108,3 @@ def _image_feature(tfds: Any, builder: Any, location: str) -> str:
             f"{location}: no image feature; found {', '.join(sorted(features))}"
         )
     return "image" if "image" in images else images[0]
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or "no message").splitlines()[0]

@@ -6,6 +6,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from rtil_jax import data
 from rtil_jax.config import require
 from rtil_jax.errors import UserError
 from rtil_jax.inversion.defaults import METHODS, inversion_config
@@ -44,6 +45,8 @@ def check_inversion_config(config: ConfigDict) -> None:
     count = config.images.count
     require(count >= 0, "images.count", count, "at least 1, or 0 for all")
     _check_range(config.images.range)
+    window = config.images.window
+    require(data.is_window(window), "images.window", window, data.WINDOW)
     name, known = config.figure.published, ", ".join(PUBLISHED)
     expected = f"one of {known}, or '' for none"
     require(name in ("", *PUBLISHED), "figure.published", name, expected)

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
+from rtil_jax import data
 from rtil_jax.devices import data_mesh, replicated
 from rtil_jax.inversion.defaults import build_method
 from rtil_jax.inversion.inverting import Method
@@ -64,10 +65,11 @@ def print_plan(
     """Devices, batch, priors, stages, noise and memory; `snr` as of `noise_record`."""
     mesh = data_mesh()
     images = min(config.batch_size, config.images.count or config.batch_size)
-    count = config.images.count or "all"
+    fields, size = config.images, next(iter(priors.values())).generator.resolution
+    taken = data.plan_images(fields.source, fields.split, size, fields.count or None)
     print(f"""inversion plan
   devices      {mesh.size} x {mesh.devices.flat[0].device_kind}
-  images       {config.images.source} [{config.images.split}], {count}
+  images       {taken}, cut to squares of {size} x {size}
   batch        {images} images""")
     for name, prior in priors.items():
         shape = " x ".join(map(str, prior.image_shape))

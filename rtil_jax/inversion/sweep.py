@@ -4,6 +4,7 @@ images x priors x ratios -> measurements -> reconstructions -> rows -> report
 """
 
 import dataclasses
+import logging
 
 import jax
 import numpy as np
@@ -17,6 +18,7 @@ from rtil_jax.inversion.checks import check_inversion_config
 from rtil_jax.inversion.defaults import build_method
 from rtil_jax.inversion.inverting import Reconstruction, invert
 from rtil_jax.inversion.noise import describe_noise, noise_record
+from rtil_jax.inversion.overlap import seen_in_training
 from rtil_jax.inversion.perceptual_loss import PerceptualLoss
 from rtil_jax.inversion.plan import print_plan
 from rtil_jax.inversion.prior import Prior, load_prior
@@ -35,7 +37,12 @@ from rtil_jax.inversion.settings import (
 from rtil_jax.inversion.shards import ALL, Shard
 from rtil_jax.inversion.solutions import save_solution
 from rtil_jax.inversion.stopwatch import Stopwatch
-from rtil_jax.inversion.workdir import claim_workdir, make_workdir
+from rtil_jax.inversion.workdir import (
+    check_images,
+    claim_workdir,
+    make_workdir,
+    record_images,
+)
 from rtil_jax.locks import owned
 from rtil_jax.operators import sample_operator
 from rtil_jax.perceptual import Perceptual
@@ -77,9 +84,15 @@ def run_sweep(
     images = load_test_images(config, next(iter(priors.values())))
     make_workdir(workdir)
     with owned(workdir, f"lock{shard.suffix}"):
+        check_images(images, workdir)
         snr = noise_record(config, images)
         claim_workdir(config, workdir, priors, command, snr)
+        warnings = seen_in_training(config, images)
+        record_images(images, workdir, warnings)
+        print(f"{images.describe()}, {images.describe_cuts()}")
         print_noise(config, snr)
+        for warning in warnings.values():
+            logging.getLogger("rtil_jax").warning(warning)
         for label, one in labelled(config).items():
             for name in priors:
                 print(f"{label}, {name}: {build_method(one, name)}")
@@ -189,6 +202,7 @@ def load_test_images(config: ConfigDict, prior: Prior) -> data.ImageSet:
         channels=prior.generator.channels,
         cache_dir=config.images.cache_dir or None,
         count=config.images.count or None,
+        window=tuple(config.images.window),
     )
 
 

@@ -4,6 +4,7 @@ import os
 
 from ml_collections import ConfigDict
 
+from rtil_jax import data
 from rtil_jax.checkpoints import checksum
 from rtil_jax.config import first_difference, plain, read_json, save_config
 from rtil_jax.errors import UserError
@@ -20,11 +21,14 @@ FREE_FIELDS = (
     "select",
     "batch_size",
     "images.count",
+    "images.cache_dir",
     "priors",
     "lpips",
     "figure",
     "settings",
 )
+# And in these where it is known which images they are of: those are compared.
+PLACES = ("images.source", "images.split")
 # And from method to method in these.
 METHOD_FIELDS = ("method", "method_for", "restarts", "perceptual", "perceptual_for")
 
@@ -65,10 +69,11 @@ def claim_workdir(
     path = os.path.join(workdir, "config.json")
     made = provenance(command)
     sums = {name: checksum(prior.variables) for name, prior in priors.items()}
+    free = FREE_FIELDS + (PLACES if data.has_record(workdir) else ())
     try:
         with waiting(f"{path}.lock"):  # Shards may come at the same time.
             record = _read_record(path)
-            _claim(path, record, config, sums)
+            _claim(path, record, config, sums, free)
             _note(record, made, snr or {})
             save_config(record, path)
     except OSError as error:
@@ -77,13 +82,19 @@ def claim_workdir(
         ) from error
 
 
-def _claim(path: str, record: dict, config: ConfigDict, sums: dict[str, int]) -> None:
+def _claim(
+    path: str,
+    record: dict,
+    config: ConfigDict,
+    sums: dict[str, int],
+    free: tuple[str, ...],
+) -> None:
     """Puts the config and the priors' checksums into `record`, if they fit."""
     shared = record.setdefault("shared", next(iter(record["methods"].values()), None))
-    _compare(path, shared, config, FREE_FIELDS + METHOD_FIELDS)
+    _compare(path, shared, config, free + METHOD_FIELDS)
     record["shared"] = plain(config)
     for label, one in labelled(config).items():
-        _compare(path, record["methods"].get(label), one, FREE_FIELDS)
+        _compare(path, record["methods"].get(label), one, free)
         record["methods"][label] = plain(one)
     for name, found in sums.items():
         if record["priors"].setdefault(name, found) != found:
@@ -105,6 +116,39 @@ def _note(record: dict, made: dict, snr: dict) -> None:
     record |= {name: value for name, value in made.items() if name != "command"}
 
 
+def check_images(images: data.ImageSet, workdir: str) -> None:
+    """Raises UserError unless its results are of the same images, wherever they are.
+
+    There may be more or fewer of them: the first ones must be the same.
+    """
+    record = data.read_record(workdir)
+    if record and (differs := data.difference(record, images, prefix=True)):
+        raise UserError(
+            f"{os.path.join(workdir, data.RECORD)}: its results are of "
+            f"{record['says']}, found {images.describe()}: {differs}; choose another "
+            "--workdir"
+        )
+
+
+def record_images(
+    images: data.ImageSet, workdir: str, warnings: dict[str, str]
+) -> None:
+    """Records the images of the results, those of earlier runs included.
+
+    Args:
+        images: of this run, which `check_images` has compared.
+        workdir: the directory of the results.
+        warnings: by prior; kept with those of other priors.
+    """
+    path = os.path.join(workdir, data.RECORD)
+    with waiting(f"{path}.lock"):  # Shards may come at the same time.
+        record = data.read_record(workdir)
+        if len(record.get("names", ())) <= len(images):
+            record |= data.record_of(images)
+        record["warnings"] = record.get("warnings", {}) | warnings
+        data.write_record(record, workdir)
+
+
 def _compare(
     path: str, old: dict | None, config: ConfigDict, free: tuple[str, ...]
 ) -> None:
@@ -124,4 +168,5 @@ def _read_record(path: str) -> dict:
     for old in (record.get("shared") or {}, *record["methods"].values()):
         # Records of the first version are of the one range that there was.
         old.setdefault("images", {}).setdefault("range", [-1.0, 1.0])
+        old["images"].setdefault("window", [])
     return record

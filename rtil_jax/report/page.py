@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from rtil_jax.files import replacing
 from rtil_jax.report import markup
+from rtil_jax.report.images import describe_images
 from rtil_jax.report.noise import noise_sentences
 from rtil_jax.report.rows import (
     Row,
@@ -36,7 +37,7 @@ def write_page(workdir: str) -> str:
     rows, record = sorted_results(workdir), read_record(workdir)
     title = f"{os.path.basename(os.path.abspath(workdir))}: results"
     parts = [
-        *_overview(rows, record),
+        *_overview(rows, record, *describe_images(workdir)),
         *_runs(record),
         *_curves(rows, workdir),
         *_tables(rows),
@@ -49,7 +50,9 @@ def write_page(workdir: str) -> str:
     return path
 
 
-def _overview(rows: Sequence[Row], record: dict) -> list[str]:
+def _overview(
+    rows: Sequence[Row], record: dict, taken: str, warnings: Sequence[str]
+) -> list[str]:
     """What was recovered with what, how it ended, and the rules of selection."""
     images, statuses = names(rows, "image"), groups(rows, "status")
     counts = ", ".join(f"{len(group)} {s}" for (s,), group in statuses.items())
@@ -64,6 +67,8 @@ def _overview(rows: Sequence[Row], record: dict) -> list[str]:
     ]
     facts = [
         ("Reconstructions", f"{len(rows)}, of {len(images)} images: {counts}"),
+        *([("Images", taken)] if taken else []),
+        *(("Warning", warning) for warning in warnings),
         ("Problems", "; ".join(problems)),
         ("Priors", ", ".join(priors)),
         ("Methods", ", ".join(names(rows, "method"))),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from rtil_jax.files import replacing
 from rtil_jax.metrics import confidence_interval
+from rtil_jax.report.images import describe_images
 from rtil_jax.report.noise import noise_sentences
 from rtil_jax.report.rows import (
     Row,
@@ -143,6 +144,9 @@ def write_summary(workdir: str) -> str:
     rows = sorted_results(workdir)
     lines = ["# Results", "", HOW_TO_READ, ""]
     lines += [f"- {rule}" for rule in explain_rules(rows)]
+    images, warnings = describe_images(workdir)
+    lines += [f"- Images: {images}."] if images else []
+    lines += [f"- **Warning:** {warning}." for warning in warnings]
     lines += [f"- {text}" for text in noise_sentences(rows, read_record(workdir))]
     for problem, tables in result_tables(rows).items():
         lines += ["", f"## {problem}"]

@@ -9,6 +9,7 @@ from jaxtyping import UInt8
 
 from rtil_jax import data
 from rtil_jax.checkpoints import checksum
+from rtil_jax.data.pixels import Window
 from rtil_jax.errors import UserError
 from rtil_jax.families import AdditiveFamily, MultiCodeFamily
 from rtil_jax.inversion.prior import Prior, load_prior, load_training_config
@@ -55,8 +56,9 @@ def score_prior(
         UserError: if the prior or the images cannot be had, or are too few.
     """
     prior = load_prior(source)
-    family = build_recipe(load_training_config(source)).family
-    real, others, floor = real_images(prior, images, split, count)
+    config = load_training_config(source)
+    family, window = build_recipe(config).family, tuple(config.data.get("window", ()))
+    real, others, floor = real_images(prior, images, split, count, window)
     network, left_out = find_network(prior)
     patch_key, direction_key, sample_key = jax.random.split(jax.random.key(seed), 3)
     sets = {floor: in_batches(others)}
@@ -79,7 +81,7 @@ def score_prior(
 
 
 def real_images(
-    prior: Prior, source: str, split: str, count: int
+    prior: Prior, source: str, split: str, count: int, window: Window = ()
 ) -> tuple[Batch, Batch, str]:
     """`count` images of the split, as many others, and what those are called.
 
@@ -96,6 +98,7 @@ def real_images(
             name,
             resolution=prior.generator.resolution,
             channels=prior.generator.channels,
+            window=window,
         )
         for name in (split, "train")
     )

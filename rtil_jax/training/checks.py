@@ -7,6 +7,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from rtil_jax import data
 from rtil_jax.config import require
 from rtil_jax.discriminators.minibatch_stddev import STDDEV_GROUP, stddev_group_size
 from rtil_jax.errors import UserError
@@ -42,6 +43,7 @@ _ALL = {
     ),
     "channels": _one_of(1, 3),
     "data.count": _at_least(0),
+    "data.window": (data.is_window, data.WINDOW),
     "generator.max_channels": _at_least(1),
     "generator.latent_dim": _at_least(1),
     "discriminator.max_channels": _at_least(1),

@@ -19,10 +19,13 @@ def _config(architecture: str) -> ConfigDict:
     config.data = data = ConfigDict()
     # A folder, a zip, `tfds:NAME`, or `avatars`.
     data.source = "avatars"
-    # Where a folder or zip has train/ and test/, this picks one.
+    # Where a folder or zip has such as train/ and test/, this picks one.
     data.split = "train"
     # Only the first images in name order; 0 means all.
     data.count = 0
+    # The values that are black and white in grey pictures of more than 8 bits, such as
+    # (0, 4095) for 12 bits; () is (0, 65535).
+    data.window = ()
     # Where prepared images are kept; "" is ~/.cache/rtil_jax or $RTIL_JAX_DATA.
     data.cache_dir = ""
     # Horizontal flips, half of the time.

@@ -22,7 +22,18 @@ def load_training_images(config: ConfigDict) -> data.ImageSet:
         channels=config.channels,
         cache_dir=config.data.cache_dir or None,
         count=config.data.count or None,
+        window=tuple(config.data.window),
     )
+
+
+def describe_images(config: ConfigDict, images: data.ImageSet) -> str:
+    """What was taken, what is cut off of it, and what is done to it, in one line."""
+    return f"{images.describe()}, {images.describe_cuts()}, {describe_flips(config)}"
+
+
+def describe_flips(config: ConfigDict) -> str:
+    """What `data.flip` does."""
+    return f"flips: {'half of them, at random' if config.data.flip else 'none'}"
 
 
 @dataclasses.dataclass(frozen=True)

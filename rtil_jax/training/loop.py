@@ -20,6 +20,7 @@ from rtil_jax.provenance import provenance
 from rtil_jax.training.divergence import Diverged, check_finite, newest_values
 from rtil_jax.training.images import (
     Resident,
+    describe_images,
     load_training_images,
     near_devices,
     read_batch,
@@ -33,9 +34,11 @@ from rtil_jax.training.starting import check_init_from, initial_state
 from rtil_jax.training.state import Progress, TrainState
 from rtil_jax.training.stopping import Stopping, nothing_to_save
 from rtil_jax.training.workdir import (
+    check_images,
     check_workdir,
     make_folders,
     record_config,
+    record_images,
     writing,
 )
 
@@ -80,7 +83,8 @@ def train(
     with nothing_to_save():
         images = load_training_images(config)
     distributed.require_alike("--config", json.dumps(plain(config)))
-    distributed.require_alike("config.data.source", json.dumps(images.names))
+    distributed.require_alike("config.data.source", images.fingerprint)
+    check_images(images, workdir)
     make_folders(workdir)
     with (
         owned(workdir) if distributed.is_lead() else contextlib.nullcontext(),
@@ -91,8 +95,12 @@ def train(
     ):
         # Another run may have begun here while the images were prepared.
         check_workdir(config, workdir)
+        check_images(images, workdir)
         distributed.say(describe(config, recipe, mesh))
+        distributed.say(describe_images(config, images))
         with Stopping() as stopping:
+            if distributed.is_lead():
+                record_images(images, workdir)
             state = run_through_divergence(
                 config,
                 recipe,

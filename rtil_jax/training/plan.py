@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
-from rtil_jax import devices, distributed
+from rtil_jax import data, devices, distributed
+from rtil_jax.training.images import describe_flips
 from rtil_jax.training.recipe import BatchPlan, Recipe
 from rtil_jax.training.state import TrainState
 
@@ -110,11 +111,15 @@ def print_plan(config: ConfigDict, recipe: Recipe, mesh: jax.sharding.Mesh) -> N
     images = recipe.batch_at(config.training.steps).start
     keep, keep_every = config.checkpoint.keep, config.checkpoint.keep_every
     also = f", and those at every {keep_every:,}" if keep_every else ""
+    fields = config.data
+    taken = data.plan_images(
+        fields.source, fields.split, config.resolution, fields.count or None
+    )
     distributed.say(
         f"""training plan
   devices        {mesh.size} x {mesh.devices.flat[0].device_kind}
-  images         {config.data.source} [{config.data.split}], \
-{config.resolution} x {config.resolution} x {config.channels}
+  images         {taken}, {config.resolution} x {config.resolution} x \
+{config.channels}, {describe_flips(config)}
   batch size     {batch_split(recipe, mesh)}
   generator      {count_parameters(state.generator):,} parameters
   discriminator  {count_parameters(state.discriminator):,} parameters

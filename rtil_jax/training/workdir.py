@@ -10,7 +10,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from rtil_jax import distributed
+from rtil_jax import data, distributed
 from rtil_jax.config import first_difference, plain, read_json, save_config
 from rtil_jax.errors import UserError
 from rtil_jax.generators.configured import architecture_of
@@ -24,6 +24,8 @@ FREE_FIELDS = (
     "data.cache_dir",
     "init_from",
 )
+# And of these where it is known which images it was trained on: those are compared.
+PLACES = ("data.source", "data.split")
 
 
 def check_workdir(config: ConfigDict, workdir: str) -> None:
@@ -37,7 +39,25 @@ def check_workdir(config: ConfigDict, workdir: str) -> None:
         raise UserError(f"--workdir: {workdir} cannot be written (see {existing})")
     path = os.path.join(workdir, "config.json")
     if os.path.exists(path):
-        _check_same_config(plain(config), read_json(path), path)
+        free = FREE_FIELDS + (PLACES if data.has_record(workdir) else ())
+        _check_same_config(plain(config), read_json(path), path, free)
+
+
+def check_images(images: data.ImageSet, workdir: str) -> None:
+    """Raises UserError if the run was trained on others so far, wherever they were."""
+    record = data.read_record(workdir)
+    if record and (differs := data.difference(record, images)):
+        raise UserError(
+            f"{os.path.join(workdir, data.RECORD)}: the run so far was trained on "
+            f"{record['says']}, found {images.describe()}: {differs}; choose another "
+            f"--workdir, with --config.init_from={workdir} to go on from its weights"
+        )
+
+
+def record_images(images: data.ImageSet, workdir: str) -> None:
+    """Writes which images the run is trained on. Raises UserError if it cannot."""
+    with writing(workdir):
+        data.write_record(data.record_of(images), workdir)
 
 
 def record_config(config: ConfigDict, workdir: str, made: dict) -> None:
@@ -54,14 +74,15 @@ def record_config(config: ConfigDict, workdir: str, made: dict) -> None:
         save_config(plain(config) | {"runs": runs}, path)
 
 
-def _check_same_config(new: dict, old: dict, path: str) -> None:
+def _check_same_config(new: dict, old: dict, path: str, free: tuple[str, ...]) -> None:
     old.pop("runs", None)
     old.setdefault("architecture", architecture_of(old))
     for network in ("generator", "discriminator"):  # fields that are younger than some
         old.get(network, {}).setdefault("widths", [])
+    old.get("data", {}).setdefault("window", [])
     if old["architecture"] == "pggan":
         old.get("generator", {}).setdefault("layout", "rtil")
-    if field := first_difference(old, new, FREE_FIELDS):
+    if field := first_difference(old, new, free):
         was, now = (_get(values, field) for values in (old, new))
         raise UserError(
             f"{path}: belongs to a run with another config.{field}: found {was!r}, "

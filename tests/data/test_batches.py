@@ -4,16 +4,11 @@ import pytest
 from rtil_jax.data import ImageSet, batch_indices, training_batch
 
 
-class Records(list):
-    def __getitems__(self, positions):
-        return [self[position] for position in positions]
-
-
 @pytest.fixture
 def images():
     pixels = np.random.default_rng(0).integers(0, 256, (10, 8, 8, 3), dtype=np.uint8)
     names = tuple(f"{index}.png" for index in range(10))
-    return ImageSet(names, 8, 3, Records({"image": image} for image in pixels))
+    return ImageSet(names, pixels)
 
 
 @pytest.mark.parametrize("batch_size", [1, 4, 7, 25])

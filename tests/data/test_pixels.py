@@ -1,8 +1,9 @@
 import io
+import struct
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, features
 
 from rtil_jax.data import shrink, to_float, to_uint8
 from rtil_jax.data.pixels import decode_image
@@ -63,6 +64,66 @@ def test_exif_orientation_is_applied():
     exif[0x0112] = 3  # Turned by 180 degrees.
     pixels = decode_image(encode(image, exif=exif), 16, 1)
     assert pixels[:8].max() == 0 and pixels[8:].min() == 255
+
+
+def ifd(*entries, more=b""):
+    """EXIF of tags, each with its type, its count and its four bytes."""
+    packed = b"".join(struct.pack(">HHI", *e[:3]) + e[3] for e in entries)
+    head = struct.pack(">4sIH", b"MM\0*", 8, len(entries))
+    return b"Exif\0\0" + head + packed + bytes(4) + more
+
+
+UPSIDE_DOWN = (0x0112, 3, 1, b"\0\3\0\0")
+RESOLUTION = (0x011A, 10, 1, struct.pack(">I", 38))
+
+
+@pytest.mark.parametrize("format", ["png", "webp", "jpeg"])
+@pytest.mark.parametrize(
+    "exif, turned",
+    [
+        (b"Exif\0\0\x00\x08\x00\x02\x01\x12\x00\x03", False),
+        (b"Exif\0\0MM\0*\xff\xff\xff\xff", False),
+        (ifd((0x0112, 3, 1, b"\0\0\0\0")), False),
+        (ifd((0x0112, 3, 1, b"\xff\xff\0\0")), False),
+        (ifd((0x0112, 5, 1, b"\xff\0\0\0")), False),
+        (ifd(UPSIDE_DOWN), True),
+        (ifd((0x0112, 2, 2, b"3\0\0\0")), True),
+        (ifd((0x0112, 5, 1, struct.pack(">I", 26)), more=b"\0\0\0\3\0\0\0\1"), True),
+        (ifd(UPSIDE_DOWN, RESOLUTION, more=struct.pack(">ii", -1, 0)), True),
+        (ifd(UPSIDE_DOWN, (0x8769, 4, 1, b"\0\1\0\0")), True),
+        (ifd((0x010F, 2, 999, b"\0\1\0\0"), UPSIDE_DOWN), True),
+    ],
+)
+def test_a_picture_with_malformed_exif_is_used(format, exif, turned):
+    if not features.check(format if format == "webp" else "jpg"):
+        pytest.skip("this Pillow has no such format")
+    image = Image.new("RGB", (16, 16), "black")
+    image.paste("white", (0, 0, 16, 8))
+    pixels = decode_image(encode(image, format, exif=exif), 16, 1)
+    top, bottom = (int(half.mean()) for half in (pixels[:7], pixels[9:]))
+    assert (top < 5, bottom > 250) == (turned, turned)
+
+
+@pytest.mark.parametrize("compression", ["raw", "tiff_deflate"])
+def test_a_tiff_with_a_malformed_resolution_is_upright(compression):
+    image = Image.new("L", (16, 16))
+    image.paste(255, (0, 0, 16, 8))
+    tags = {274: 3, 282: 72.0, 283: 72.0, 296: 2}
+    whole = encode(image, "tiff", tiffinfo=tags, compression=compression)
+    assert struct.pack("<II", 72, 1) in whole
+    encoded = whole.replace(struct.pack("<II", 72, 1), struct.pack("<iI", -1, 0))
+    assert decode_image(encoded, 16, 1)[:8].max() == 0
+
+
+@pytest.mark.parametrize("mode", [np.uint16, np.int32, np.float32])
+def test_a_window_says_what_is_black_and_white(mode):
+    values = np.array([[-5, 0], [2048, 4095]]).repeat(4, 0).repeat(4, 1)
+    values = np.maximum(values, 0) if mode == np.uint16 else values
+    encoded = encode(Image.fromarray(values.astype(mode)), "tiff")
+    pixels = decode_image(encoded, 8, 1, (0, 4095))[::4, ::4, 0]
+    np.testing.assert_array_equal(pixels, [[0, 0], [128, 255]])
+    if mode != np.float32:
+        assert decode_image(encoded, 8, 1).max() == 16
 
 
 def test_value_ranges_round_trip_and_clip():

@@ -52,6 +52,13 @@ class TinyUnreachable(TinyPhotos):
         raise AssertionError("Manual directory does not exist.\nFetch it from ...")
 
 
+class TinyArrays(TinyPhotos):
+    """A dataset whose pictures TFDS encodes itself, with TensorFlow."""
+
+    def _generate_examples(self):
+        yield 0, {"label": 0, "photo": np.zeros((8, 8, 3), np.uint8)}
+
+
 @pytest.fixture
 def load(tmp_path, monkeypatch):
     # TFDS has read its environment variable by now.
@@ -71,7 +78,9 @@ def test_images_of_a_dataset(load, tmp_path):
     assert (tmp_path / "tfds" / "tiny_photos").is_dir()
     assert images.names[:2] == ("0000000.png", "0000001.png")
     np.testing.assert_array_equal(images[np.arange(5)][:, 0, 0, 0], np.arange(5))
-    assert len(load("tiny_photos", "train[1:3]")) == 2
+    part = load("tiny_photos", "train[1:3]")
+    assert part.identities == images.identities[1:3]
+    np.testing.assert_array_equal(part[:], images[1:3])
     assert "tensorflow" not in sys.modules
 
 
@@ -80,6 +89,7 @@ def test_images_of_a_dataset(load, tmp_path):
     [
         ("no_such_dataset_here", "train", "Dataset no_such_dataset_here not found"),
         ("tiny_photos", "test", "Unknown split 'test'"),
+        ("tiny_arrays", "train", "needs TensorFlow .*: pip install tensorflow, or"),
         ("tiny_table", "train", "no image feature; found label"),
         ("tiny_unreachable", "train", "could not be prepared .* does not exist"),
     ],

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,11 +13,18 @@ from pathlib import Path
 import pytest
 
 import rtil_jax
+from rtil_jax.config import plain, save_config
 from rtil_jax.errors import UserError
 from rtil_jax.locks import owned, waiting
+from rtil_jax.training.images import load_training_images
 from rtil_jax.training.loop import train
 from rtil_jax.training.metrics_file import MetricsFile
-from rtil_jax.training.workdir import check_workdir
+from rtil_jax.training.workdir import (
+    check_images,
+    check_workdir,
+    record_config,
+    record_images,
+)
 from tests.training.tiny_run import contents, read_metrics, tiny_config
 
 OWNER = """
@@ -104,6 +112,51 @@ def test_one_process_at_a_time_waits_for_the_one_before(tmp_path):
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(enter, range(40)))
     assert max(most) == 1 and not os.path.exists(path)
+
+
+def test_a_run_goes_on_with_the_same_images_only(images, tmp_path):
+    """They may move; others are refused, whichever way they differ."""
+    workdir, folder = tmp_path / "run", tmp_path / "images"
+    workdir.mkdir()
+    shutil.copytree(images, folder)
+    config = tiny_config(folder)
+    check_images(load_training_images(config), str(workdir))
+    record_images(load_training_images(config), str(workdir))
+    record_config(config, str(workdir), {})
+
+    folder = folder.rename(tmp_path / "moved")
+    config = tiny_config(folder)
+    check_workdir(config, str(workdir))
+    check_images(load_training_images(config), str(workdir))
+
+    shutil.copy(folder / "03.png", folder / "new.png")
+    message = (
+        r"images.json: the run so far was trained on 12 images of images .*, found 13 "
+        r"images of moved .*: 1 added \(new.png\); choose another --workdir, with "
+        rf"--config.init_from={workdir} to go on"
+    )
+    with pytest.raises(UserError, match=message):
+        check_images(load_training_images(config), str(workdir))
+    (folder / "new.png").rename(folder / "03.png")
+    check_images(load_training_images(config), str(workdir))
+    shutil.copy(folder / "04.png", folder / "03.png")
+    with pytest.raises(UserError, match=r"1 changed \(03.png\)"):
+        check_images(load_training_images(config), str(workdir))
+
+
+def test_a_directory_of_an_older_version(images, tmp_path):
+    """It has no window in its config and no record of its images."""
+    config = tiny_config(images)
+    old = plain(config)
+    del old["data"]["window"]
+    save_config(old, str(tmp_path / "config.json"))
+    check_workdir(config, str(tmp_path))
+    check_images(load_training_images(config), str(tmp_path))
+    with pytest.raises(UserError, match="another config.data.source"):
+        check_workdir(tiny_config(tmp_path), str(tmp_path))
+    config = tiny_config(images, data__window=(0, 4095))
+    with pytest.raises(UserError, match="another config.data.window"):
+        check_workdir(config, str(tmp_path))
 
 
 def test_a_full_disk_while_metrics_are_written(tmp_path):

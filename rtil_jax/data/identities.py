@@ -1,0 +1,60 @@
+"""What tells the content of images from any other, remembered for files on disk."""
+
+import contextlib
+import json
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from rtil_jax.data.sources import Source, fingerprint
+from rtil_jax.files import replacing
+
+# A file that was changed this short a time ago may change again without its times'.
+_RECENT = 2 * 10**9  # nanoseconds
+
+
+class Identities:
+    """`source.identify`, which reads a file again only if it may have changed.
+
+    Args:
+        source: whose images they are.
+        directory: where they are remembered.
+    """
+
+    def __init__(self, source: Source, directory: Path):
+        self._source, self._changed = source, False
+        place = fingerprint([source.location, source.says])[:16]
+        self._path = directory / f"files-{place}.json"
+        self._known: dict[str, list] = {}
+        if source.stamp:
+            with contextlib.suppress(OSError, ValueError):
+                self._known = json.loads(self._path.read_text("utf-8"))
+
+    def __call__(self, index: int) -> str:
+        """The identity of the image at `index`."""
+        if not self._source.stamp:
+            return self._source.identify(index)
+        name, now = self._source.names[index], time.time_ns()
+        stamp = self._source.stamp(index)
+        known = self._known.get(name)
+        if known and known[0] == stamp:
+            return known[1]
+        found = self._source.identify(index)
+        if max(stamp[1:]) < now - _RECENT:
+            self._known[name], self._changed = [stamp, found], True
+        return found
+
+    def first(self, count: int) -> Iterator[str]:
+        """Those of the first images; several files are read at a time."""
+        if not self._source.stamp:
+            yield from map(self, range(count))
+            return
+        with ThreadPoolExecutor() as pool:
+            yield from pool.map(self, range(count))
+
+    def save(self) -> None:
+        """Remembers them, where that is possible."""
+        if self._changed:
+            with contextlib.suppress(OSError), replacing(str(self._path)) as file:
+                json.dump(self._known, file)

@@ -1,0 +1,86 @@
+"""Which images a run was made of: `images.json` in its directory.
+
+It tells content, not places: the data may move, and must stay the same.
+"""
+
+import json
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from rtil_jax.data.image_set import ImageSet
+from rtil_jax.errors import UserError
+from rtil_jax.files import replacing
+
+NAME = "images.json"
+
+
+def has_record(directory: str) -> bool:
+    """Whether it is known which images a run was made of; not of older ones."""
+    return os.path.exists(os.path.join(directory, NAME))
+
+
+def read_record(directory: str) -> dict[str, Any]:
+    """`says`, `names`, `identities`, and what else was written; {} if there is none.
+
+    Raises:
+        UserError: if the file is damaged.
+    """
+    path = os.path.join(directory, NAME)
+    try:
+        with open(path, encoding="utf-8") as file:
+            record = json.load(file)
+        if not {"says", "names", "identities"} <= record.keys():
+            raise ValueError("found other fields")
+        return record
+    except FileNotFoundError:
+        return {}
+    except (ValueError, AttributeError) as error:
+        raise UserError(
+            f"{path}: damaged ({error}), expected the images that the run was made of"
+        ) from error
+
+
+def record_of(images: ImageSet) -> dict[str, Any]:
+    """What is recorded of images."""
+    return {
+        "says": images.describe(),
+        "cut": images.describe_cuts(),
+        "names": images.names,
+        "identities": images.identities,
+    }
+
+
+def write_record(record: dict[str, Any], directory: str) -> None:
+    """Replaces the record of a directory."""
+    with replacing(os.path.join(directory, NAME)) as file:
+        json.dump(record, file)
+
+
+def difference(record: dict[str, Any], images: ImageSet, prefix: bool = False) -> str:
+    """How images differ from a record's: `2 added (such as b.png)`; "" if they do not.
+
+    Args:
+        record: that `read_record` has read.
+        images: that there are now.
+        prefix: compare only as many as both have.
+    """
+    old = list(zip(record["names"], record["identities"], strict=True))
+    new = list(zip(images.names, images.identities, strict=True))
+    if prefix:
+        both = min(len(old), len(new))
+        if old[:both] == new[:both]:
+            return ""
+    before, now = dict(old), dict(new)
+    found = {
+        "added": [name for name in now if name not in before],
+        "gone": [name for name in before if name not in now],
+        "changed": [n for n in now if n in before and now[n] != before[n]],
+    }
+    parts = [_few(names, how) for how, names in found.items() if names]
+    return ", ".join(parts)
+
+
+def _few(names: Sequence[str], how: str) -> str:
+    such = "" if len(names) == 1 else "such as "
+    return f"{len(names):,} {how} ({such}{names[0]})"

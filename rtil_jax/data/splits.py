@@ -1,0 +1,164 @@
+"""Which files of a folder or a zip belong to a split, by the folders they are in."""
+
+import dataclasses
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+from rtil_jax.data.formats import extensions, is_hidden, is_image, kinds, list_kinds
+from rtil_jax.errors import UserError
+
+# Every split, and what people call its folder, alone or as in `train_images`,
+# `TestSet`, `val2017` and `trainA`.
+SPELLINGS = {
+    "train": ("train", "training"),
+    "test": ("test", "testing"),
+    "val": ("val", "valid", "validation"),
+}
+_AROUND = r"(?:data|images?|imgs?|set|split)"
+_OF_SPELLING = {word: split for split, words in SPELLINGS.items() for word in words}
+_WORDS = "|".join(sorted(_OF_SPELLING, key=len, reverse=True))
+_FOLDER = re.compile(
+    rf"(?:{_AROUND}[ _-]?)?({_WORDS})"
+    rf"(?:[ _-]?{_AROUND})?(?:[ _-]?\d+|[ _-]?(?-i:[AB]))?",
+    re.IGNORECASE,
+)
+Parts = tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Chosen:
+    """The images of one split.
+
+    Attributes:
+        paths: of each image by its name within the split, sorted by name.
+        says: which split it is, and the folder where that is called otherwise.
+        ignored: how many files that are no images, or in no split, of which kind.
+    """
+
+    paths: dict[str, str]
+    says: str
+    ignored: Counter[str]
+
+
+def choose_split(paths: Iterable[str], split: str, location: str) -> Chosen:
+    """Keeps the images of one split.
+
+    A split is what is in a folder of its name, at any depth, in the usual spellings
+    and in upper or lower case. Without such folders there are no splits, and every
+    image is taken. `test` is taken from a folder of validation images if there is none
+    of test images. Both / and \\ separate folders.
+
+    Args:
+        paths: of all files, relative to `location`.
+        split: the one that is asked for.
+        location: for messages.
+
+    Raises:
+        UserError: if there are no images; there are splits, but not this one; or two
+            images have the same name.
+    """
+    seen = {path: parts for path in paths if (parts := _parts(path))}
+    seen = {path: parts for path, parts in seen.items() if not is_hidden(parts)}
+    images = {path: parts for path, parts in seen.items() if is_image(parts[-1])}
+    ignored = kinds(parts[-1] for path, parts in seen.items() if path not in images)
+    if not images:
+        found = f"; found {list_kinds(ignored)}" if ignored else ""
+        raise UserError(
+            f"{location}: no image files found; accepted are "
+            f"{', '.join(extensions())}{found}"
+        )
+    split_of = _reader(split)
+    wanted, images = split_of(split), _without_shared(images, split_of)
+    levels = {path: _level(parts, split_of) for path, parts in images.items()}
+    if all(level is None for level in levels.values()):
+        return Chosen(_named(images, location), "all: no train/ or test/", ignored)
+    folders: dict[str, set[str]] = {}  # split -> its folders
+    for path, level in levels.items():
+        if level is not None:
+            folder = images[path][level]
+            folders.setdefault(split_of(folder), set()).add(folder)
+    taken = "val" if wanted == "test" and "test" not in folders else wanted
+    if taken not in folders:
+        there = ", ".join(sorted(set().union(*folders.values())))
+        raise UserError(f"{location}: no split {split!r}; found {there}")
+    if none := sum(level is None for level in levels.values()):
+        ignored["images in no split"] = none
+    inside = {}
+    for path, level in levels.items():
+        if level is not None and images[path][level] in folders[taken]:
+            # Of several folders, the folder is part of the name.
+            below = level + (len(folders[taken]) == 1)
+            inside[path] = images[path][:level] + images[path][below:]
+    says = _says(split, wanted != taken, sorted(folders[taken]))
+    return Chosen(_named(inside, location), says, ignored)
+
+
+def _reader(split: str) -> Callable[[str], str]:
+    """What says which split a folder is of, "" for none; `split` itself always is."""
+
+    def split_of(folder: str) -> str:
+        found = _FOLDER.fullmatch(folder)
+        if found:
+            return _OF_SPELLING[found[1].lower()]
+        return split.lower() if folder.lower() == split.lower() else ""
+
+    return split_of
+
+
+def _says(split: str, instead: bool, folders: list[str]) -> str:
+    names = ", ".join(f"{folder}/" for folder in folders)
+    if instead:
+        return f"{split}: {names} as there is no test/"
+    return split if folders == [split] else f"{split}: {names}"
+
+
+def _parts(path: str) -> Parts:
+    """Folders and file name of a path of any system; () for a folder."""
+    path = re.sub(r"^[A-Za-z]:(?=/)", "", path.replace("\\", "/"))
+    if path.endswith("/"):
+        return ()
+    return tuple(part for part in path.split("/") if part not in ("", "."))
+
+
+def _level(parts: Parts, split_of: Callable[[str], str]) -> int | None:
+    """Where in a path the folder of a split is; the outermost one."""
+    return next((n for n, part in enumerate(parts[:-1]) if split_of(part)), None)
+
+
+def _without_shared(
+    images: dict[str, Parts], split_of: Callable[[str], str]
+) -> dict[str, Parts]:
+    """Less the leading folders that all images are in, down to those of splits.
+
+    A folder `test` that holds `train/` and `test/` is only a wrapper.
+    """
+    while all(len(parts) > 1 for parts in images.values()):
+        first = {parts[0] for parts in images.values()}
+        below = {
+            next(filter(None, map(split_of, parts[1:-1])), "")
+            for parts in images.values()
+        }
+        wrapper = len(below) > 1 and "" not in below
+        if len(first) > 1 or (any(map(split_of, first)) and not wrapper):
+            break
+        images = {path: parts[1:] for path, parts in images.items()}
+    return images
+
+
+def _named(images: dict[str, Parts], location: str) -> dict[str, str]:
+    named: dict[str, str] = {}
+    for path, parts in images.items():
+        name = _printable("/".join(parts))
+        if name in named:
+            raise UserError(
+                f"{location}: found two images called {name} ({_printable(named[name])}"
+                f" and {_printable(path)}), expected one"
+            )
+        named[name] = path
+    return dict(sorted(named.items()))
+
+
+def _printable(name: str) -> str:
+    """A name that UTF-8 can write, whatever bytes the file system has in it."""
+    return name.encode(errors="backslashreplace").decode()
