@@ -12,9 +12,10 @@ from jaxtyping import Array, Float, Int
 from rtil_jax.devices import batch_sharded, data_mesh, replicated
 from rtil_jax.errors import UserError
 from rtil_jax.generators import Generator
-from rtil_jax.inversion.perceptual_loss import PerceptualLoss
+from rtil_jax.inversion.arrays import as_keys
+from rtil_jax.inversion.perceptual_loss import PerceptualLoss, as_loss
 from rtil_jax.inversion.prior import Prior
-from rtil_jax.inversion.problems import Problem
+from rtil_jax.inversion.problems import Problem, map_batched, placed, settle
 from rtil_jax.inversion.solutions import Solution, render
 from rtil_jax.inversion.solver import SELECTIONS, run_stage
 from rtil_jax.inversion.stages import Stage
@@ -28,6 +29,8 @@ NOISE_KEYS = 1_000_000
 
 # Called after every step with (stage, step, measurement loss of each image).
 Progress = Callable[[int, int, Array], None]
+# A function of (problem, images): one number per image, added to the loss.
+OwnLossFunction = Callable[[Problem, Array], Array]
 
 
 @runtime_checkable
@@ -65,11 +68,11 @@ def invert(
     method: Method,
     prior: Prior,
     problem: Problem,
-    keys: jax.Array,
+    keys: Any,
     *,
     select: str = "measurement",
     restarts: int = 1,
-    perceptual: PerceptualLoss | None = None,
+    perceptual: PerceptualLoss | OwnLossFunction | None = None,
     mesh: jax.sharding.Mesh | None = None,
     progress: Progress | None = None,
 ) -> Reconstruction:
@@ -78,15 +81,18 @@ def invert(
     Args:
         method: `CSGM`, `ILO`, `MGANPrior`, or anything with their two methods.
         prior: from `load_prior`, or `Prior.of(generator, variables)`.
-        problem: one operator and one measurement per image.
+        problem: one measurement per image, and one operator for all or one per image.
         keys: one per image, `(batch,)`; an image's result depends on its own only.
         select: which iterate of the last stage to return. `measurement`: the one of
             the lowest measurement loss; `last`; `oracle`: the one closest to
             `problem.truth`, an upper bound that no user can reach.
         restarts: independent starts per image, run as one batch; the one of the
             lowest measurement loss is returned.
-        perceptual: added to the loss that is descended. Iterates and restarts are
-            chosen by the measurement loss alone.
+        perceptual: added to the loss that is descended: a `PerceptualLoss`, or a pure
+            function of (problem, images) that returns one number per image. Iterates
+            and restarts are chosen by the measurement loss alone. Some of the images
+            at a time reach the function, which is compiled: what it reads besides its
+            arguments is read once.
         mesh: of the devices to split the images over; all of them by default.
         progress: called after every step with (stage, step, measurement losses).
 
@@ -94,7 +100,10 @@ def invert(
         UserError: if the arguments do not fit each other, or the method does not fit
             the generator.
     """
-    _check_arguments(problem, keys, select, restarts)
+    problem = settle(problem, prior.image_shape)
+    keys = as_keys(keys, len(problem.measurements))
+    _check_arguments(problem, select, restarts)
+    perceptual = as_loss(perceptual, problem, prior.image_shape)
     mesh = data_mesh() if mesh is None else mesh
     batch = keys.shape[0]
     rows = np.repeat(np.arange(batch), restarts)
@@ -103,10 +112,15 @@ def invert(
     prior, perceptual = jax.device_put((prior, perceptual), replicated(mesh))
     keys = jax.vmap(jax.random.fold_in)(keys[rows], numbers)
     variables = _start(method, prior, keys)
-    problem = jax.tree.map(lambda x: x[rows], problem)
-    variables, problem = jax.device_put((variables, problem), batch_sharded(mesh))
+
+    def put(problem):
+        where = placed(problem, batch_sharded(mesh), replicated(mesh))
+        return jax.device_put(problem, where)
+
+    problem = map_batched(lambda x: x[rows], problem)
+    variables, problem = jax.device_put(variables, batch_sharded(mesh)), put(problem)
     if perceptual is not None:
-        problem = jax.device_put(perceptual.prepare(problem), batch_sharded(mesh))
+        problem = put(perceptual.prepare(problem))
 
     history, stages = [], method.stages(prior.generator)
     for index, stage in enumerate(stages):
@@ -142,12 +156,7 @@ def invert(
     )
 
 
-def _check_arguments(
-    problem: Problem, keys: jax.Array, select: str, restarts: int
-) -> None:
-    batch, found = keys.shape[0], problem.measurements.shape[0]
-    if batch != found:
-        raise UserError(f"invert: found {batch} keys, expected {found}, one per image")
+def _check_arguments(problem: Problem, select: str, restarts: int) -> None:
     if select not in SELECTIONS:
         known = ", ".join(SELECTIONS)
         raise UserError(f"invert: found select={select!r}, expected one of {known}")

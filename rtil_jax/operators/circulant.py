@@ -1,7 +1,7 @@
 """Compressed sensing by a random partial circulant matrix."""
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -30,6 +30,7 @@ class PartialCirculant:
         image_shape: `(height, width, channels)`.
     """
 
+    array_rank: ClassVar[int] = 1  # without a batch axis
     spectrum: Any
     signs: Any
     mask: Any

@@ -6,7 +6,7 @@ so borders blur into the opposite ones.
 """
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -31,6 +31,7 @@ class Blur:
         image_shape: `(height, width, channels)`.
     """
 
+    array_rank: ClassVar[int] = 3  # without a batch axis
     spectrum: Any
     image_shape: ImageShape = struct.field(pytree_node=False)
 

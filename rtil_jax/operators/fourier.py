@@ -1,6 +1,6 @@
 """Undersampled Fourier measurements, as in magnetic resonance imaging."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -31,6 +31,7 @@ class Fourier:
         image_shape: `(height, width, channels)`.
     """
 
+    array_rank: ClassVar[int] = 4  # without a batch axis
     mask: Any
     image_shape: ImageShape = struct.field(pytree_node=False)
 

@@ -1,7 +1,7 @@
 """Compressed sensing by a dense Gaussian matrix."""
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -29,6 +29,7 @@ class Gaussian:
         image_shape: `(height, width, channels)`, n numbers.
     """
 
+    array_rank: ClassVar[int] = 2  # without a batch axis
     matrix: Any
     image_shape: ImageShape = struct.field(pytree_node=False)
 

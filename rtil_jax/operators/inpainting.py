@@ -1,6 +1,6 @@
 """Inpainting of pixels missing at random."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +20,7 @@ class Inpainting:
         channels: of the images.
     """
 
+    array_rank: ClassVar[int] = 3  # without a batch axis
     mask: Any
     channels: int = struct.field(pytree_node=False)
 

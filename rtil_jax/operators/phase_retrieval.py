@@ -1,7 +1,7 @@
 """Phase retrieval: magnitudes of a coded Fourier transform. Not linear."""
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -26,6 +26,7 @@ class PhaseRetrieval:
         mask: `(height, width, channels)`, with int(ratio n) ones, at least one.
     """
 
+    array_rank: ClassVar[int] = 3  # without a batch axis
     codes: Any
     mask: Any
 
