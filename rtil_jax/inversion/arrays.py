@@ -10,6 +10,8 @@ from jaxtyping import Array, Float
 
 from rtil_jax.errors import UserError
 
+# What black and white are.
+Limits = tuple[float | int, float | int]
 # Of the range from black to white: how far beyond it a generator's samples may be.
 MARGIN = 1.5
 _WHERE = "rtil_jax.data.to_float(images) makes [-1, 1] of [0, 255]"
@@ -71,7 +73,7 @@ def require_finite(name: str, array: np.ndarray) -> None:
 
 
 def as_images(
-    name: str, found: Any, value_range: tuple[float, float]
+    name: str, found: Any, value_range: Limits
 ) -> Float[Array, "batch height width channels"]:
     """float32 images, with a batch axis, that may be in `value_range`.
 
@@ -101,7 +103,7 @@ def as_images(
     return images
 
 
-def _check_range(name: str, images: np.ndarray, limits: tuple[float, float]) -> None:
+def _check_range(name: str, images: np.ndarray, limits: Limits) -> None:
     (black, white), size = limits, limits[1] - limits[0]
     low, high = images.min(), images.max()
     beyond = max(high - white, black - low) / size

@@ -13,7 +13,7 @@ from rtil_jax.devices import batch_sharded, data_mesh, replicated
 from rtil_jax.errors import UserError
 from rtil_jax.generators import Generator
 from rtil_jax.inversion.arrays import as_keys
-from rtil_jax.inversion.perceptual_loss import PerceptualLoss, as_loss
+from rtil_jax.inversion.perceptual_loss import as_loss
 from rtil_jax.inversion.prior import Prior
 from rtil_jax.inversion.problems import Problem, map_batched, placed, settle
 from rtil_jax.inversion.solutions import Solution, render
@@ -29,8 +29,6 @@ NOISE_KEYS = 1_000_000
 
 # Called after every step with (stage, step, measurement loss of each image).
 Progress = Callable[[int, int, Array], None]
-# A function of (problem, images): one number per image, added to the loss.
-OwnLossFunction = Callable[[Problem, Array], Array]
 
 
 @runtime_checkable
@@ -72,7 +70,7 @@ def invert(
     *,
     select: str = "measurement",
     restarts: int = 1,
-    perceptual: PerceptualLoss | OwnLossFunction | None = None,
+    perceptual: Any = None,
     mesh: jax.sharding.Mesh | None = None,
     progress: Progress | None = None,
 ) -> Reconstruction:

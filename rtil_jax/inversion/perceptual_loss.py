@@ -121,9 +121,10 @@ class OwnLoss:
         return loss
 
 
-def as_loss(
-    perceptual: Any, problem: Problem, image_shape: ImageShape
-) -> PerceptualLoss | OwnLoss | None:
+Loss = PerceptualLoss | OwnLoss
+
+
+def as_loss(perceptual: Any, problem: Problem, image_shape: ImageShape) -> Loss | None:
     """What `invert` adds to the loss: a `PerceptualLoss`, or a function made one.
 
     Raises:

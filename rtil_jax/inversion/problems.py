@@ -15,7 +15,7 @@ from flax import struct
 from jaxtyping import Array, Float, Int
 
 from rtil_jax.errors import UserError
-from rtil_jax.inversion.arrays import as_array, as_floats, as_images, is_traced
+from rtil_jax.inversion.arrays import Limits, as_array, as_floats, as_images, is_traced
 from rtil_jax.inversion.readings import read_operators
 from rtil_jax.operators import measure, sample_operators
 from rtil_jax.operators.interface import ImageShape
@@ -117,10 +117,12 @@ def _counts(operators, shared):
     return count(operators) if shared else jax.vmap(count)(operators)
 
 
-def measurement_loss(
-    problem: Problem, images: Float[Array, "batch height width channels"]
-) -> Float[Array, " batch"]:
+def measurement_loss(problem: Problem, images: Any) -> Float[Array, " batch"]:
     """||A(G) - y||^2 / m, the mean squared error over the m measured numbers.
+
+    Args:
+        problem: of the images.
+        images: G, `(batch, height, width, channels)` floating-point numbers.
 
     Raises:
         UserError: if the problem does not fit the images.
@@ -175,7 +177,7 @@ def make_problem(
     ratio: float,
     seed: int,
     noise_std: float = 0.0,
-    value_range: tuple[float, float] = (-1.0, 1.0),
+    value_range: Limits = (-1, 1),
 ) -> tuple[Problem, jax.Array]:
     """Measures images in [-1, 1], each with an operator of its own.
 

@@ -23,7 +23,7 @@ from jaxtyping import Array, Bool, Float
 from rtil_jax.devices import batch_sharded
 from rtil_jax.generators import Generator
 from rtil_jax.generators.chain import BlockChain
-from rtil_jax.inversion.perceptual_loss import PerceptualLoss
+from rtil_jax.inversion.perceptual_loss import Loss
 from rtil_jax.inversion.prior import Prior
 from rtil_jax.inversion.problems import Problem, placed, squared_error
 from rtil_jax.inversion.schedules import ramp
@@ -179,7 +179,7 @@ def descend(
     select: str,
     mesh: jax.sharding.Mesh,
     prior: Prior,
-    perceptual: PerceptualLoss | None,
+    perceptual: Loss | None,
     problem: Problem,
     fixed: Any,
     start: Any,
@@ -246,7 +246,7 @@ def run_stage(
     mesh: jax.sharding.Mesh,
     on_step: Callable[[int, Array], None],
     keys: jax.Array | None = None,
-    perceptual: PerceptualLoss | None = None,
+    perceptual: Loss | None = None,
 ) -> tuple[Any, tuple[Any, Any], Float[Array, " batch"]]:
     """Runs a stage on a batch that the devices of `mesh` divide.
 

@@ -5,6 +5,7 @@ from typing import Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from rtil_jax.errors import UserError
@@ -59,7 +60,9 @@ class LinearOperator(Operator, Protocol):
         """A^T y."""
 
 
-def measure(operator: Operator, x: Array, key: jax.Array, noise_std: float) -> Array:
+def measure(
+    operator: Operator, x: Array | np.ndarray, key: jax.Array, noise_std: float
+) -> Array:
     """y = A(x) + noise, Gaussian of standard deviation `noise_std` where A measures.
 
     The noise is in the units of y, which for `PartialCirculant` are ||x|| per entry.
@@ -79,7 +82,7 @@ def measure(operator: Operator, x: Array, key: jax.Array, noise_std: float) -> A
     return y + (noise if mask is None else scale(mask, noise))
 
 
-def _require_floating(x: Array, name: str, kind: type) -> None:
+def _require_floating(x: Array | np.ndarray, name: str, kind: type) -> None:
     dtype = jnp.result_type(x)
     if not jnp.issubdtype(dtype, kind):
         raise UserError(
