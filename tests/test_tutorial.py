@@ -10,6 +10,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
+from rtil_jax.operators import Operator
+
 PATH = "docs/tutorial.ipynb"
 
 
@@ -40,6 +42,10 @@ def test_rtil_gains_more_than_vanilla_from_a_search_of_its_layers(names):
         for name in ("vanilla", "rtil")
     }
     assert gain["rtil"] > gain["vanilla"] > 0
+
+
+def test_the_operator_of_ones_own_is_an_operator(names):
+    assert isinstance(names["operators"], Operator)
 
 
 def test_the_outputs_are_committed():

@@ -14,9 +14,9 @@ from rtil_jax.errors import UserError
 from rtil_jax.generators import Generator
 from rtil_jax.inversion.arguments import check_method
 from rtil_jax.inversion.keys import keys_of_images
-from rtil_jax.inversion.perceptual_loss import PerceptualLoss
+from rtil_jax.inversion.perceptual_loss import as_loss
 from rtil_jax.inversion.prior import Prior, check_prior
-from rtil_jax.inversion.problems import Problem
+from rtil_jax.inversion.problems import Problem, map_batched, placed, settle
 from rtil_jax.inversion.solutions import Solution, render
 from rtil_jax.inversion.solver import SELECTIONS, run_stage
 from rtil_jax.inversion.stages import Stage
@@ -77,11 +77,11 @@ def invert(
     method: Method,
     prior: Prior,
     problem: Problem,
-    keys: jax.Array,
+    keys: Any,
     *,
     select: str = "measurement",
     restarts: int = 1,
-    perceptual: PerceptualLoss | None = None,
+    perceptual: Any = None,
     mesh: jax.sharding.Mesh | None = None,
     progress: Progress | None = None,
 ) -> Reconstruction:
@@ -90,7 +90,7 @@ def invert(
     Args:
         method: `CSGM`, `ILO`, `MGANPrior`, or anything with their two methods.
         prior: from `load_prior`, or `Prior.of(generator, variables)`.
-        problem: one operator and one measurement per image.
+        problem: one measurement per image, and one operator for all or one per image.
         keys: one per image, `(batch,)`; an image's result depends on its own only.
             Or one for all, from which each image's is folded (`keys_of_images`).
         select: which iterate of the last stage to return. `measurement`: the one of
@@ -98,8 +98,11 @@ def invert(
             `problem.truth`, an upper bound that no user can reach.
         restarts: independent starts per image, run as one batch; the one of the
             lowest measurement loss is returned.
-        perceptual: added to the loss that is descended. Iterates and restarts are
-            chosen by the measurement loss alone.
+        perceptual: added to the loss that is descended: a `PerceptualLoss`, or a pure
+            function of (problem, images) that returns one number per image. Iterates
+            and restarts are chosen by the measurement loss alone. Some of the images
+            at a time reach the function, which is compiled: what it reads besides its
+            arguments is read once.
         mesh: of the devices to split the images over; all of them by default.
         progress: called after every step with (stage, step, measurement losses).
 
@@ -109,8 +112,10 @@ def invert(
     """
     check_method(method)
     check_prior(prior)
-    keys = keys_of_images(keys, problem.measurements.shape[0])
+    problem = settle(problem, prior.image_shape)
+    keys = keys_of_images(keys, len(problem.measurements))
     _check_arguments(problem, select, restarts)
+    perceptual = as_loss(perceptual, problem, prior.image_shape)
     mesh = data_mesh() if mesh is None else mesh
     batch = keys.shape[0]
     rows = np.repeat(np.arange(batch), restarts)
@@ -119,10 +124,15 @@ def invert(
     prior, perceptual = jax.device_put((prior, perceptual), replicated(mesh))
     keys = jax.vmap(jax.random.fold_in)(keys[rows], numbers)
     variables = _start(method, prior, keys)
-    problem = jax.tree.map(lambda x: x[rows], problem)
-    variables, problem = jax.device_put((variables, problem), batch_sharded(mesh))
+
+    def put(problem):
+        where = placed(problem, batch_sharded(mesh), replicated(mesh))
+        return jax.device_put(problem, where)
+
+    problem = map_batched(lambda x: x[rows], problem)
+    variables, problem = jax.device_put(variables, batch_sharded(mesh)), put(problem)
     if perceptual is not None:
-        problem = jax.device_put(perceptual.prepare(problem), batch_sharded(mesh))
+        problem = put(perceptual.prepare(problem))
 
     history, stages = [], method.stages(prior.generator)
     finite = np.ones(len(rows), bool)

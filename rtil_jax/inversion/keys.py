@@ -23,6 +23,8 @@ def keys_of_images(keys: Any, batch: int) -> jax.Array:
     Raises:
         UserError: if they are no keys, or not one or `batch`.
     """
+    if isinstance(keys, list | tuple) and keys:
+        keys = jnp.stack(keys)
     if not hasattr(keys, "dtype") or not hasattr(keys, "shape"):
         raise UserError(f"keys: found {keys!r}, {_EXPECTED}")
     if not jnp.issubdtype(keys.dtype, jax.dtypes.prng_key):

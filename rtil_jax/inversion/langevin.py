@@ -36,7 +36,13 @@ from rtil_jax.inversion.ilo import ILO
 from rtil_jax.inversion.inverting import Reconstruction, invert
 from rtil_jax.inversion.keys import keys_of_images
 from rtil_jax.inversion.prior import Prior
-from rtil_jax.inversion.problems import Problem
+from rtil_jax.inversion.problems import (
+    Problem,
+    count_measurements,
+    map_batched,
+    over_images,
+    settle,
+)
 from rtil_jax.inversion.stages import Stage
 
 
@@ -123,7 +129,7 @@ def posterior_samples(
     method: ILO,
     prior: Prior,
     problem: Problem,
-    keys: jax.Array,
+    keys: Any,
     *,
     noise_std: float,
     steps: int,
@@ -139,7 +145,8 @@ def posterior_samples(
     Args:
         method: what finds the start of each chain.
         prior: as for `invert`; so are `problem`, `keys` and `mesh`.
-        noise_std: s, of the noise on y in the units of y.
+        noise_std: s, of the noise on y in the units of y; of a complex y, on the real
+            and on the imaginary part.
         steps: of each chain.
         learning_rate: of the chain. Diverges above 2 / the curvature of U, which for
             `PartialCirculant` is of the order of the image's number of pixels.
@@ -156,24 +163,21 @@ def posterior_samples(
             f"noise_std: found {noise_std:g}, expected above 0: without noise the "
             "posterior has no density"
         )
-
-    def count(operator, y):
-        return jnp.asarray(operator.num_measurements, jnp.float32)
-
-    counts = np.unique(jax.vmap(count)(problem.operators, problem.measurements))
+    problem = settle(problem, prior.image_shape)
+    keys = keys_of_images(keys, len(problem.measurements))
+    counts = np.unique(count_measurements(problem))
     if len(counts) > 1:
         raise UserError(
             f"problem: found operators of {counts.min():g} to {counts.max():g} "
             "measurements, expected the same number for all images"
         )
     temperature = 2 * noise_std**2 / float(counts[0])
-    keys = keys_of_images(keys, problem.measurements.shape[0])
     rows = np.repeat(np.arange(keys.shape[0]), samples)
     numbers = np.arange(len(rows)) % samples
     chains = invert(
         Langevin(method, temperature, steps, learning_rate),
         prior,
-        jax.tree.map(lambda x: x[rows], problem),
+        map_batched(lambda x: x[rows], problem),
         jax.vmap(jax.random.fold_in)(keys[rows], numbers),
         select="last",
         mesh=mesh,
@@ -188,18 +192,23 @@ def draw_posterior(
     """A PNG: truth, measurement, mean and its PSNR, spread, and some samples.
 
     White in the spread's column is the largest standard deviation of any pixel, which
-    the title says.
+    the title says. There is no truth, and no PSNR, of a problem without one, and no
+    measurement of an operator without a `preview`.
     """
-    preview = jax.vmap(lambda operator, y: operator.preview(y))
+    problem = settle(problem, found.images.shape[2:])
     spread = jnp.mean(found.std, axis=-1, keepdims=True)
     largest = float(jnp.max(spread))
-    columns = {
-        "truth": problem.truth,
-        "measurement": preview(problem.operators, problem.measurements),
-        "mean": found.mean,
-        f"spread (white: {largest:.2g})": 2 * spread / largest - 1,
-    }
+    columns, psnr = {}, {}
+    if problem.truth is not None:
+        columns["truth"] = problem.truth
+        unit = ((np.clip(x, -1, 1) + 1) / 2 for x in (found.mean, problem.truth))
+        psnr["mean"] = np.asarray(metrics.psnr(*unit))
+    if hasattr(type(problem.operators), "preview"):
+        columns["measurement"] = over_images(
+            lambda operator, y: operator.preview(y), problem, problem.measurements
+        )
+    columns["mean"] = found.mean
+    columns[f"spread (white: {largest:.2g})"] = 2 * spread / largest - 1
     for i in range(min(shown, found.images.shape[1])):
         columns[f"sample {i + 1}"] = found.images[:, i]
-    mean, truth = ((np.clip(x, -1, 1) + 1) / 2 for x in (found.mean, problem.truth))
-    report.image_grid(columns, path, {"mean": np.asarray(metrics.psnr(mean, truth))})
+    report.image_grid(columns, path, psnr)

@@ -7,6 +7,7 @@ to mGANprior's, where y is a picture of enough pixels.
 """
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -15,9 +16,13 @@ from flax import struct
 from jaxtyping import Array, Float
 
 from rtil_jax.errors import UserError
-from rtil_jax.inversion.problems import Problem
+from rtil_jax.inversion.arrays import as_array
+from rtil_jax.inversion.problems import Problem, over_images, settle
+from rtil_jax.inversion.readings import first_line
 from rtil_jax.operators import OPERATORS, Inpainting
+from rtil_jax.operators.interface import ImageShape
 from rtil_jax.operators.masks import scale
+from rtil_jax.perceptual import Perceptual
 from rtil_jax.perceptual.networks import LEAST_SIZE
 
 # Problems whose y is a picture.
@@ -55,39 +60,108 @@ class PerceptualLoss:
         Raises:
             UserError: if y is no picture.
         """
-        shape = problem.measurements.shape[1:]
-        if len(shape) != 3 or isinstance(problem.operators, _UNPICTURED):
+        y = as_array("problem.measurements", problem.measurements)
+        shape, real = y.shape[1:], jnp.issubdtype(y.dtype, jnp.floating)
+        unpictured = isinstance(problem.operators, _UNPICTURED)
+        if len(shape) != 3 or unpictured or not real:
             raise UserError(
-                f"perceptual loss: found measurements of shape {shape} by "
+                f"perceptual loss: found measurements of shape {shape}, {y.dtype}, by "
                 f"{type(problem.operators).__name__}, expected pictures, as of "
                 f"{', '.join(PICTURED)}"
             )
         if self._fills(problem):
             return problem
         features = jax.jit(lambda loss, y: loss.distance.features(enlarge(y)))
-        return dataclasses.replace(
-            problem, features=features(self, problem.measurements)
-        )
+        return dataclasses.replace(problem, features=features(self, jnp.asarray(y)))
 
     def __call__(
         self, problem: Problem, images: Float[Array, "batch height width channels"]
     ) -> Float[Array, " batch"]:
         """The loss of images in [-1, 1]; `problem` is what `prepare` returned."""
+        if problem.shared is None:
+            problem = settle(problem, images.shape[1:])
         if self._fills(problem):
             # Both sides move with G, so there are no features to keep.
-            mask = problem.operators.mask
-            filled = problem.measurements + jax.vmap(scale)(1 - mask, images)
+            gaps = over_images(lambda a, x: scale(1 - a.mask, x), problem, images)
+            filled = problem.measurements + gaps
             distance = self.distance(enlarge(images), enlarge(filled))
         else:
-            measured = jax.vmap(lambda operator, x: operator(x))
-            features = self.distance.features(
-                enlarge(measured(problem.operators, images))
-            )
+            measured = over_images(lambda a, x: a(x), problem, images)
+            features = self.distance.features(enlarge(measured))
             distance = self.distance.distance(features, problem.features)
         return self.weight * distance
 
     def _fills(self, problem: Problem) -> bool:
         return self.fill and isinstance(problem.operators, Inpainting)
+
+
+@struct.dataclass
+class OwnLoss:
+    """A user's function of (problem, images), as a loss beside the squared error.
+
+    Attributes:
+        function: returns one number per image.
+    """
+
+    function: Any
+
+    def prepare(self, problem: Problem) -> Problem:
+        return problem
+
+    def __call__(
+        self, problem: Problem, images: Float[Array, "batch height width channels"]
+    ) -> Float[Array, " batch"]:
+        loss = self.function(problem, images)
+        kind, shape = jnp.result_type(loss), jnp.shape(loss)
+        if shape != images.shape[:1] or not jnp.issubdtype(kind, jnp.floating):
+            raise UserError(
+                f"perceptual: found a function that returns {kind} of shape {shape} "
+                f"for {len(images)} images, expected one real number per image"
+            )
+        return loss
+
+
+Loss = PerceptualLoss | OwnLoss
+
+
+def as_loss(perceptual: Any, problem: Problem, image_shape: ImageShape) -> Loss | None:
+    """What `invert` adds to the loss: a `PerceptualLoss`, or a function made one.
+
+    Raises:
+        UserError: if it is neither, or the function fails on images of `image_shape`.
+    """
+    if perceptual is None or hasattr(perceptual, "prepare"):
+        return perceptual
+    name = getattr(perceptual, "__name__", type(perceptual).__name__)
+    expected = "expected a PerceptualLoss or a function of (problem, images)"
+    if isinstance(perceptual, Perceptual):
+        expected = f"expected PerceptualLoss({name}, weight)"
+    if isinstance(perceptual, Perceptual) or not callable(perceptual):
+        raise UserError(f"perceptual: found {name}, {expected}")
+    loss = OwnLoss(_as_pytree(perceptual))
+    batch = (len(problem.measurements), *image_shape)
+    try:
+        jax.eval_shape(loss, problem, jax.ShapeDtypeStruct(batch, jnp.float32))
+    except UserError:
+        raise
+    except Exception as error:  # whatever a user's code may raise
+        raise UserError(
+            f"perceptual: {name} fails ({first_line(error)}), expected a function of "
+            "(problem, images) that returns one number per image"
+        ) from error
+    return loss
+
+
+def _as_pytree(function: Callable) -> Any:
+    """JAX takes functions apart only in this wrapping, and needs to hash them."""
+    arrays = all(hasattr(x, "dtype") for x in jax.tree.leaves(function))
+    if arrays and not isinstance(function, jax.tree_util.Partial):
+        return function
+    try:
+        hash(function)
+    except TypeError:
+        return jax.tree_util.Partial(lambda *inputs: function(*inputs))
+    return jax.tree_util.Partial(function)
 
 
 def enlarge(

@@ -11,7 +11,7 @@ from rtil_jax.inversion.inverting import Method
 from rtil_jax.inversion.noise import describe_noise
 from rtil_jax.inversion.perceptual_loss import PerceptualLoss
 from rtil_jax.inversion.prior import Prior
-from rtil_jax.inversion.problems import Problem
+from rtil_jax.inversion.problems import Problem, settle
 from rtil_jax.inversion.settings import expand, perceptual_loss, perceptual_weight
 from rtil_jax.inversion.solver import begin, descend, steps_at_once
 from rtil_jax.operators import sample_operators
@@ -36,7 +36,7 @@ def step_memory(
         truth = jnp.zeros((keys.shape[0], *prior.image_shape))
         measurements = jax.vmap(lambda operator, x: operator(x))(operators, truth)
         start = jax.vmap(method.start, in_axes=(None, 0))
-        data = Problem(operators, measurements, truth)
+        data = settle(Problem(operators, measurements, truth), prior.image_shape)
         data = data if perceptual is None else perceptual.prepare(data)
         return data, start(prior, keys)
 

@@ -3,6 +3,9 @@
 Arrays in pytrees are typed `Any`: JAX also rebuilds pytrees of shapes and specs.
 """
 
+import functools
+import math
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -11,24 +14,34 @@ import numpy as np
 from flax import struct
 from jaxtyping import Array, Float, Int
 
+from rtil_jax.errors import UserError
+from rtil_jax.inversion.arrays import Limits, as_array, as_floats, as_images, is_traced
+from rtil_jax.inversion.readings import read_operators
 from rtil_jax.operators import measure, sample_operators
+from rtil_jax.operators.interface import ImageShape
 
 
 @struct.dataclass
 class Problem:
-    """y = A(x) for a batch of images, every leaf with a leading batch axis.
+    """y = A(x) for a batch of images.
 
     Attributes:
-        operators: one operator per image, from `operators.sample_operators`.
-        measurements: y.
+        operators: one operator for all images, or one per image: then its arrays have
+            a leading batch axis, as from `operators.sample_operators`. An
+            `operators.Operator`: any pytree to call on an image, with
+            `num_measurements`.
+        measurements: y, real or complex, `(batch, ...)`: A(x) of each image.
         truth: x, `(batch, height, width, channels)`; read only to select by `oracle`.
         features: of y, for a perceptual loss; see `PerceptualLoss.prepare`.
+        shared: whether the operator is one for all images. None finds out, by the
+            shapes of the operator's arrays and of what it measures.
     """
 
     operators: Any
     measurements: Any
     truth: Any = None
     features: Any = None
+    shared: bool | None = struct.field(pytree_node=False, default=None)
 
     def __repr__(self) -> str:
         """The kind of operator and shapes; no arrays."""
@@ -37,15 +50,119 @@ class Problem:
         return f"Problem({type(self.operators).__name__}, measurements {shape}{truth})"
 
 
-def measurement_loss(
+def settle(problem: Problem, image_shape: ImageShape) -> Problem:
+    """The problem checked, with `shared` found out and arrays in single precision.
+
+    Raises:
+        UserError: if its parts do not fit each other or images of `image_shape`, or
+            hold anything but finite floating-point numbers.
+    """
+    pixels = "rtil_jax.data.to_float(pixels) makes [-1, 1] of uint8"
+    name = "problem.measurements"
+    y = as_floats(
+        name, problem.measurements, f"{pixels}, .astype('float32')", complex_too=True
+    )
+    if not y.ndim or not len(y):
+        raise UserError(f"{name}: found shape {y.shape}, expected (batch, ...)")
+    operators, shared = read_operators(
+        problem.operators, y, image_shape, problem.shared
+    )
+    truth, expected = problem.truth, (len(y), *image_shape)
+    if truth is not None:
+        truth = as_floats("problem.truth", truth, pixels, complex_too=False)
+        if truth.shape != expected:
+            raise UserError(
+                f"problem.truth: found shape {truth.shape}, expected {expected}"
+            )
+    problem = problem.replace(
+        operators=operators, measurements=y, truth=truth, shared=shared
+    )
+    counts = count_measurements(problem)
+    if not is_traced(counts) and not np.all((counts > 0) & np.isfinite(counts)):
+        raise UserError(
+            f"problem.operators: found num_measurements = {np.min(counts):g}, "
+            "expected above 0"
+        )
+    return problem
+
+
+def over_images(function: Callable, problem: Problem, *batched: Any) -> Any:
+    """`function(operator, *of one image)` for every image, of a settled problem."""
+    axes = (None if problem.shared else 0, *[0] * len(batched))
+    return jax.vmap(function, axes)(problem.operators, *batched)
+
+
+def map_batched(function: Callable, problem: Problem) -> Problem:
+    """`function` of every array with a batch axis; a shared operator stays."""
+    if not problem.shared:
+        return jax.tree.map(function, problem)
+    rest = jax.tree.map(function, problem.replace(operators=None))
+    return rest.replace(operators=problem.operators)
+
+
+def placed(problem: Problem, images: Any, everywhere: Any) -> Problem:
+    """A pytree like `problem`: `images` for arrays of a batch, `everywhere` for the
+    others. Shardings, or partition specs."""
+    placed = map_batched(lambda _: images, problem)
+    if not problem.shared:
+        return placed
+    operators = jax.tree.map(lambda _: everywhere, problem.operators)
+    return placed.replace(operators=operators)
+
+
+def count_measurements(problem: Problem) -> Float[Array, " *batch"]:
+    """m of each image, or of all if they share the operator."""
+    return _counts(problem.operators, problem.shared)
+
+
+@functools.partial(jax.jit, static_argnames="shared")
+def _counts(operators, shared):
+    def count(operator):
+        return jnp.asarray(operator.num_measurements, jnp.float32)
+
+    return count(operators) if shared else jax.vmap(count)(operators)
+
+
+def measurement_loss(problem: Problem, images: Any) -> Float[Array, " batch"]:
+    """||A(G) - y||^2 / m, the mean squared error over the m measured numbers.
+
+    Args:
+        problem: of the images.
+        images: G, `(batch, height, width, channels)` floating-point numbers.
+
+    Raises:
+        UserError: if the problem does not fit the images.
+    """
+    images = as_array("images", images)
+    if images.ndim != 4 or not jnp.issubdtype(images.dtype, jnp.floating):
+        raise UserError(
+            f"images: found {images.dtype} of shape {images.shape}, expected "
+            "floating-point numbers of shape (batch, height, width, channels)"
+        )
+    problem = settle(problem, images.shape[1:])
+    if len(images) != len(problem.measurements):
+        raise UserError(
+            f"images: found {len(images)}, expected {len(problem.measurements)}, one "
+            "for each measurement"
+        )
+    return squared_error(problem, jnp.asarray(images))
+
+
+def squared_error(
     problem: Problem, images: Float[Array, "batch height width channels"]
 ) -> Float[Array, " batch"]:
-    """||A(G) - y||^2 / m, the mean squared error over the m measured numbers."""
+    """`measurement_loss` of a settled problem."""
 
     def one_image(operator, y, x):
-        return jnp.sum((operator(x) - y) ** 2) / operator.num_measurements
+        error = operator(x) - y
+        if jnp.iscomplexobj(error):
+            squares = error.real**2 + error.imag**2
+        else:
+            squares = error**2
+        return jnp.sum(squares) / operator.num_measurements
 
-    return jax.vmap(one_image)(problem.operators, problem.measurements, images)
+    loss = over_images(one_image, problem, problem.measurements, images)
+    return loss.astype(jnp.float32)
 
 
 def image_keys(
@@ -60,32 +177,54 @@ def image_keys(
 
 def make_problem(
     problem: str,
-    truth: Float[Array | np.ndarray, "batch height width channels"],
-    indices: Int[Array | np.ndarray, " batch"],
+    truth: Any,
+    indices: Any,
     *,
     ratio: float,
     seed: int,
     noise_std: float = 0.0,
+    value_range: Limits = (-1, 1),
 ) -> tuple[Problem, jax.Array]:
     """Measures images in [-1, 1], each with an operator of its own.
 
     Args:
         problem: a name in `operators.OPERATORS`.
-        truth: the images.
+        truth: the images, `(batch, height, width, channels)` floating-point numbers;
+            `rtil_jax.data.to_float` makes them of uint8 ones.
         indices: of the images in their data set, from which their keys are folded.
         ratio: of measurements; the masks of smaller ratios are nested in it.
         seed: of operators, noise and starting points.
         noise_std: of Gaussian noise, in the units of y: of pixels in [-1, 1] where y
             is a picture; for other operators see their classes.
+        value_range: what black and white are, if not -1 and 1.
 
     Returns:
         The problem, and a key for the inversion of each image.
+
+    Raises:
+        UserError: for images of another shape, kind of numbers or range, NaN, indices
+            that do not fit them, or as `operators.sample_operator`.
     """
+    truth = as_images("make_problem: truth", truth, value_range)
+    indices = _as_indices(indices, len(truth))
+    if not 0 <= noise_std < math.inf:
+        raise UserError(f"noise_std: found {noise_std}, expected at least 0")
     operator_keys, noise_keys, start_keys = image_keys(seed, indices)
     _, height, width, channels = truth.shape
     shape = height, width, channels
     operators = sample_operators(problem, operator_keys, shape, ratio)
-    images = jnp.asarray(truth)
     noisy = jax.vmap(measure, in_axes=(0, 0, 0, None))
-    measurements = noisy(operators, images, noise_keys, noise_std)
-    return Problem(operators, measurements, images), start_keys
+    measurements = noisy(operators, truth, noise_keys, noise_std)
+    return Problem(operators, measurements, truth), start_keys
+
+
+def _as_indices(found: Any, batch: int) -> Array | np.ndarray:
+    """Whole numbers, one per image."""
+    indices = as_array("make_problem: indices", found)
+    fits = indices.shape == (batch,) and jnp.issubdtype(indices.dtype, jnp.integer)
+    if not fits:
+        raise UserError(
+            f"make_problem: indices: found {indices.dtype} of shape {indices.shape}, "
+            f"expected whole numbers of shape ({batch},), one per image"
+        )
+    return indices

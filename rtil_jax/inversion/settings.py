@@ -96,6 +96,7 @@ def problem_of(
         ratio=float(ratio),
         seed=config.seed,
         noise_std=config.noise_std,
+        value_range=tuple(config.images.range),
     )
 
 

@@ -23,9 +23,9 @@ from jaxtyping import Array, Bool, Float
 from rtil_jax.devices import batch_sharded
 from rtil_jax.generators import Generator
 from rtil_jax.generators.chain import BlockChain
-from rtil_jax.inversion.perceptual_loss import PerceptualLoss
+from rtil_jax.inversion.perceptual_loss import Loss
 from rtil_jax.inversion.prior import Prior
-from rtil_jax.inversion.problems import Problem, measurement_loss
+from rtil_jax.inversion.problems import Problem, placed, squared_error
 from rtil_jax.inversion.schedules import ramp
 from rtil_jax.inversion.solutions import render
 from rtil_jax.inversion.stages import OPTIMIZERS, Stage
@@ -93,7 +93,7 @@ def _update(stage, select, prior, perceptual, problem, fixed, start, iterate, ra
         images = render(
             prior.generator, prior.variables, stage.decode(prior, free, fixed)
         )
-        loss = measurement_loss(problem, images)
+        loss = squared_error(problem, images)
         total = loss + stage.penalty(free, images, problem)
         if perceptual is not None:
             total += perceptual(problem, images)
@@ -150,12 +150,15 @@ def _updates(
 
     def one(iterate, rate):
         def update(batched):
-            problem, fixed, start, iterate = batched
+            piece, fixed, start, iterate = batched
+            if problem.shared:
+                piece = piece.replace(operators=problem.operators)
             return _update(
-                stage, select, prior, perceptual, problem, fixed, start, iterate, rate
+                stage, select, prior, perceptual, piece, fixed, start, iterate, rate
             )
 
-        return _in_pieces(update, at_once, (problem, fixed, start, iterate))
+        batched = problem.replace(operators=None) if problem.shared else problem
+        return _in_pieces(update, at_once, (batched, fixed, start, iterate))
 
     def body(index, carry):
         iterate, losses = carry
@@ -179,7 +182,7 @@ def descend(
     select: str,
     mesh: jax.sharding.Mesh,
     prior: Prior,
-    perceptual: PerceptualLoss | None,
+    perceptual: Loss | None,
     problem: Problem,
     fixed: Any,
     start: Any,
@@ -198,7 +201,10 @@ def descend(
     updates = jax.shard_map(
         functools.partial(_updates, stage, select, at_once),
         mesh=mesh,
-        in_specs=(everywhere,) * 2 + (images,) * 4 + (everywhere,) * 2,
+        in_specs=(everywhere,) * 2
+        + (placed(problem, images, everywhere),)
+        + (images,) * 3
+        + (everywhere,) * 2,
         out_specs=(images, PartitionSpec(None, "data")),
         check_vma=False,
     )
@@ -244,13 +250,14 @@ def run_stage(
     mesh: jax.sharding.Mesh,
     on_step: Callable[[int, Array], None],
     keys: jax.Array | None = None,
-    perceptual: PerceptualLoss | None = None,
+    perceptual: Loss | None = None,
 ) -> tuple[Any, tuple[Any, Any], Float[Array, " batch"], Bool[Array, " batch"]]:
     """Runs a stage on a batch that the devices of `mesh` divide.
 
     A few steps per call, driven from Python, which waits for the device at the end.
 
     Args:
+        problem: as `settle` returns it.
         on_step: called with (step, measurement loss of each image before the step).
         keys: of the noise of a stage that has a temperature, one per image.
         perceptual: added to the loss that is descended; iterates are still chosen by

@@ -34,6 +34,7 @@ class PartialCirculant:
     """
 
     noise_unit: ClassVar[str] = "y, whose entries have the rms ||x||"
+    array_rank: ClassVar[int] = 1  # without a batch axis
     spectrum: Any
     signs: Any
     mask: Any

@@ -34,6 +34,7 @@ class Blur:
     """
 
     noise_unit: ClassVar[str] = "pixels"
+    array_rank: ClassVar[int] = 3  # without a batch axis
     spectrum: Any
     image_shape: ImageShape = struct.field(pytree_node=False)
 

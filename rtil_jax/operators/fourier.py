@@ -35,6 +35,7 @@ class Fourier:
     """
 
     noise_unit: ClassVar[str] = "y, coefficients of the orthonormal transform"
+    array_rank: ClassVar[int] = 4  # without a batch axis
     mask: Any
     image_shape: ImageShape = struct.field(pytree_node=False)
 

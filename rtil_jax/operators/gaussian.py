@@ -32,6 +32,7 @@ class Gaussian:
     """
 
     noise_unit: ClassVar[str] = "y, whose entries have the rms ||x|| / sqrt(m)"
+    array_rank: ClassVar[int] = 2  # without a batch axis
     matrix: Any
     image_shape: ImageShape = struct.field(pytree_node=False)
 

@@ -23,6 +23,7 @@ class Inpainting:
     """
 
     noise_unit: ClassVar[str] = "pixels"
+    array_rank: ClassVar[int] = 3  # without a batch axis
     mask: Any
     channels: int = struct.field(pytree_node=False)
 

@@ -30,6 +30,7 @@ class PhaseRetrieval:
     """
 
     noise_unit: ClassVar[str] = "y, magnitudes of the orthonormal transform"
+    array_rank: ClassVar[int] = 3  # without a batch axis
     codes: Any
     mask: Any
 

@@ -11,12 +11,12 @@ from rtil_jax.operators.denoising import Denoising
 from rtil_jax.operators.fourier import Fourier
 from rtil_jax.operators.gaussian import Gaussian
 from rtil_jax.operators.inpainting import Inpainting
-from rtil_jax.operators.interface import ImageShape, Operator
+from rtil_jax.operators.interface import ImageShape, ImagingOperator
 from rtil_jax.operators.phase_retrieval import PhaseRetrieval
 from rtil_jax.operators.ratios import check_ratio
 from rtil_jax.operators.super_resolution import SuperResolution
 
-OPERATORS: dict[str, type[Operator]] = {
+OPERATORS: dict[str, type[ImagingOperator]] = {
     "box_inpainting": BoxInpainting,
     "colourisation": Colourisation,
     "compressed_sensing": PartialCirculant,
@@ -33,7 +33,7 @@ OPERATORS: dict[str, type[Operator]] = {
 
 def sample_operator(
     problem: str, key: jax.Array, image_shape: ImageShape, ratio: float | int
-) -> Operator:
+) -> ImagingOperator:
     """The operator of `problem` for images of `(height, width, channels)`.
 
     Raises:
@@ -54,7 +54,7 @@ def known_problems(problem: object) -> str:
 
 def sample_operators(
     problem: str, keys: jax.Array, image_shape: ImageShape, ratio: float | int
-) -> Operator:
+) -> ImagingOperator:
     """One operator per key, `(batch,)`: the arrays have a leading batch axis.
 
     Raises:

@@ -131,7 +131,7 @@ def test_restarts_keep_the_start_with_the_lowest_loss(toy_prior, sampled_problem
 def test_an_image_that_diverges_does_not_touch_the_others(toy_prior, sampled_problem):
     problem, keys = sampled_problem(toy_prior, 3)
     poisoned = dataclasses.replace(
-        problem, measurements=problem.measurements.at[1].set(jnp.nan)
+        problem, measurements=problem.measurements.at[1].set(1e30)
     )
     method = ILO(steps=(8, 8), learning_rate=0.1)
     good = invert(method, toy_prior, problem, keys)
@@ -264,6 +264,17 @@ np.testing.assert_allclose(found.measurement_loss, one.measurement_loss, rtol=1e
 assert len(programs) == 2
 assert all("fusion" in text for text in programs.values())
 assert not any(collectives(text) for text in programs.values())
+from rtil_jax.inversion import CSGM, Problem
+from rtil_jax.operators import sample_operator, sample_operators
+from tests.toy_generator import ToyGenerator
+toy = Prior.of(ToyGenerator(), init(ToyGenerator(), jax.random.key(0)))
+operator = sample_operator("gaussian", jax.random.key(3), (8, 8, 1), 0.5)
+several = jax.tree.map(lambda x: jax.numpy.stack([x] * 3), operator)
+y = jax.vmap(operator)(truth)
+shared, own = (
+    invert(CSGM(3), toy, Problem(a, y), keys, restarts=2) for a in (operator, several)
+)
+np.testing.assert_allclose(shared.images, own.images, atol=1e-5)
 print("equal")
 """
 

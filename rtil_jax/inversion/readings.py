@@ -1,0 +1,299 @@
+"""Whether one operator serves all images of a batch, or each image has its own.
+
+The arrays of an operator do not say whether their first axis counts images. For the
+operators of this library their rank does. For others both readings are tried without
+computing anything: the right one has the shape of the measurements.
+"""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+from jaxtyping import Array
+
+from rtil_jax.errors import UserError
+from rtil_jax.inversion.arrays import is_traced
+from rtil_jax.operators import OPERATORS, Inpainting
+from rtil_jax.operators.interface import ImageShape
+
+_KNOWN = frozenset(OPERATORS.values())
+_NO_NUMBERS = (np.dtype(object), np.dtype(str))
+_CHOOSE = "Problem(..., shared=True) or shared=False says which"
+
+
+@struct.dataclass
+class OpaqueOperator:
+    """An operator that JAX cannot take apart, hence one for all images.
+
+    Its arrays become part of the compiled program, which is a new one every time,
+    because nothing says whether they have changed.
+    """
+
+    call: Callable = struct.field(pytree_node=False)
+    num_measurements: Any
+
+    def __call__(self, x: Array) -> Array:
+        return self.call(x)
+
+
+def read_operators(
+    operators: Any, measurements: Array, image_shape: ImageShape, shared: bool | None
+) -> tuple[Any, bool]:
+    """(the operators as a pytree of arrays, whether they are one for all images).
+
+    Args:
+        operators: of a `Problem`.
+        measurements: y, with a batch axis.
+        image_shape: of one image.
+        shared: None to find out.
+
+    Raises:
+        UserError: if they do not measure what `measurements` are, or fit both ways.
+    """
+    name = type(operators).__name__
+    _check_interface(operators)
+    _check_image_shape(operators, image_shape)
+    if not _all_arrays(operators):
+        shared, operators = _refuse_batch(shared, name), _opaque(operators)
+    shared = _by_rank(operators, shared, len(measurements))
+    tried = {
+        way: _try(operators, way, len(measurements), image_shape)
+        for way in ((True, False) if shared is None else (shared,))
+    }
+    fitting = [way for way, y in tried.items() if _fits(y, measurements)]
+    if not fitting and isinstance(tried.get(True), str):
+        # What decides on shapes, or is indexed by, must not be an argument to JAX.
+        y = _try(_opaque(operators), True, len(measurements), image_shape)
+        if _fits(y, measurements):
+            operators, fitting, tried = _opaque(operators), [True], {True: y}
+    if not fitting:
+        raise UserError(_misfit(name, operators, tried, measurements, image_shape))
+    if len(fitting) == 2 and not _agree(operators, measurements, image_shape):
+        raise UserError(
+            f"problem.operators: found {name}, which may be one operator for all "
+            f"{len(measurements)} measurements or one for each; {_CHOOSE}"
+        )
+    _check_kind(name, tried[fitting[0]], measurements)
+    shared = fitting[0]
+    return operators if shared else _batched(operators, len(measurements)), shared
+
+
+def _check_interface(operators: Any) -> None:
+    name = type(operators).__name__
+    if isinstance(operators, list | tuple) and not callable(operators):
+        raise UserError(
+            f"problem.operators: found a {name}, expected one operator, or several "
+            "stacked: jax.tree.map(lambda *x: jnp.stack(x), *operators)"
+        )
+    if isinstance(operators, type):
+        raise UserError(
+            f"problem.operators: found the class {operators.__name__}, expected an "
+            "operator of that class"
+        )
+    if not callable(operators):
+        raise UserError(
+            f"problem.operators: found a {name}, expected an operator: something to "
+            "call on an image, with `num_measurements`"
+        )
+    # Not `hasattr` at once, which computes it: of a batch that may fail.
+    count = inspect.getattr_static(operators, "num_measurements", None)
+    if count is None and not hasattr(operators, "num_measurements"):
+        raise UserError(
+            f"problem.operators: found {getattr(operators, '__name__', name)} without "
+            "`num_measurements`, expected that attribute: how many numbers are "
+            "measured of an image"
+        )
+    if inspect.isfunction(count):
+        raise UserError(
+            f"problem.operators: found {name}.num_measurements to be a method, "
+            "expected a number: write @property above it"
+        )
+
+
+def _check_image_shape(operators: Any, image_shape: ImageShape) -> None:
+    """The library's operators know for which images they are."""
+    if type(operators) not in _KNOWN:
+        return
+    known = getattr(operators, "image_shape", image_shape)
+    if isinstance(operators, Inpainting):
+        known = (*image_shape[:2], operators.channels)
+    if tuple(known) != tuple(image_shape):
+        raise UserError(
+            f"problem.operators: found {type(operators).__name__} for images of "
+            f"{tuple(known)}, expected {tuple(image_shape)}"
+        )
+
+
+def _all_arrays(operators: Any) -> bool:
+    numbers = jax.Array | np.ndarray | np.generic | int | float | complex
+    return all(
+        isinstance(x, numbers) and getattr(x, "dtype", None) not in _NO_NUMBERS
+        for x in jax.tree.leaves(operators)
+    )
+
+
+def _refuse_batch(shared: bool | None, name: str) -> bool:
+    if shared is False:
+        raise UserError(
+            f"problem.operators: found {name}, which is no pytree of arrays, with "
+            "shared=False; a class under @flax.struct.dataclass can have a batch axis"
+        )
+    return True
+
+
+def _opaque(operators: Any) -> OpaqueOperator:
+    try:
+        count = operators.num_measurements
+    except Exception:  # as of a batch, where `_try` says what it is
+        count = ()
+    return OpaqueOperator(lambda x: operators(x), count)
+
+
+def _by_rank(operators: Any, shared: bool | None, batch: int) -> bool | None:
+    """What the rank of the library's own arrays says; `shared` without any."""
+    if not jax.tree.leaves(operators):
+        return True
+    parts = jax.tree.leaves(operators, is_leaf=lambda x: type(x) in _KNOWN)
+    ways = set()
+    for part in parts:
+        rank = getattr(part, "array_rank", None) if type(part) in _KNOWN else None
+        for array in jax.tree.leaves(part) if rank else ():
+            name, extra = type(part).__name__, jnp.ndim(array) - rank
+            if extra not in (0, 1):
+                raise UserError(
+                    f"problem.operators: found {name} with an array of shape "
+                    f"{array.shape}, expected {rank} axes, or a batch axis before them"
+                )
+            if extra and len(array) != batch:
+                raise UserError(_another_number(len(array), batch))
+            ways.add(not extra)
+    if len(ways) == 2:
+        raise UserError(
+            "problem.operators: found arrays with and without a batch axis, expected "
+            "all with one, or none"
+        )
+    if not ways:
+        return shared
+    (way,) = ways
+    if shared is not None and shared != way:
+        axis = "no batch axis" if way else "a batch axis"
+        raise UserError(
+            f"problem.shared: found {shared} for {type(operators).__name__} with "
+            f"{axis}, expected {way}"
+        )
+    return way
+
+
+def _another_number(found: int, batch: int) -> str:
+    return (
+        f"problem.operators: found {found} operators for {batch} measurements, "
+        "expected one for all or one for each"
+    )
+
+
+def _batched(operators: Any, batch: int) -> Any:
+    """One operator per image; a number without axes is everyone's."""
+    return jax.tree.map(
+        lambda x: x if jnp.ndim(x) else jnp.broadcast_to(x, (batch,)), operators
+    )
+
+
+def _try(
+    operators: Any, shared: bool, batch: int, image_shape: ImageShape
+) -> jax.ShapeDtypeStruct | str:
+    """What the operators measure, read in one way; why they cannot, if so."""
+
+    def one_image(operator, x):
+        return operator(x), jnp.asarray(operator.num_measurements)
+
+    if not shared:
+        leaves = [x for x in jax.tree.leaves(operators) if jnp.ndim(x)]
+        if not leaves or any(len(x) != batch for x in leaves):
+            return "its arrays do not all begin with an axis of that length"
+        operators = _batched(operators, batch)
+    images = jax.ShapeDtypeStruct((batch, *image_shape), jnp.float32)
+    every = jax.vmap(one_image, (None if shared else 0, 0))
+    try:
+        y, count = jax.eval_shape(every, operators, images)
+    except Exception as error:  # whatever a user's code may raise
+        return first_line(error)
+    if not hasattr(y, "shape"):
+        return f"it returns a {type(y).__name__}, not one array"
+    if count.shape != (batch,):
+        return f"its num_measurements has shape {count.shape[1:]}, not ()"
+    return y
+
+
+def first_line(error: Exception) -> str:
+    """An exception's kind and the first line of what it says."""
+    text = str(error).strip().partition("\n")[0]
+    return f"{type(error).__name__}: {text}"
+
+
+def _fits(found: jax.ShapeDtypeStruct | str, measurements: Array) -> bool:
+    return not isinstance(found, str) and found.shape == measurements.shape
+
+
+def _misfit(
+    name: str, operators: Any, tried: dict, measurements: Array, image_shape: ImageShape
+) -> str:
+    """Why neither reading has the shape of the measurements."""
+    found, batch = measurements.shape, len(measurements)
+    for number in {len(x) for x in jax.tree.leaves(operators) if jnp.ndim(x)}:
+        y = _try(operators, False, number, image_shape)
+        if number != batch and False in tried and _measures(y, found[1:]):
+            return _another_number(number, batch)
+    whats = f"what {name} measures of each image of {tuple(image_shape)}"
+    shapes = {y.shape for y in tried.values() if not isinstance(y, str)}
+    if shapes:
+        expected = " or ".join(map(str, sorted(shapes)))
+        single = any(shape[1:] == found for shape in shapes)
+        hint = "; measurements[None] are those of a single image" if single else ""
+        return (
+            f"problem.measurements: found shape {found}, expected {expected}, {whats}"
+            f"{hint}"
+        )
+    reasons = {("one for all" if way else "one each"): y for way, y in tried.items()}
+    because = "; ".join(f"{way}, {why}" for way, why in reasons.items())
+    return (
+        f"problem.operators: found {name} that cannot measure images of "
+        f"{tuple(image_shape)} as {batch} arrays of {found[1:]} ({because})"
+    )
+
+
+def _measures(y: jax.ShapeDtypeStruct | str, shape: tuple[int, ...]) -> bool:
+    return not isinstance(y, str) and y.shape[1:] == shape
+
+
+def _agree(operators: Any, measurements: Array, image_shape: ImageShape) -> bool:
+    """Whether both readings measure alike, as they may of a single image."""
+    if len(measurements) > 1:
+        return False
+    x = jax.random.normal(jax.random.key(0), (1, *image_shape), jnp.float32)
+    shared, own = (
+        jax.vmap(lambda a, x: (a(x), jnp.asarray(a.num_measurements)), (axis, 0))(of, x)
+        for axis, of in ((None, operators), (0, _batched(operators, 1)))
+    )
+    return not is_traced((shared, own)) and all(map(np.allclose, shared, own))
+
+
+def _check_kind(name: str, y: Any, measurements: Array) -> None:
+    """Raises UserError if one is real and the other complex."""
+    if not jnp.issubdtype(y.dtype, jnp.inexact):
+        raise UserError(
+            f"problem.operators: found {name} that returns {y.dtype}, expected "
+            "floating-point numbers, which have a gradient"
+        )
+    kinds = [
+        "complex" if jnp.issubdtype(x.dtype, jnp.complexfloating) else "real"
+        for x in (measurements, y)
+    ]
+    if kinds[0] != kinds[1]:
+        raise UserError(
+            f"problem.measurements: found {kinds[0]} numbers, expected {kinds[1]} "
+            f"ones, as {name} returns"
+        )
