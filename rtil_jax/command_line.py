@@ -12,10 +12,11 @@ from absl import app, flags
 from absl import logging as absl_logging
 from tqdm import tqdm
 
+from rtil_jax.compiling import leave
 from rtil_jax.errors import UserError
+from rtil_jax.stopping import INTERRUPTED, interruptible
 
 CACHE = os.path.join("~", ".cache", "rtil_jax", "compiled")
-INTERRUPTED = 130  # the exit code that shells give to Ctrl-C
 
 # What absl and ml_collections say about a value of the wrong type -> what they expect.
 _EXPECTED = {
@@ -38,13 +39,16 @@ def run_main(main: Callable) -> None:
 
     def guarded(argv):
         show_own_warnings_only()
-        try:
-            main(argv)
-        except UserError as error:
-            _fail(str(error))
-        except KeyboardInterrupt:
-            print("interrupted; the same command continues", file=sys.stderr)
-            sys.exit(INTERRUPTED)
+        code = 0
+        with interruptible():
+            try:
+                main(argv)
+            except UserError as error:
+                _fail(str(error))
+            except KeyboardInterrupt:
+                print("interrupted; the same command continues", file=sys.stderr)
+                code = INTERRUPTED
+        leave(code)
 
     app.run(guarded, flags_parser=_parse_flags)
 

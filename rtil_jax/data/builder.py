@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
-from tqdm import tqdm
 
 from rtil_jax.data.pixels import decode_image
 from rtil_jax.data.sources import Source
 from rtil_jax.errors import UserError
+from rtil_jax.progress import progress
 
 # TFDS holds a split in memory while it writes it, and beyond 1 GB goes through files
 # for which it needs TensorFlow. The images are therefore cut into splits of this size.
@@ -89,7 +89,7 @@ def decode_source(
     # Pillow releases the GIL. Chunks bound how many images wait to be written.
     with (
         ThreadPoolExecutor() as pool,
-        tqdm(desc="preparing images", total=count) as bar,
+        progress(count, "preparing images") as bar,
     ):
         for start in range(0, count, _CHUNK):
             chunk = range(start, min(start + _CHUNK, count))

@@ -15,6 +15,7 @@ from rtil_jax.generators import Generator
 from rtil_jax.inversion.perceptual_loss import PerceptualLoss
 from rtil_jax.inversion.prior import Prior
 from rtil_jax.inversion.problems import Problem
+from rtil_jax.inversion.programs import stage_programs
 from rtil_jax.inversion.solutions import Solution, render
 from rtil_jax.inversion.solver import SELECTIONS, run_stage
 from rtil_jax.inversion.stages import Stage
@@ -72,6 +73,7 @@ def invert(
     perceptual: PerceptualLoss | None = None,
     mesh: jax.sharding.Mesh | None = None,
     progress: Progress | None = None,
+    before: Callable[[list[tuple]], None] | None = None,
 ) -> Reconstruction:
     """Reconstructs a batch of images from their measurements.
 
@@ -89,6 +91,9 @@ def invert(
             chosen by the measurement loss alone.
         mesh: of the devices to split the images over; all of them by default.
         progress: called after every step with (stage, step, measurement losses).
+        before: called once before the first step with the program of each stage, a
+            jitted function and its arguments or their shapes, for who wants to
+            compile them first.
 
     Raises:
         UserError: if the arguments do not fit each other, or the method does not fit
@@ -109,6 +114,9 @@ def invert(
         problem = jax.device_put(perceptual.prepare(problem), batch_sharded(mesh))
 
     history, stages = [], method.stages(prior.generator)
+    if before is not None:
+        given = prior, perceptual, problem, variables, keys
+        before(stage_programs(stages, *given, select, mesh))
     for index, stage in enumerate(stages):
 
         def on_step(step, loss, index=index, stage=stage):
