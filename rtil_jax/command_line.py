@@ -1,5 +1,6 @@
 """What `train.py` and `invert.py` share: one clear line for what users get wrong."""
 
+import difflib
 import logging
 import os
 import re
@@ -12,6 +13,14 @@ from absl import app, flags
 from absl import logging as absl_logging
 from tqdm import tqdm
 
+from rtil_jax.command_help import (
+    asks_for_help,
+    is_help,
+    known_configs,
+    print_configs,
+    print_fields,
+    print_usage,
+)
 from rtil_jax.compiling import leave
 from rtil_jax.errors import UserError
 from rtil_jax.stopping import INTERRUPTED, interruptible
@@ -89,9 +98,18 @@ def show_own_warnings_only() -> None:
 
 def _parse_flags(argv: list[str]) -> list[str]:
     """absl's parser, with errors that name the flag, what was found and expected."""
-    path = _config_path(argv)
+    called = _config_path(argv)
+    path = called and called.partition(":")[0]
+    helping = asks_for_help(argv[1:])
+    if helping:
+        print_usage()
+        if not path:
+            print_configs()
+            sys.exit(0)
+        argv = [*filter(lambda argument: not is_help(argument), argv), "--workdir=DIR"]
     if path is not None and not os.path.isfile(path):
-        _fail(f"--config: found no file {path!r}, expected FILE.py[:variant]")
+        expected = "expected FILE.py[:variant]"
+        _fail(f"--config: found no file {path!r}, {expected}{_similar(path)}")
     try:
         remaining = flags.FLAGS(argv)
         # What ml_collections could not open raises only once it is touched.
@@ -100,14 +118,28 @@ def _parse_flags(argv: list[str]) -> list[str]:
         _fail(_explain(error, argv, path))
     if remaining[1:]:
         _fail(f"command line: found {remaining[1]!r}, expected --NAME=VALUE only")
+    if helping:
+        print_fields(flags.FLAGS.config, path, called)
+        sys.exit(0)
     return remaining
 
 
+def _similar(path: str) -> str:
+    """A hint at a config that `path` may have meant; or nothing."""
+    configs = known_configs()
+    stems = {
+        os.path.splitext(os.path.basename(config))[0]: config for config in configs
+    }
+    stem = os.path.splitext(os.path.basename(path))[0]
+    near = difflib.get_close_matches(stem, stems, 1)
+    return f"; did you mean {stems[near[0]]}?" if near else ""
+
+
 def _config_path(argv: list[str]) -> str | None:
-    """FILE of `--config=FILE[:variant]` or `--config FILE[:variant]`."""
+    """FILE[:variant] of `--config=FILE[:variant]` or `--config FILE[:variant]`."""
     for arg, following in zip(argv, [*argv[1:], ""], strict=True):
         if found := re.fullmatch("--?config(?:=(.*))?", arg):
-            return (following if found[1] is None else found[1]).partition(":")[0]
+            return following if found[1] is None else found[1]
     return None
 
 
