@@ -14,6 +14,7 @@ import sys
 import textwrap
 import tokenize
 from collections.abc import Iterator
+from types import ModuleType
 from typing import Any
 
 from absl import flags
@@ -32,22 +33,23 @@ def is_help(argument: str) -> bool:
     return argument.startswith("-") and argument.strip("-").split("=")[0] in HELP
 
 
-def print_usage() -> None:
-    """What the program does, and its flags."""
-    main = sys.modules["__main__"]
-    print((main.__doc__ or "").strip())
+def print_usage(module: ModuleType) -> None:
+    """What the program of a module does, and its flags."""
+    print((module.__doc__ or "").strip())
     print("\nflags:")
-    for flag in flags.FLAGS.get_key_flags_for_module(sys.argv[0]):
+    # absl knows the module that runs by the name of its file.
+    name = sys.argv[0] if module.__name__ == "__main__" else module.__name__
+    for flag in flags.FLAGS.get_key_flags_for_module(name):
         if flag.name == "num-shards":  # another spelling
             continue
         print(f"  --{flag.name}" + ("" if flag.boolean else "=VALUE"))
         print(_indented(flag.help or "", 6))
 
 
-def print_configs() -> None:
-    """The config files whose docstring has this program's command."""
+def print_configs(module: ModuleType) -> None:
+    """The config files whose docstring has the command of a module's program."""
     print("\n--help --config=FILE[:variant] lists a config's fields. Configs:")
-    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    spec = module.__spec__ if module.__name__ == "__main__" else None
     program = os.path.basename(sys.argv[0])
     if spec is not None:
         program = f"-m {spec.name.removesuffix('.__main__')}"

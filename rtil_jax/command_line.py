@@ -1,11 +1,13 @@
 """What `train.py` and `invert.py` share: one clear line for what users get wrong."""
 
 import difflib
+import functools
 import logging
 import os
 import re
 import sys
 from collections.abc import Callable
+from types import ModuleType
 from typing import NoReturn
 
 import jax
@@ -59,7 +61,10 @@ def run_main(main: Callable) -> None:
                 code = INTERRUPTED
         leave(code)
 
-    app.run(guarded, flags_parser=_parse_flags)
+    app.run(
+        guarded,
+        flags_parser=functools.partial(_parse_flags, sys.modules[main.__module__]),
+    )
 
 
 def keep_compiled() -> None:
@@ -96,15 +101,15 @@ def show_own_warnings_only() -> None:
     logger.propagate = False
 
 
-def _parse_flags(argv: list[str]) -> list[str]:
+def _parse_flags(module: ModuleType, argv: list[str]) -> list[str]:
     """absl's parser, with errors that name the flag, what was found and expected."""
     called = _config_path(argv)
     path = called and called.partition(":")[0]
     helping = asks_for_help(argv[1:])
     if helping:
-        print_usage()
+        print_usage(module)
         if not path:
-            print_configs()
+            print_configs(module)
             sys.exit(0)
         argv = [*filter(lambda argument: not is_help(argument), argv), "--workdir=DIR"]
     if path is not None and not os.path.isfile(path):
