@@ -1,10 +1,13 @@
 """What `train.py` and `invert.py` share: one clear line for what users get wrong."""
 
+import difflib
+import functools
 import logging
 import os
 import re
 import sys
 from collections.abc import Callable
+from types import ModuleType
 from typing import NoReturn
 
 import jax
@@ -13,10 +16,19 @@ from absl import logging as absl_logging
 from tqdm import tqdm
 
 from rtil_jax.checkpoints.orbax import silence_orbax
+from rtil_jax.command_help import (
+    asks_for_help,
+    is_help,
+    known_configs,
+    print_configs,
+    print_fields,
+    print_usage,
+)
+from rtil_jax.compiling import leave
 from rtil_jax.errors import UserError
+from rtil_jax.stopping import INTERRUPTED, interruptible
 
 CACHE = os.path.join("~", ".cache", "rtil_jax", "compiled")
-INTERRUPTED = 130  # the exit code that shells give to Ctrl-C
 
 # What absl and ml_collections say about a value of the wrong type -> what they expect.
 _EXPECTED = {
@@ -39,15 +51,21 @@ def run_main(main: Callable) -> None:
 
     def guarded(argv):
         show_own_warnings_only()
-        try:
-            main(argv)
-        except UserError as error:
-            _fail(str(error))
-        except KeyboardInterrupt:
-            print("interrupted; the same command continues", file=sys.stderr)
-            sys.exit(INTERRUPTED)
+        code = 0
+        with interruptible():
+            try:
+                main(argv)
+            except UserError as error:
+                _fail(str(error))
+            except KeyboardInterrupt:
+                print("interrupted; the same command continues", file=sys.stderr)
+                code = INTERRUPTED
+        leave(code)
 
-    app.run(guarded, flags_parser=_parse_flags)
+    app.run(
+        guarded,
+        flags_parser=functools.partial(_parse_flags, sys.modules[main.__module__]),
+    )
 
 
 def keep_compiled() -> None:
@@ -85,11 +103,20 @@ def show_own_warnings_only() -> None:
     logger.propagate = False
 
 
-def _parse_flags(argv: list[str]) -> list[str]:
+def _parse_flags(module: ModuleType, argv: list[str]) -> list[str]:
     """absl's parser, with errors that name the flag, what was found and expected."""
-    path = _config_path(argv)
+    called = _config_path(argv)
+    path = called and called.partition(":")[0]
+    helping = asks_for_help(argv[1:])
+    if helping:
+        print_usage(module)
+        if not path:
+            print_configs(module)
+            sys.exit(0)
+        argv = [*filter(lambda argument: not is_help(argument), argv), "--workdir=DIR"]
     if path is not None and not os.path.isfile(path):
-        _fail(f"--config: found no file {path!r}, expected FILE.py[:variant]")
+        expected = "expected FILE.py[:variant]"
+        _fail(f"--config: found no file {path!r}, {expected}{_similar(path)}")
     try:
         remaining = flags.FLAGS(argv)
         # What ml_collections could not open raises only once it is touched.
@@ -98,14 +125,28 @@ def _parse_flags(argv: list[str]) -> list[str]:
         _fail(_explain(error, argv, path))
     if remaining[1:]:
         _fail(f"command line: found {remaining[1]!r}, expected --NAME=VALUE only")
+    if helping:
+        print_fields(flags.FLAGS.config, path, called)
+        sys.exit(0)
     return remaining
 
 
+def _similar(path: str) -> str:
+    """A hint at a config that `path` may have meant; or nothing."""
+    configs = known_configs()
+    stems = {
+        os.path.splitext(os.path.basename(config))[0]: config for config in configs
+    }
+    stem = os.path.splitext(os.path.basename(path))[0]
+    near = difflib.get_close_matches(stem, stems, 1)
+    return f"; did you mean {stems[near[0]]}?" if near else ""
+
+
 def _config_path(argv: list[str]) -> str | None:
-    """FILE of `--config=FILE[:variant]` or `--config FILE[:variant]`."""
+    """FILE[:variant] of `--config=FILE[:variant]` or `--config FILE[:variant]`."""
     for arg, following in zip(argv, [*argv[1:], ""], strict=True):
         if found := re.fullmatch("--?config(?:=(.*))?", arg):
-            return (following if found[1] is None else found[1]).partition(":")[0]
+            return following if found[1] is None else found[1]
     return None
 
 

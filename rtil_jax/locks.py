@@ -14,10 +14,15 @@ from rtil_jax.errors import UserError
 
 
 @contextlib.contextmanager
-def owned(workdir: str, name: str = "lock") -> Iterator[None]:
+def owned(workdir: str, name: str = "lock", hint: str = "") -> Iterator[None]:
     """A block in which no other process can own `name` in `workdir`.
 
     What a killed one leaves in the file means nothing.
+
+    Args:
+        workdir: the directory.
+        name: of the lock, a file in it.
+        hint: what to do instead, where another process has it.
 
     Raises:
         UserError: if another process has it, with that process's id; if it cannot be
@@ -32,7 +37,7 @@ def owned(workdir: str, name: str = "lock") -> Iterator[None]:
         if not _locked(file, wait=False):
             raise UserError(
                 f"--workdir: found {workdir} in use by {_owner(file)}, expected "
-                "one that no other run is writing to"
+                f"one that no other run is writing to{hint and '; '}{hint}"
             )
         file.truncate(0)
         owner = f"{os.getpid()} on {socket.gethostname()}"

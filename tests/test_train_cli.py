@@ -79,6 +79,10 @@ FLAGS = [
     ),
     (["--config=configs", "--workdir=d"], "--config: found no file 'configs'"),
     (
+        ["--config=configs/ilo.py:tiny", "--workdir=d"],
+        "expected FILE.py[:variant]; did you mean configs/invert/ilo.py?",
+    ),
+    (
         ["--config=configs/quickstart.py:tinny", "--workdir=d"],
         "config variant: found 'tinny', expected some of ('rtil', 'vanilla',",
     ),
@@ -151,6 +155,21 @@ def test_bad_fields_and_values_of_growing(cli, refused, tmp_path, flag, message)
 @pytest.mark.parametrize("arguments, message", FLAGS)
 def test_bad_flags(refused, arguments, message):
     assert message in refused(*arguments)
+
+
+@pytest.mark.parametrize("flag", ["-h", "--help", "--helpfull", "-help"])
+def test_help_exits_with_0_and_lists_flags_and_configs(cli, flag):
+    code, out, err = cli(flag)
+    assert (code, err) == (0, [])
+    assert "--dry_run\n      Print the plan" in out
+    assert "\n  configs/quickstart.py\n      Cartoon faces" in out
+
+
+def test_help_with_a_config_lists_its_fields(cli):
+    code, out, err = cli("--help", TINY, "--config.training.steps=7")
+    assert (code, err) == (0, [])
+    assert "--config.training.steps=7\n      Updates of both networks." in out
+    assert "--config.family.blocks='(1, 2, 3)'\n      Member G^k perturbs" in out
 
 
 @pytest.mark.parametrize("flag, message", FIELDS_AND_VALUES)

@@ -32,21 +32,26 @@ from rtil_jax.config import parse_variants
 def get_config(variant=None):
     variants = parse_variants(variant, ("tiny",))
     config = ConfigDict()
+    # Of the generators, the operators and the signals.
     config.seed = 0
-    # n_0 < n_1 < n_d; images are square, so n_d = resolution^2.
+    # n_0 < n_1 < n_d.
     config.latent_dim = 4
+    # n_1, of the features between the two layers.
     config.num_features = 16
+    # Images are square: n_d = resolution^2.
     config.resolution = 8
     # Numbers m of measurements, at least n_0 and below n_d. Lemma 5.2 is about
     # m >= n_1; the smaller ones show that it is about nothing else.
     config.measurements = (6, 8, 10, 12, 14, 15, 16, 18, 20, 24, 32, 40, 48, 56, 63)
-    # Draws of A for each m, and of signals for each A.
+    # Draws of A for each m.
     config.operators = 200
+    # Draws of signals for each A.
     config.signals = 200
 
     config.learned = learned = ConfigDict()
-    # The same by gradient descent: m, at least n_1, and signals with an A each.
+    # The same by gradient descent: m, at least n_1.
     learned.measurements = (20, 24, 32, 48, 63)
+    # Signals, with an A each.
     learned.signals = 64
     # Of the training, see rtil_jax.theory.learning.train.
     learned.training = {"steps": 1_000, "batch": 256, "learning_rate": 0.02}

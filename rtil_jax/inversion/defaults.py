@@ -18,6 +18,7 @@ METHODS = {"csgm": CSGM, "ilo": ILO, "mganprior": MGANPrior, "surgery": Surgery}
 def inversion_config(method: str) -> ConfigDict:
     """The fields of every inversion, with the published settings of `method`."""
     config = ConfigDict()
+    # Of the operators, the noise and the starts.
     config.seed = 0
     # Name -> training directory. "" leaves a prior out; any other name can be added
     # on the command line with --config.priors.NAME=DIR.
@@ -63,6 +64,7 @@ def inversion_config(method: str) -> ConfigDict:
     config.images = images = ConfigDict()
     # A folder, a zip, `tfds:NAME`, or `avatars`.
     images.source = "avatars"
+    # Where a folder or zip has train/ and test/, this picks one.
     images.split = "test"
     # What black and white are in the targets. Priors make images in [-1, 1]; the
     # public demo of RTIL fits them to targets in (0, 1).

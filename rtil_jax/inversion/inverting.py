@@ -17,6 +17,7 @@ from rtil_jax.inversion.keys import keys_of_images
 from rtil_jax.inversion.perceptual_loss import as_loss
 from rtil_jax.inversion.prior import Prior, check_prior
 from rtil_jax.inversion.problems import Problem, map_batched, placed, settle
+from rtil_jax.inversion.programs import stage_programs
 from rtil_jax.inversion.solutions import Solution, render
 from rtil_jax.inversion.solver import SELECTIONS, run_stage
 from rtil_jax.inversion.stages import Stage
@@ -84,6 +85,7 @@ def invert(
     perceptual: Any = None,
     mesh: jax.sharding.Mesh | None = None,
     progress: Progress | None = None,
+    before: Callable[[list[tuple]], None] | None = None,
 ) -> Reconstruction:
     """Reconstructs a batch of images from their measurements.
 
@@ -105,6 +107,9 @@ def invert(
             arguments is read once.
         mesh: of the devices to split the images over; all of them by default.
         progress: called after every step with (stage, step, measurement losses).
+        before: called once before the first step with the program of each stage, a
+            jitted function and its arguments or their shapes, for who wants to
+            compile them first.
 
     Raises:
         UserError: if the arguments do not fit each other, or the method does not fit
@@ -135,6 +140,9 @@ def invert(
         problem = put(perceptual.prepare(problem))
 
     history, stages = [], method.stages(prior.generator)
+    if before is not None:
+        given = prior, perceptual, problem, variables, keys
+        before(stage_programs(stages, *given, select, mesh))
     finite = np.ones(len(rows), bool)
     for index, stage in enumerate(stages):
 

@@ -3,15 +3,16 @@
 images x priors x ratios -> measurements -> reconstructions -> rows -> report
 """
 
+import contextlib
 import dataclasses
 import logging
 
 import jax
 import numpy as np
 from ml_collections import ConfigDict
-from tqdm import tqdm
 
 from rtil_jax import data
+from rtil_jax.compiling import Abandoned, compile_ahead
 from rtil_jax.errors import UserError
 from rtil_jax.files import local_path
 from rtil_jax.inversion.checks import check_inversion_config
@@ -47,6 +48,8 @@ from rtil_jax.locks import owned
 from rtil_jax.operators import sample_operator
 from rtil_jax.perceptual import Perceptual
 from rtil_jax.pretrained import locate
+from rtil_jax.progress import progress
+from rtil_jax.stopping import Stopping
 
 SHOW_EVERY = 20  # steps; reading the losses waits for the device
 
@@ -83,7 +86,10 @@ def run_sweep(
         return print_plan(config, priors, distances)
     images = load_test_images(config, next(iter(priors.values())))
     make_workdir(workdir)
-    with owned(workdir, f"lock{shard.suffix}"):
+    with (
+        owned(workdir, f"lock{shard.suffix}", shard.hint),
+        Stopping("batch") as stopping,
+    ):
         check_images(images, workdir)
         snr = noise_record(config, images)
         claim_workdir(config, workdir, priors, command, snr)
@@ -96,7 +102,20 @@ def run_sweep(
         for label, one in labelled(config).items():
             for name in priors:
                 print(f"{label}, {name}: {build_method(one, name)}")
-        recover(config, workdir, priors, images, distances, shard)
+        recover(config, workdir, priors, images, distances, shard, stopping)
+    if stopping.reason:
+        print_stopped(stopping.reason)
+
+
+def print_stopped(reason: str) -> None:
+    """The last words of a sweep that has been stopped.
+
+    Raises:
+        KeyboardInterrupt: if that was what asked for it.
+    """
+    if reason == "SIGINT":
+        raise KeyboardInterrupt
+    print(f"stopped by {reason}; what is done is saved, the same command continues")
 
 
 def print_noise(config: ConfigDict, snr: dict) -> None:
@@ -117,8 +136,12 @@ def recover(
     images: data.ImageSet,
     distances: dict,
     shard: Shard,
+    stopping: Stopping,
 ) -> None:
-    """This process's part of what is missing, and the report after the last part."""
+    """This process's part of what is missing, and the report after the last part.
+
+    It returns early, with all that is done on disk, if it is asked to stop.
+    """
     results = Results(workdir, shard)
     lpips = load_metric(config)
     settings = [
@@ -133,7 +156,10 @@ def recover(
     for number, (one, name, setting) in enumerate(settings):
         own = [b for n, b in enumerate(batches, number * len(batches)) if n in mine]
         loss = perceptual_loss(one, name, setting["ratio"], distances)
-        invert_missing(one, results, images, setting, own, priors[name], loss, lpips)
+        prior = priors[name]
+        invert_missing(one, results, images, setting, own, prior, loss, lpips, stopping)
+        if stopping.reason:
+            return
     finish(config, workdir, results, images, [setting for _, _, setting in settings])
 
 
@@ -215,8 +241,12 @@ def invert_missing(
     prior: Prior,
     perceptual: PerceptualLoss | None,
     lpips: Perceptual | None,
+    stopping: Stopping,
 ) -> None:
     """Some batches of one setting; each is on disk before the next begins.
+
+    It returns after the batch at hand if it is asked to stop, and at once while
+    programs are compiled.
 
     A batch that was done in part is computed as a whole: what it is computed with
     decides how a reconstruction is rounded.
@@ -231,13 +261,22 @@ def invert_missing(
     steps = sum(stage.steps + 1 for stage in method.stages(prior.generator))
     label = " ".join(setting[c] for c in ("prior", "method", "problem"))
     label = f"{label} {setting['ratio']:g}"
-    with tqdm(total=len(to_do) * steps, desc=label, disable=not to_do) as bar:
+    with (
+        progress(len(to_do) * steps, label, disable=not to_do) as bar,
+        contextlib.suppress(Abandoned),
+    ):
 
         def show(stage, step, loss):
             if step % SHOW_EVERY == 0:
                 mean = np.nanmean(np.asarray(loss))
-                bar.set_postfix(stage=stage, measurement_mse=f"{mean:.3g}")
+                shown = {"stage": stage, "measurement_mse": f"{mean:.3g}"}
+                bar.set_postfix(shown, refresh=False)
             bar.update()
+
+        def prepare(programs):
+            names = range(1, len(programs) + 1)
+            names = [f"stage {number} of {len(programs)}" for number in names]
+            compile_ahead(programs, names, stopping)
 
         for batch, absent in to_do:
             # The last batch repeats an image, so that it does not compile anew.
@@ -253,6 +292,7 @@ def invert_missing(
                     restarts=config.restarts,
                     perceptual=perceptual,
                     progress=show,
+                    before=prepare,
                 )
                 found.images.block_until_ready()
             seconds = watch.seconds / len(set(indices))
@@ -266,6 +306,8 @@ def invert_missing(
             }
             save_batch(results, found, batch.start, done, config.seed)
             results.add(list(done.values()))
+            if stopping.reason:
+                return
 
 
 def save_batch(

@@ -6,7 +6,9 @@ from ml_collections import ConfigDict
 def _config(architecture: str) -> ConfigDict:
     """What all architectures share."""
     config = ConfigDict()
+    # `stylegan2` or `pggan`; a file of `configs/` is made for one of them.
     config.architecture = architecture
+    # Of the weights, the order of the images and every draw.
     config.seed = 0
     # Height and width of the images, a power of two, at least 8.
     config.resolution = 256
@@ -35,6 +37,7 @@ def _config(architecture: str) -> ConfigDict:
     # `uniform`: one share per member, the public code. `paper`: `base_weight` (the
     # lambda of equation (2), 1/2 in the paper) on G, the rest shared.
     family.weighting = "uniform"
+    # lambda, the share of G where the weighting is `paper`.
     family.base_weight = 0.5
     # `drawn`: each minibatch-stddev group of images comes from one member, at the
     # cost of the mean member; or `enumerated`: all of them at every step, as in the
@@ -42,15 +45,18 @@ def _config(architecture: str) -> ConfigDict:
     family.members = "drawn"
 
     config.checkpoint = checkpoint = ConfigDict()
+    # Steps from one checkpoint to the next.
     checkpoint.every = 5_000
-    # How many of the newest stay; and those at multiples of so many steps, 0 for none.
+    # How many of the newest stay.
     checkpoint.keep = 2
+    # Those at multiples of so many steps stay too; 0 for none.
     checkpoint.keep_every = 0
     # How often, where training diverges, it goes back to its last checkpoint and skips
     # the images that it has read since; 0 stops at once.
     checkpoint.rollbacks = 0
-    # One row per member of the family, `columns` images each.
+    # Every so many steps a picture: one row per member of the family, `columns` images.
     config.sample = ConfigDict({"every": 1_000, "columns": 10})
+    # Steps from one line of metrics to the next.
     config.log = ConfigDict({"every": 50})
     return config
 
@@ -64,19 +70,25 @@ def stylegan2_config() -> ConfigDict:
     config = _config("stylegan2")
 
     config.generator = generator = ConfigDict()
-    # Width at resolution r: min(max_channels, channel_base / r).
+    # Most channels of a block; at resolution r: min(max_channels, channel_base / r).
     generator.max_channels = 256
+    # Channels of a block times its resolution, up to max_channels.
     generator.channel_base = 16_384
-    # Of every block, in place of these two, as converted checkpoints may need it.
+    # Channels of every block, in place of these two, as converted checkpoints may need.
     generator.widths = ()
+    # Numbers in a latent code z.
     generator.latent_dim = 512
+    # Dense layers from z to the styles.
     generator.mapping_layers = 8
     # Probability of two different z per image.
     generator.style_mixing = 0.9
 
     config.discriminator = discriminator = ConfigDict()
+    # As of the generator.
     discriminator.max_channels = 256
+    # As of the generator.
     discriminator.channel_base = 16_384
+    # As of the generator.
     discriminator.widths = ()
 
     family = config.family
@@ -87,16 +99,24 @@ def stylegan2_config() -> ConfigDict:
     family.sigma = 1.0
 
     config.training = training = ConfigDict()
+    # Updates of both networks.
     training.steps = 500_000  # paper; the public default is 600,000
+    # Images of a step.
     training.batch_size = 6  # global, over all devices
+    # Of Adam, for both networks.
     training.learning_rate = 0.002
+    # Of the R1 penalty.
     training.r1_weight = 10.0
+    # Steps from one R1 penalty to the next; 0 for none.
     training.r1_every = 16
+    # Of the path-length penalty.
     training.path_weight = 2.0
+    # Steps from one path-length penalty to the next; 0 for none.
     training.path_every = 4
     # The path-length penalty sees batch_size / this images (Karras et al. 2020); the
     # public RTIL code reads the same 2 as a number of images, of each member.
     training.path_batch_shrink = 2
+    # Per step, of the average of the weights that is the prior.
     training.ema_decay = 0.5 ** (32 / 10_000)
     return config
 
@@ -106,18 +126,24 @@ def pggan_config() -> ConfigDict:
     config = _config("pggan")
 
     config.generator = generator = ConfigDict()
-    # Width at resolution r: channel_base / r, within [64, max_channels].
+    # Most channels of a block; at resolution r: channel_base / r, within
+    # [64, max_channels].
     generator.max_channels = 256
+    # Channels of a block times its resolution, within those limits.
     generator.channel_base = 8_192
-    # Of every block, in place of these two, as converted checkpoints may need it.
+    # Channels of every block, in place of these two, as converted checkpoints may need.
     generator.widths = ()
+    # Numbers in a latent code z.
     generator.latent_dim = 512
     # `rtil`, or `official` for the network of the original PGGAN.
     generator.layout = "rtil"
 
     config.discriminator = discriminator = ConfigDict()
+    # As of the generator.
     discriminator.max_channels = 256
+    # As of the generator.
     discriminator.channel_base = 8_192
+    # As of the generator.
     discriminator.widths = ()
     # Images that minibatch-stddev compares, at most (the public code: all). `drawn`
     # members need a group each, so three of them need groups of 2 in a batch of 6.
@@ -142,10 +168,16 @@ def pggan_config() -> ConfigDict:
     phases.steps = 0
 
     config.training = training = ConfigDict()
+    # Updates of both networks.
     training.steps = 600_000  # paper; the public default is 500,000
+    # Images of a step.
     training.batch_size = 6  # global, over all devices
+    # Of Adam, for both networks.
     training.learning_rate = 0.001
+    # Of the gradient penalty (WGAN-GP).
     training.penalty_weight = 10.0
+    # Of the squared scores of real images.
     training.drift = 0.001
+    # Per step, of the average of the weights that is the prior.
     training.ema_decay = 0.999
     return config

@@ -8,15 +8,17 @@ import os
 
 import jax
 from ml_collections import ConfigDict
-from tqdm import tqdm
 
 from rtil_jax import data, devices, distributed, report
 from rtil_jax.checkpoints import Checkpoints, has_checkpoint
+from rtil_jax.compiling import Abandoned, compile_ahead
 from rtil_jax.config import plain
 from rtil_jax.errors import UserError
 from rtil_jax.files import local_path
 from rtil_jax.locks import owned
+from rtil_jax.progress import progress as progress_bar
 from rtil_jax.provenance import provenance
+from rtil_jax.stopping import Stopping, nothing_to_save
 from rtil_jax.training.divergence import Diverged, check_finite, newest_values
 from rtil_jax.training.images import (
     Resident,
@@ -27,12 +29,11 @@ from rtil_jax.training.images import (
 )
 from rtil_jax.training.keys import run_key
 from rtil_jax.training.metrics_file import MetricsFile
-from rtil_jax.training.plan import describe, print_plan
+from rtil_jax.training.plan import abstract_images, describe, print_plan
 from rtil_jax.training.recipe import Recipe
 from rtil_jax.training.recipes import build_recipe, resolved
 from rtil_jax.training.starting import check_init_from, initial_state
 from rtil_jax.training.state import Progress, TrainState
-from rtil_jax.training.stopping import Stopping, nothing_to_save
 from rtil_jax.training.workdir import (
     check_images,
     check_workdir,
@@ -43,6 +44,7 @@ from rtil_jax.training.workdir import (
 )
 
 SECTIONS = ("log", "sample", "checkpoint")
+TOGETHER = "several processes that train as one also need --distributed"
 
 
 def train(
@@ -87,7 +89,9 @@ def train(
     check_images(images, workdir)
     make_folders(workdir)
     with (
-        owned(workdir) if distributed.is_lead() else contextlib.nullcontext(),
+        owned(workdir, hint=TOGETHER)
+        if distributed.is_lead()
+        else contextlib.nullcontext(),
         jax.set_mesh(mesh),
         Checkpoints(
             workdir, config.checkpoint.keep, config.checkpoint.keep_every
@@ -98,10 +102,10 @@ def train(
         check_images(images, workdir)
         distributed.say(describe(config, recipe, mesh))
         distributed.say(describe_images(config, images))
-        with Stopping() as stopping:
+        with Stopping() as stopping, contextlib.suppress(Abandoned):
             if distributed.is_lead():
                 record_images(images, workdir)
-            state = run_through_divergence(
+            run_through_divergence(
                 config,
                 recipe,
                 near_devices(images, mesh),
@@ -110,11 +114,16 @@ def train(
                 stopping,
                 command,
             )
-    print_end(config, workdir, int(state.step), stopping.reason)
+        step = checkpoints.latest_step() or 0
+    print_end(config, workdir, step, stopping.reason)
 
 
 def print_end(config: ConfigDict, workdir: str, step: int, stopped: str | None) -> None:
     """The last words of a run that has ended well."""
+    if not step:
+        return distributed.say(
+            f"stopped by {stopped} before the first step; the same command starts anew"
+        )
     if step < config.training.steps:
         return distributed.say(
             f"stopped by {stopped} after step {step:,}, which is saved; the same "
@@ -141,7 +150,7 @@ def run_through_divergence(
         UserError: if training diverges more often than it may go back.
     """
     mesh = jax.sharding.get_mesh()
-    state = initial_state(config, recipe, checkpoints, mesh)
+    state = initial_state(config, recipe, checkpoints, mesh, stopping)
     progress = Progress(**checkpoints.progress())
     # From here on the directory belongs to this config.
     if distributed.is_lead():
@@ -153,7 +162,9 @@ def run_through_divergence(
             )
         except Diverged as error:
             diverged = error.with_traceback(None)  # whose frames hold the state
-        state, progress = go_back(config, recipe, progress, diverged, checkpoints)
+        state, progress = go_back(
+            config, recipe, progress, diverged, checkpoints, stopping
+        )
 
 
 def go_back(
@@ -162,6 +173,7 @@ def go_back(
     progress: Progress,
     diverged: Diverged,
     checkpoints: Checkpoints,
+    stopping: Stopping,
 ) -> tuple[TrainState, Progress]:
     """Where to continue: at the last checkpoint, with images after those read so far.
 
@@ -181,7 +193,8 @@ def go_back(
             f"{diverged.what}; {good}; a larger config.checkpoint.rollbacks "
             f"({limit}) lets it go back and skip images"
         )
-    state = initial_state(config, recipe, checkpoints, jax.sharding.get_mesh())
+    mesh = jax.sharding.get_mesh()
+    state = initial_state(config, recipe, checkpoints, mesh, stopping)
     step = int(state.step)
     skipped = recipe.batch_at(diverged.step).start - recipe.batch_at(step).start
     logging.getLogger("rtil_jax").warning(
@@ -219,40 +232,73 @@ def run(
     start = recipe.batch_at(first).start
     metrics_file = MetricsFile(workdir, first, start, progress.metrics)
     key, unread = run_key(config, progress), []
-    bar = tqdm(
-        range(first, steps),
-        initial=first,
-        total=steps,
-        desc="training",
-        disable=not distributed.is_lead(),
+
+    def checked(done):
+        newest = newest_values(unread, done - len(unread), config)
+        check_finite(state, config)
+        checkpoints.check()
+        return newest
+
+    def save_state(done, newest):
+        now = dataclasses.replace(progress, metrics=metrics_file.latest | newest)
+        checkpoints.save(done, state, plain(config), **dataclasses.asdict(now))
+
+    bar = progress_bar(
+        steps, "training", initial=first, disable=not distributed.is_lead()
     )
     with bar:
-        for step in bar:
+        for step in range(first, steps):
+            if step in (first, *recipe.first_steps()):
+                try:
+                    compile_step(recipe, state, key, step, stopping)
+                except Abandoned:
+                    if checkpoints.latest_step() != step > first:
+                        save_state(step, checked(step))
+                    break
             batch = read_batch(config, recipe, images, step, progress.skipped_images)
             state, metrics = recipe.train_step(state, batch, key, step)
+            bar.update()
             unread.append(metrics)
             done = step + 1
             stop = stopping.asked(done)
             log, sample, save = (due(config, done, what) for what in SECTIONS)
             if log or save or stop:
-                newest = newest_values(unread, done - len(unread), config)
-                check_finite(state, config)
-                checkpoints.check()
-                unread = []
+                newest = checked(done)
+                unread.clear()
             if log or save:
                 line = metrics_file.write(done, recipe.batch_at(done).start, newest)
-                bar.set_postfix({k: f"{line[k]:.2f}" for k in ("d_loss", "g_loss")})
+                shown = {k: f"{line[k]:.2f}" for k in ("d_loss", "g_loss")}
+                bar.set_postfix(shown, refresh=False)
             if sample:
                 save_samples(config, recipe, state, workdir)
             if save or stop:
-                now = dataclasses.replace(
-                    progress, metrics=metrics_file.latest | newest
-                )
-                checkpoints.save(done, state, plain(config), **dataclasses.asdict(now))
+                save_state(done, newest)
             if stop:
                 break
     checkpoints.wait()
     return state
+
+
+def compile_step(
+    recipe: Recipe, state: TrainState, key: jax.Array, step: int, stopping: Stopping
+) -> None:
+    """Compiles what the step after `step` finished ones runs.
+
+    Raises:
+        Abandoned: if asked to stop meanwhile.
+    """
+    mesh = jax.sharding.get_mesh()
+
+    def images_at(batch):
+        return abstract_images(batch, recipe.generator.channels, mesh)
+
+    programs = recipe.programs(state, images_at, key, step)
+    of = f" of {len(programs)} programs"
+    names = [
+        f"the training step, {number}{of}: {name}"
+        for number, name in enumerate(programs, 1)
+    ]
+    compile_ahead(list(programs.values()), names, stopping)
 
 
 def due(config: ConfigDict, done: int, section: str) -> bool:

@@ -158,10 +158,14 @@ class PGGANRecipe:
         return small.repeat(enlarge, axis=2).repeat(enlarge, axis=3)
 
     def programs(
-        self, state: TrainState, images_at: Callable[[BatchPlan], Any], key: Any
+        self,
+        state: TrainState,
+        images_at: Callable[[BatchPlan], Any],
+        key: Any,
+        step: int | None = None,
     ) -> dict[str, tuple]:
         fade, programs = np.float32(0), {}
-        for phase in self.phases:
+        for phase in self.phases if step is None else [self.phase_at(step)]:
             images = images_at(self.batch_at(phase.first_step))
             name = f"{phase.resolution}-pixel"
             programs[name] = (jit_step, self, phase, state, images, fade, key)

@@ -35,6 +35,17 @@ def abstract_state(recipe: Recipe, mesh: jax.sharding.Mesh) -> TrainState:
     )
 
 
+def abstract_images(
+    batch: BatchPlan, channels: int, mesh: jax.sharding.Mesh
+) -> jax.ShapeDtypeStruct:
+    """Shape of a step's images, split over the devices."""
+    return jax.ShapeDtypeStruct(
+        (batch.size, batch.resolution, batch.resolution, channels),
+        jnp.float32,
+        sharding=devices.batch_sharded(mesh),
+    )
+
+
 def program_memory(function: Any, *arguments: Any) -> int:
     """Bytes of a jitted function's arguments and temporaries on one device."""
     memory = function.lower(*arguments).compile(QUICK).memory_analysis()
@@ -49,11 +60,7 @@ def step_memory(recipe: Recipe, mesh: jax.sharding.Mesh) -> dict[str, int]:
     """
 
     def images_at(batch: BatchPlan) -> jax.ShapeDtypeStruct:
-        return jax.ShapeDtypeStruct(
-            (batch.size, batch.resolution, batch.resolution, recipe.generator.channels),
-            jnp.float32,
-            sharding=devices.batch_sharded(mesh),
-        )
+        return abstract_images(batch, recipe.generator.channels, mesh)
 
     key = jax.eval_shape(lambda: jax.random.key(0))
     programs = recipe.programs(abstract_state(recipe, mesh), images_at, key)

@@ -78,9 +78,14 @@ class Recipe(Protocol):
         """Images of every member; each has the same inputs at any `step`."""
 
     def programs(
-        self, state: TrainState, images_at: Callable[[BatchPlan], Any], key: Any
+        self,
+        state: TrainState,
+        images_at: Callable[[BatchPlan], Any],
+        key: Any,
+        step: int | None = None,
     ) -> dict[str, tuple]:
         """name -> (jitted function, *arguments) of whatever a step runs.
 
-        The arguments may be shapes; `images_at` makes those of the images.
+        The arguments may be shapes; `images_at` makes those of the images. Of the step
+        after `step` finished ones, or of all steps if it is None.
         """

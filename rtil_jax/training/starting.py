@@ -16,9 +16,11 @@ from rtil_jax.checkpoints import (
     load_config,
     load_weights,
 )
+from rtil_jax.compiling import aside
 from rtil_jax.errors import UserError
 from rtil_jax.generators.configured import architecture_of
 from rtil_jax.pretrained import is_packed, locate, read_config, read_weights
+from rtil_jax.stopping import Stopping
 from rtil_jax.training.keys import run_keys
 from rtil_jax.training.plan import abstract_state
 from rtil_jax.training.recipe import Recipe
@@ -30,14 +32,20 @@ def initial_state(
     recipe: Recipe,
     checkpoints: Checkpoints,
     mesh: jax.sharding.Mesh,
+    stopping: Stopping | None = None,
 ) -> TrainState:
-    """In this order: the run's own checkpoint, `init_from`'s weights, fresh weights."""
+    """In this order: the run's own checkpoint, `init_from`'s weights, fresh weights.
+
+    Raises:
+        Abandoned: if asked to stop meanwhile.
+    """
     if checkpoints.latest_step() is not None:
         state = checkpoints.restore(abstract_state(recipe, mesh))
         distributed.say(f"resuming at step {int(state.step):,}")
         return state
     create = jax.jit(recipe.fresh_state, out_shardings=devices.replicated(mesh))
-    state = create(run_keys(config.seed).weights)
+    key = run_keys(config.seed).weights
+    state = aside(lambda: create(key), stopping, "compiling the first weights")
     if config.init_from:
         state = weights_of(config.init_from, state)
         anew = ""

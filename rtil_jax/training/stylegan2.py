@@ -116,7 +116,11 @@ class StyleGAN2Recipe:
         )
 
     def programs(
-        self, state: TrainState, images_at: Callable[[BatchPlan], Any], key: Any
+        self,
+        state: TrainState,
+        images_at: Callable[[BatchPlan], Any],
+        key: Any,
+        step: int | None = None,
     ) -> dict[str, tuple]:
         images = images_at(self.batch_at(0))
         programs = {

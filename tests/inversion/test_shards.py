@@ -36,3 +36,36 @@ def test_flags_win_over_a_job_array():
 def test_bad_flags_are_one_line(index, count, message):
     with pytest.raises(UserError, match=message):
         find_shard(index, count, {})
+
+
+BATCH = {"SLURM_JOB_ID": "7", "SLURM_NTASKS": "8", "SLURM_PROCID": "0"}
+TASK = {"SLURM_STEP_ID": "0", "SLURM_STEP_NUM_TASKS": "4", "SLURM_PROCID": "3"}
+ELEMENT = {"SLURM_ARRAY_TASK_ID": "2", "SLURM_ARRAY_TASK_COUNT": "3"}
+
+
+@pytest.mark.parametrize(
+    "environment, expected",
+    [
+        (BATCH, ALL),  # python invert.py in the script of a job of 8 tasks
+        (BATCH | {"SLURM_STEP_ID": "4294967291"}, ALL),
+        (BATCH | TASK, Shard(3, 4)),  # srun -n 4 in it
+        (BATCH | {"SLURM_STEP_ID": "0", "SLURM_PROCID": "5"}, Shard(5, 8)),
+        (BATCH | {"SLURM_STEP_ID": "0"}, Shard(0, 8)),
+        ({"SLURM_STEP_ID": "0", "SLURM_NTASKS": "1", "SLURM_PROCID": "0"}, ALL),
+        (TASK | {"SLURM_STEP_ID": "4294967290"}, ALL),  # a shell of salloc
+        (TASK | {"SLURM_PTY_PORT": "40000"}, ALL),  # a shell of srun --pty
+        (ELEMENT, Shard(2, 3)),
+        (BATCH | ELEMENT, Shard(2, 3)),
+        (BATCH | ELEMENT | TASK, Shard(2 * 4 + 3, 12)),
+    ],
+)
+def test_tasks_of_srun_are_shards_and_a_batch_script_is_all(environment, expected):
+    assert find_shard(None, None, environment) == expected
+    assert find_shard(1, 3, environment) == Shard(1, 3)
+
+
+def test_an_environment_that_cannot_be_is_one_line():
+    with pytest.raises(UserError, match="SLURM_PROCID: found 'x' in the environment"):
+        find_shard(None, None, TASK | {"SLURM_PROCID": "x"})
+    with pytest.raises(UserError, match="SLURM_PROCID: found number 4 of 4"):
+        find_shard(None, None, TASK | {"SLURM_PROCID": "4"})

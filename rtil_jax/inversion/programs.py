@@ -1,0 +1,54 @@
+"""The programs of an inversion's stages, by the shapes that they are called with."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from rtil_jax.devices import batch_sharded
+from rtil_jax.inversion.perceptual_loss import Loss
+from rtil_jax.inversion.prior import Prior
+from rtil_jax.inversion.problems import Problem
+from rtil_jax.inversion.solver import begin, descend, steps_at_once
+from rtil_jax.inversion.stages import Stage
+
+
+def stage_programs(
+    stages: Sequence[Stage],
+    prior: Prior,
+    perceptual: Loss | None,
+    problem: Problem,
+    variables: Any,
+    keys: Any,
+    select: str,
+    mesh: jax.sharding.Mesh,
+    at_once: int | None = None,
+) -> list[tuple]:
+    """(`descend`, *arguments) of each stage, as `run_stage` calls it.
+
+    Args:
+        stages: of a method.
+        prior, perceptual: on the devices of `mesh`.
+        problem, variables, keys: what the first stage gets, arrays or shapes.
+        select: the selection rule.
+        mesh: of the devices.
+        at_once: steps of a call; what `run_stage` takes by default.
+    """
+    at_once = at_once or steps_at_once(prior.generator, mesh)
+    rates, programs = np.zeros(at_once, np.float32), []
+    for stage in stages:
+        start, fixed, iterate = _placed(
+            begin.eval_shape(stage, prior, variables, keys), mesh
+        )
+        data = problem, fixed, start, iterate
+        arguments = (stage, select, mesh, prior, perceptual, *data, rates, 1)
+        programs.append((descend, *arguments))
+        variables = _placed(jax.eval_shape(stage.end, prior, start, fixed), mesh)
+    return programs
+
+
+def _placed(shapes: Any, mesh: jax.sharding.Mesh) -> Any:
+    """Shapes with the sharding that `run_stage` gives to what has them."""
+    sharding = batch_sharded(mesh)
+    return jax.tree.map(lambda x: x.update(sharding=sharding), shapes)

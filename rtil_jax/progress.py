@@ -1,0 +1,54 @@
+"""Progress bars on a terminal; where there is none, one line a minute."""
+
+import math
+import sys
+import time
+from typing import Any
+
+from tqdm import tqdm
+
+SECONDS = 60  # between two lines of a log
+LINE = "{desc}: {percentage:3.0f}% {n_fmt}/{total_fmt} [{elapsed}<{remaining}, "
+LINE += "{rate_fmt}{postfix}]"
+
+
+def progress(
+    total: int, desc: str, *, unit: str = "it", initial: int = 0, disable: bool = False
+) -> tqdm:
+    """A bar on stderr, a context manager; `update()` counts one more of `total`.
+
+    A log gets a line at the start, one a minute, and one at the end. Set postfixes with
+    `refresh=False`.
+    """
+    options: dict[str, Any] = dict(
+        total=total, desc=desc, unit=unit, initial=initial, disable=disable
+    )
+    if on_terminal():
+        return tqdm(**options)
+    times = {"mininterval": SECONDS, "maxinterval": SECONDS}
+    return _Lines(**options, **times, bar_format=LINE)
+
+
+def on_terminal() -> bool:
+    """Whether a line on stderr can be written over: a terminal, or a notebook."""
+    return sys.stderr.isatty() or "ipykernel" in sys.modules
+
+
+class _Lines(tqdm):
+    """What tqdm says, on lines of their own."""
+
+    _shown = -math.inf
+
+    def refresh(self, *_: Any, **__: Any) -> None:
+        # tqdm asks for it too whenever another line was written.
+        if time.monotonic() - self._shown >= SECONDS:
+            self._shown = time.monotonic()
+            self.display()
+
+    def display(self, msg: str | None = None, pos: int | None = None) -> None:
+        end = "\n" if pos is None else ""  # `close` names a position, and ends the line
+        self.fp.write(f"{msg or self}{end}")
+        self.fp.flush()
+
+    def clear(self, *_: Any, **__: Any) -> None:
+        """Lines stay."""

@@ -1,0 +1,51 @@
+"""`--help`: exit code, and the help of every field of every config."""
+
+import glob
+import importlib
+
+import pytest
+
+from rtil_jax.command_help import attributes, comments, field_help, flattened
+from rtil_jax.inversion import ILO
+
+CONFIGS = sorted(glob.glob("configs/**/*.py", recursive=True))
+
+
+def test_comments_above_and_behind_an_assignment_are_the_help_of_its_field():
+    source = """
+def get_config():
+    config = ConfigDict()
+    # One.
+    # Two.
+    config.a = a = ConfigDict()
+    a.b = 3  # three
+    # Four.
+    a.c.d = 4
+    family = config.family
+    # Five.
+    family.x = 5
+    a.e = 6
+"""
+    assert comments(source) == {
+        "a": "One. Two.",
+        "a.b": "three",
+        "a.c.d": "Four.",
+        "family.x": "Five.",
+    }
+
+
+def test_a_method_says_what_its_arguments_are():
+    about = attributes(ILO)
+    assert about["steps"].startswith("of each stage")
+    assert about["noise_radii"] == about["feature_radii"] != ""
+
+
+@pytest.mark.parametrize("path", CONFIGS)
+def test_every_field_has_help(path):
+    config = importlib.import_module(path[:-3].replace("/", ".")).get_config()
+    about = field_help(config, path)
+
+    def has_help(field):
+        return field in about or ("." in field and has_help(field.rpartition(".")[0]))
+
+    assert [name for name, value in flattened(config) if not has_help(name)] == []
