@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 from rtil_jax.data.pixels import Decoded, Window, decode
 from rtil_jax.data.sources import Source
+from rtil_jax.progress import progress
 
 _CHUNK = 256
 
@@ -76,7 +76,7 @@ def decode_source(
     names, location = decode.source.names, decode.source.location
     left = len(names) - start if missing is None else missing
     # Pillow releases the GIL. Chunks bound how many images wait to be written.
-    with ThreadPoolExecutor() as pool, tqdm(desc="preparing images", total=left) as bar:
+    with ThreadPoolExecutor() as pool, progress(left, "preparing images") as bar:
         while start < len(names) and left:
             chunk = range(start, min(start + min(_CHUNK, left), len(names)))
             start = chunk.stop
