@@ -19,8 +19,10 @@ from rtil_jax import devices
 from rtil_jax.checkpoints import Checkpoints, load_config, load_weights
 from rtil_jax.config import plain, save_config
 from rtil_jax.convert import files
+from rtil_jax.convert.checkpoint import PARTS, Checkpoint
 from rtil_jax.convert.layouts import Tensors
 from rtil_jax.convert.networks import Converted, checkpoint_from, convert_checkpoint
+from rtil_jax.convert.wrappers import find_networks
 from rtil_jax.errors import UserError
 from rtil_jax.inversion.prior import STYLE_FIT, check_grown
 from rtil_jax.training.plan import abstract_state, count_parameters
@@ -51,8 +53,9 @@ def convert(
     """
     if os.path.isdir(source):
         return export_prior(source, to)
-    checkpoint = files.read(source)
+    saved = files.read(source)
     try:
+        checkpoint = find_networks(saved)
         converted = convert_checkpoint(checkpoint, resolution)
     except UserError as error:
         raise UserError(f"{source}: {error}") from error
@@ -62,9 +65,14 @@ def convert(
     return (
         f"{to}: {config.architecture} of {config.resolution} x {config.resolution} x "
         f"{config.channels}, {count_parameters(converted.ema):,} parameters, from "
-        f"{', '.join(config.converted.parts)}\n"
+        f"{_origins(checkpoint, config.converted.parts)}\n"
         f"to train on: python train.py {' '.join(training_flags(config, to))}"
     )
+
+
+def _origins(checkpoint: Checkpoint, parts: list[str]) -> str:
+    """Where the networks were in the file: `g_ema, d`, `state_dict.decoder`."""
+    return ", ".join(checkpoint.origins[part] or "the whole file" for part in parts)
 
 
 def training_flags(config: ConfigDict, directory: str) -> list[str]:
@@ -143,7 +151,7 @@ def export_prior(directory: str, path: str) -> str:
     recipe = build_recipe(config)
     state = load_weights(directory, abstract_state(recipe, devices.data_mesh()))
     networks = dict(
-        zip(files.PARTS, (state.ema, state.generator, state.discriminator), strict=True)
+        zip(PARTS, (state.ema, state.generator, state.discriminator), strict=True)
     )
     try:
         checkpoint = checkpoint_from(config, networks, _read_buffers(directory))
@@ -191,8 +199,8 @@ def _read_style_fit(path: str, config: ConfigDict) -> Tensors:
             f"--style_fit: found a {config.architecture}, expected a StyleGAN2, which "
             "alone has styles"
         )
-    tensors = files.read(path).parts.get("g_ema", {})
-    fit = {name: tensors[name] for name in ("mean", "std") if name in tensors}
+    arrays = files.read(path).arrays
+    fit = {name: arrays[name] for name in ("mean", "std") if name in arrays}
     expected = (config.generator.latent_dim,)
     if [array.shape for array in fit.values()] != [expected] * 2:
         found = ", ".join(f"{name} {array.shape}" for name, array in fit.items())

@@ -13,6 +13,7 @@ import pytest
 
 from rtil_jax.checkpoints import load_weights
 from rtil_jax.convert import convert, files, fixed_noises
+from rtil_jax.convert.checkpoint import Checkpoint
 from rtil_jax.convert.directory import training_flags
 from rtil_jax.devices import data_mesh
 from rtil_jax.errors import UserError
@@ -21,6 +22,7 @@ from rtil_jax.training.plan import abstract_state
 from rtil_jax.training.recipes import build_recipe, resolved
 from tests.convert import checkpoints
 from tests.convert.parity import converted
+from tests.torch_writer import torch_bytes
 
 WIDTHS = (5, 4, 3)
 STYLE = {
@@ -41,17 +43,13 @@ FIT = {
 
 
 @pytest.fixture
-def save(tmp_path, monkeypatch):
-    """Writes a tree as if PyTorch were there; `convert` reads it back."""
-    stored = {}
+def save(tmp_path):
+    """Writes a tree as PyTorch does."""
 
     def save(tree, name="source.pt"):
-        path = str(tmp_path / name)
-        pathlib.Path(path).touch()
-        stored[path] = tree
-        return path
+        (tmp_path / name).write_bytes(torch_bytes(tree))
+        return str(tmp_path / name)
 
-    monkeypatch.setattr(files, "_read_torch", stored.__getitem__)
     return save
 
 
@@ -120,7 +118,9 @@ def test_noise_maps_stay_with_the_prior(save, tmp_path):
 
 def test_a_style_fit_of_the_users_is_the_priors(save, tmp_path):
     directory, fit = str(tmp_path / "prior"), save(FIT, "gaussian_fit.pt")
-    convert(save(STYLE), directory, style_fit=fit)
+    decoder = {f"decoder.{key}": x for key, x in STYLE["g_ema"].items()}
+    said = convert(save({"state_dict": decoder}), directory, style_fit=fit)
+    assert ", from state_dict.decoder\n" in said
     prior = load_prior(directory)
     same(prior.variables, converted(STYLE).ema)
     same(prior.style_fit.mean, FIT["mean"])
@@ -182,9 +182,9 @@ def test_messages_are_one_line_without_a_traceback(tmp_path):
 
 
 def test_a_library_that_is_missing_is_named_with_its_extra(monkeypatch, tmp_path):
+    checkpoint = Checkpoint({"g_ema": checkpoints.pggan(WIDTHS)})
     for module, path in (("torch", "a.pt"), ("safetensors", "a.safetensors")):
         monkeypatch.setitem(sys.modules, module, None)
-        (tmp_path / path).touch()
         expected = rf'{module}: is not installed, .*pip install "rtil_jax\[{module}\]"'
         with pytest.raises(UserError, match=expected):
-            convert(str(tmp_path / path), str(tmp_path / "prior"))
+            files.write(str(tmp_path / path), checkpoint)
