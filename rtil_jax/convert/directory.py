@@ -53,6 +53,7 @@ def convert(
     """
     if os.path.isdir(source):
         return export_prior(source, to)
+    _check_new_directory(to)
     saved = files.read(source)
     try:
         checkpoint = find_networks(saved)
@@ -104,15 +105,7 @@ def write_prior(
     Raises:
         UserError: if the directory has something in it, or cannot be written.
     """
-    try:
-        os.makedirs(directory, exist_ok=True)
-        found = os.listdir(directory)
-    except OSError as error:
-        raise UserError(f"--to: {directory}: {error.strerror}") from error
-    if found:
-        raise UserError(
-            f"--to: found {found[0]} in {directory}, expected a new or empty directory"
-        )
+    _check_new_directory(directory)
     networks = {"generator": converted.generator, "ema": converted.ema}
     if converted.discriminator is not None:
         networks["discriminator"] = converted.discriminator
@@ -125,14 +118,43 @@ def write_prior(
 
     state = fresh_rest(jax.random.key(0))
     state = dataclasses.replace(state, **jax.tree.map(jnp.array, networks))
-    for name, arrays in ((STYLE_FIT, style_fit), (BUFFERS, converted.buffers)):
-        if arrays:
-            path = os.path.join(directory, name)
-            np.savez(path, **arrays)  # type: ignore[arg-type]  # as in `save_solution`
     config = plain(converted.config)
-    save_config(config, os.path.join(directory, "config.json"))
-    with Checkpoints(directory, keep=1) as checkpoints:
-        checkpoints.save(0, state, config)
+    try:
+        os.makedirs(directory, exist_ok=True)
+        for name, arrays in ((STYLE_FIT, style_fit), (BUFFERS, converted.buffers)):
+            if arrays:
+                path = os.path.join(directory, name)
+                np.savez(path, **arrays)  # type: ignore[arg-type]  # as elsewhere
+        save_config(config, os.path.join(directory, "config.json"))
+        with Checkpoints(directory, keep=1) as checkpoints:
+            checkpoints.save(0, state, config)
+    except OSError as error:
+        reason = error.strerror or error
+        raise UserError(f"--to: {directory}: cannot be written ({reason})") from error
+
+
+def _check_new_directory(directory: str) -> None:
+    """Raises UserError unless it can be a new directory, or is an empty one."""
+    files.check_local(directory)
+    if directory.endswith(files.SUFFIXES):
+        raise UserError(
+            f"--to: found the name of a file, {directory!r}, expected a directory, "
+            "because the source is a file"
+        )
+    try:
+        found = os.listdir(directory)
+    except FileNotFoundError:
+        return
+    except NotADirectoryError as error:
+        raise UserError(
+            f"--to: found a file at {directory}, expected a new or empty directory"
+        ) from error
+    except OSError as error:
+        raise UserError(f"--to: {directory}: {error.strerror}") from error
+    if found:
+        raise UserError(
+            f"--to: found {found[0]} in {directory}, expected a new or empty directory"
+        )
 
 
 def export_prior(directory: str, path: str) -> str:
@@ -145,7 +167,7 @@ def export_prior(directory: str, path: str) -> str:
         UserError: if the directory has no finished network, or the file cannot be
             written.
     """
-    files.check_suffix(path)
+    files.check_new_file(path)
     config = ConfigDict(load_config(directory))
     check_grown(directory, config)
     recipe = build_recipe(config)

@@ -64,10 +64,20 @@ def write(path: str, checkpoint: Checkpoint) -> None:
         os.replace(partial, path)
     except (OSError, RuntimeError) as error:
         raise UserError(f"{path}: cannot be written ({_first_line(error)})") from error
+    finally:
+        if os.path.exists(partial):
+            os.remove(partial)
 
 
-def check_suffix(path: str) -> None:
-    """Raises UserError unless `write` knows the suffix and the folder exists."""
+def check_local(path: str) -> None:
+    """Raises UserError for the address of a bucket, and for nothing."""
+    if not path or "://" in path:
+        raise UserError(f"--to: found {path!r}, expected a path on this machine")
+
+
+def check_new_file(path: str) -> None:
+    """Raises UserError unless `write` can make a new file of that name."""
+    check_local(path)
     if not path.endswith(SUFFIXES):
         raise UserError(
             f"--to: found {path!r}, expected a file that ends in {', '.join(SUFFIXES)}"
@@ -75,6 +85,10 @@ def check_suffix(path: str) -> None:
     folder = os.path.dirname(os.path.abspath(path))
     if not os.path.isdir(folder):
         raise UserError(f"--to: found no folder {folder!r}, expected an existing one")
+    if os.path.exists(path):
+        raise UserError(f"--to: found {path}, expected the name of a new file")
+    if not os.access(folder, os.W_OK):
+        raise UserError(f"--to: {folder}: cannot be written (Permission denied)")
 
 
 def _require(module: str) -> ModuleType:

@@ -1,8 +1,10 @@
 """Converted directories as `invert.py` and `train.py` read them, and the way back."""
 
 import ast
+import errno
 import functools
 import importlib
+import os
 import pathlib
 import subprocess
 import sys
@@ -13,6 +15,7 @@ import pytest
 
 from rtil_jax.checkpoints import load_weights
 from rtil_jax.convert import convert, files, fixed_noises
+from rtil_jax.convert import directory as directory_module
 from rtil_jax.convert.checkpoint import Checkpoint
 from rtil_jax.convert.directory import training_flags
 from rtil_jax.devices import data_mesh
@@ -153,8 +156,38 @@ def test_nothing_is_overwritten(save, tmp_path):
     (tmp_path / "full" / "mine").touch()
     with pytest.raises(UserError, match="--to: found mine in .*, expected a new or em"):
         convert(save(PGGAN), str(tmp_path / "full"))
-    with pytest.raises(UserError, match="--to: .*mine: "):
+    with pytest.raises(UserError, match="--to: found a file at .*mine, expected a new"):
         convert(save(PGGAN), str(tmp_path / "full" / "mine"))
+    (tmp_path / "mine.pt").write_text("mine")
+    with pytest.raises(UserError, match="--to: found .*mine.pt, expected the name"):
+        convert(str(tmp_path / "full"), str(tmp_path / "mine.pt"))
+    assert (tmp_path / "mine.pt").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "to, message",
+    [
+        ("out.pt", "found the name of a file, .*, expected a directory, because the"),
+        ("source.pt/prior", "found a file at .*, expected a new or empty directory"),
+        ("gs://bucket/prior", "found 'gs://bucket/prior', expected a path on this"),
+        ("", "found '', expected a path"),
+    ],
+)
+def test_directories_that_cannot_be_are_refused_first(to, message, save, tmp_path):
+    source = save(PGGAN)
+    full = to if "://" in to or not to else str(tmp_path / to)
+    with pytest.raises(UserError, match=f"--to: {message}"):
+        convert(source, full)
+    assert os.listdir(tmp_path) == ["source.pt"]
+
+
+def test_a_disk_that_is_full_is_said_in_one_line(save, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(directory_module, "save_config", full)
+    with pytest.raises(UserError, match="prior: cannot be written .No space left"):
+        convert(save(OFFICIAL), str(tmp_path / "prior"))
 
 
 def test_exports_that_cannot_be_are_refused(tmp_path):
