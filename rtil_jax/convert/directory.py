@@ -19,8 +19,10 @@ from rtil_jax import devices
 from rtil_jax.checkpoints import Checkpoints, load_config, load_weights
 from rtil_jax.config import plain, save_config
 from rtil_jax.convert import files
+from rtil_jax.convert.checkpoint import PARTS, Checkpoint
 from rtil_jax.convert.layouts import Tensors
 from rtil_jax.convert.networks import Converted, checkpoint_from, convert_checkpoint
+from rtil_jax.convert.wrappers import find_networks
 from rtil_jax.errors import UserError
 from rtil_jax.files import local_path
 from rtil_jax.inversion.prior import STYLE_FIT, check_grown
@@ -53,8 +55,10 @@ def convert(
     source, to = local_path(source, "SOURCE"), local_path(to, "--to")
     if os.path.isdir(source):
         return export_prior(source, to)
-    checkpoint = files.read(source)
+    _check_new_directory(to)
+    saved = files.read(source)
     try:
+        checkpoint = find_networks(saved)
         converted = convert_checkpoint(checkpoint, resolution)
     except UserError as error:
         raise UserError(f"{source}: {error}") from error
@@ -66,9 +70,14 @@ def convert(
     return (
         f"{to}: {config.architecture} of {config.resolution} x {config.resolution} x "
         f"{config.channels}, {count_parameters(converted.ema):,} parameters, from "
-        f"{', '.join(config.converted.parts)}\n"
+        f"{_origins(checkpoint, config.converted.parts)}\n"
         f"to train on: python train.py {' '.join(training_flags(config, to))}"
     )
+
+
+def _origins(checkpoint: Checkpoint, parts: list[str]) -> str:
+    """Where the networks were in the file: `g_ema, d`, `state_dict.decoder`."""
+    return ", ".join(checkpoint.origins[part] or "the whole file" for part in parts)
 
 
 def training_flags(config: ConfigDict, directory: str) -> list[str]:
@@ -100,15 +109,7 @@ def write_prior(
     Raises:
         UserError: if the directory has something in it, or cannot be written.
     """
-    try:
-        os.makedirs(directory, exist_ok=True)
-        found = os.listdir(directory)
-    except OSError as error:
-        raise UserError(f"--to: {directory}: {error.strerror}") from error
-    if found:
-        raise UserError(
-            f"--to: found {found[0]} in {directory}, expected a new or empty directory"
-        )
+    _check_new_directory(directory)
     networks = {"generator": converted.generator, "ema": converted.ema}
     if converted.discriminator is not None:
         networks["discriminator"] = converted.discriminator
@@ -121,14 +122,43 @@ def write_prior(
 
     state = fresh_rest(jax.random.key(0))
     state = dataclasses.replace(state, **jax.tree.map(jnp.array, networks))
-    for name, arrays in ((STYLE_FIT, style_fit), (BUFFERS, converted.buffers)):
-        if arrays:
-            path = os.path.join(directory, name)
-            np.savez(path, **arrays)  # type: ignore[arg-type]  # as in `save_solution`
     config = plain(converted.config)
-    save_config(config, os.path.join(directory, "config.json"))
-    with Checkpoints(directory, keep=1) as checkpoints:
-        checkpoints.save(0, state, config)
+    try:
+        os.makedirs(directory, exist_ok=True)
+        for name, arrays in ((STYLE_FIT, style_fit), (BUFFERS, converted.buffers)):
+            if arrays:
+                path = os.path.join(directory, name)
+                np.savez(path, **arrays)  # type: ignore[arg-type]  # as elsewhere
+        save_config(config, os.path.join(directory, "config.json"))
+        with Checkpoints(directory, keep=1) as checkpoints:
+            checkpoints.save(0, state, config)
+    except OSError as error:
+        reason = error.strerror or error
+        raise UserError(f"--to: {directory}: cannot be written ({reason})") from error
+
+
+def _check_new_directory(directory: str) -> None:
+    """Raises UserError unless it can be a new directory, or is an empty one."""
+    files.check_local(directory)
+    if directory.endswith(files.SUFFIXES):
+        raise UserError(
+            f"--to: found the name of a file, {directory!r}, expected a directory, "
+            "because the source is a file"
+        )
+    try:
+        found = os.listdir(directory)
+    except FileNotFoundError:
+        return
+    except NotADirectoryError as error:
+        raise UserError(
+            f"--to: found a file at {directory}, expected a new or empty directory"
+        ) from error
+    except OSError as error:
+        raise UserError(f"--to: {directory}: {error.strerror}") from error
+    if found:
+        raise UserError(
+            f"--to: found {found[0]} in {directory}, expected a new or empty directory"
+        )
 
 
 def export_prior(directory: str, path: str) -> str:
@@ -141,13 +171,13 @@ def export_prior(directory: str, path: str) -> str:
         UserError: if the directory has no finished network, or the file cannot be
             written.
     """
-    files.check_suffix(path)
+    files.check_new_file(path)
     config = ConfigDict(load_config(directory))
     check_grown(directory, config)
     recipe = build_recipe(config)
     state = load_weights(directory, abstract_state(recipe, devices.data_mesh()))
     networks = dict(
-        zip(files.PARTS, (state.ema, state.generator, state.discriminator), strict=True)
+        zip(PARTS, (state.ema, state.generator, state.discriminator), strict=True)
     )
     try:
         checkpoint = checkpoint_from(config, networks, _read_buffers(directory))
@@ -195,8 +225,8 @@ def _read_style_fit(path: str, config: ConfigDict) -> Tensors:
             f"--style_fit: found a {config.architecture}, expected a StyleGAN2, which "
             "alone has styles"
         )
-    tensors = files.read(path).parts.get("g_ema", {})
-    fit = {name: tensors[name] for name in ("mean", "std") if name in tensors}
+    arrays = files.read(path).arrays
+    fit = {name: arrays[name] for name in ("mean", "std") if name in arrays}
     expected = (config.generator.latent_dim,)
     if [array.shape for array in fit.values()] != [expected] * 2:
         found = ", ".join(f"{name} {array.shape}" for name, array in fit.items())

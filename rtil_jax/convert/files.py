@@ -1,95 +1,45 @@
 """Checkpoint files: PyTorch's, read without running anything in them; safetensors.
 
-Both libraries are optional, and imported only when a file of theirs is at hand.
+Both are read by NumPy alone. Their libraries are optional, and imported to write.
 """
 
-import argparse
-import dataclasses
 import importlib
 import os
-import re
-import warnings
 from types import ModuleType
 from typing import Any
 
-import numpy as np
-
-from rtil_jax.convert.layouts import Tensors
+from rtil_jax.convert.checkpoint import MODULE, Checkpoint
+from rtil_jax.convert.foreign import asks_for
+from rtil_jax.convert.safe_tensors import read_safe_tensors
 from rtil_jax.errors import UserError
+from rtil_jax.inert_pickle import ForbiddenReference
+from rtil_jax.torch_files import Saved, read_torch
 
-# Of the dict in a file: the generator's moving average, the generator, the
-# discriminator.
-PARTS = ("g_ema", "g", "d")
-PREFIX = "module."  # DataParallel's
 SUFFIXES = (".pt", ".pth", ".safetensors")
 
 
-@dataclasses.dataclass(frozen=True)
-class Checkpoint:
-    """What a file holds, optimisers and settings left out.
-
-    Attributes:
-        parts: tensors by name of some of PARTS.
-        tensors: those beside the networks, such as the mean of w.
-        numbers: those beside the networks, such as the phase of a growing PGGAN.
-        prefixed: the parts whose names all begin with `module.` in the file.
-        flat: whether the file is one network, `g_ema`, and not a dict of parts.
-    """
-
-    parts: dict[str, Tensors]
-    tensors: Tensors = dataclasses.field(default_factory=dict)
-    numbers: dict[str, float] = dataclasses.field(default_factory=dict)
-    prefixed: tuple[str, ...] = ()
-    flat: bool = False
-
-
-def read(path: str) -> Checkpoint:
-    """Reads `path`, of whatever layout.
+def read(path: str) -> Saved:
+    """Reads `path`, whatever is in it.
 
     Raises:
-        UserError: if it cannot be read, asks for code to be run, or has a network
-            with NaN or infinity in it.
+        UserError: if it cannot be read, or asks for code to be run.
     """
+    safe = path.endswith(".safetensors")
     try:
-        with open(path, "rb"):
-            pass
+        with open(path, "rb") as file:
+            return Saved(read_safe_tensors(file)) if safe else read_torch(file)
     except OSError as error:
         raise UserError(
             f"{path}: found no readable file ({error.strerror}), expected a checkpoint"
         ) from error
-    safe = path.endswith(".safetensors")
-    found = checkpoint_of(_read_safetensors(path) if safe else _read_torch(path))
-    for part, tensors in found.parts.items():
-        for key, values in tensors.items():
-            if not np.isfinite(values).all():
-                raise UserError(
-                    f"{path}: found NaN or infinity in {key} of {part}, expected "
-                    "finite numbers: its training diverged"
-                )
-    return found
-
-
-def checkpoint_of(tree: dict[str, Any]) -> Checkpoint:
-    """Sorts the entries of a file: nested dicts of arrays, numbers and other things."""
-    arrays = _arrays(tree)
-    by_part = {part: _below(arrays, f"{part}.") for part in PARTS}
-    parts = {part: tensors for part, tensors in by_part.items() if tensors}
-    if flat := not parts.keys() & {"g_ema", "g"}:
-        parts = {"g_ema": arrays}
-    prefixed = tuple(
-        part
-        for part, tensors in parts.items()
-        if tensors and all(key.startswith(PREFIX) for key in tensors)
-    )
-    for part in prefixed:
-        parts[part] = _below(parts[part], PREFIX)
-    return Checkpoint(
-        parts,
-        {} if flat else {k: array for k, array in arrays.items() if "." not in k},
-        {k: float(x) for k, x in tree.items() if isinstance(x, int | float)},
-        prefixed,
-        flat,
-    )
+    except ForbiddenReference as error:
+        raise UserError(f"{path}: {asks_for(error.reference)}") from error
+    except Exception as error:  # A damaged file raises almost any.
+        raise UserError(
+            f"{path}: found a truncated, damaged or foreign file "
+            f"({_first_line(error)}), expected "
+            + ("safetensors" if safe else "a checkpoint of PyTorch")
+        ) from error
 
 
 def write(path: str, checkpoint: Checkpoint) -> None:
@@ -101,11 +51,11 @@ def write(path: str, checkpoint: Checkpoint) -> None:
     partial = f"{path}.partial"
     networks = dict(checkpoint.parts)
     for part in checkpoint.prefixed:
-        networks[part] = {PREFIX + key: x for key, x in networks[part].items()}
+        networks[part] = {MODULE + key: x for key, x in networks[part].items()}
     tree = networks["g_ema"] if checkpoint.flat else networks | checkpoint.tensors
     try:
         if path.endswith(".safetensors"):
-            data = _require("safetensors.numpy").save(_arrays(tree))
+            data = _require("safetensors.numpy").save(_flat(tree))
             with open(partial, "wb") as file:
                 file.write(data)
         else:
@@ -114,10 +64,20 @@ def write(path: str, checkpoint: Checkpoint) -> None:
         os.replace(partial, path)
     except (OSError, RuntimeError) as error:
         raise UserError(f"{path}: cannot be written ({_first_line(error)})") from error
+    finally:
+        if os.path.exists(partial):
+            os.remove(partial)
 
 
-def check_suffix(path: str) -> None:
-    """Raises UserError unless `write` knows the suffix and the folder exists."""
+def check_local(path: str) -> None:
+    """Raises UserError for the address of a bucket, and for nothing."""
+    if not path or "://" in path:
+        raise UserError(f"--to: found {path!r}, expected a path on this machine")
+
+
+def check_new_file(path: str) -> None:
+    """Raises UserError unless `write` can make a new file of that name."""
+    check_local(path)
     if not path.endswith(SUFFIXES):
         raise UserError(
             f"--to: found {path!r}, expected a file that ends in {', '.join(SUFFIXES)}"
@@ -125,66 +85,10 @@ def check_suffix(path: str) -> None:
     folder = os.path.dirname(os.path.abspath(path))
     if not os.path.isdir(folder):
         raise UserError(f"--to: found no folder {folder!r}, expected an existing one")
-
-
-def _read_torch(path: str) -> dict[str, Any]:
-    """The file's dict with NumPy arrays; PyTorch's restricted unpickler reads it."""
-    torch = _require("torch")
-    try:
-        with (
-            warnings.catch_warnings(action="ignore"),
-            # The public training code keeps its flags; a Namespace is plain data.
-            torch.serialization.safe_globals([argparse.Namespace]),
-        ):
-            tree = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # A damaged file raises almost any.
-        raise UserError(f"{path}: {_refusal(error)}") from error
-    if not isinstance(tree, dict):
-        raise UserError(
-            f"{path}: found a {type(tree).__name__}, expected a dict of tensors"
-        )
-
-    def plain(x):
-        if not isinstance(x, torch.Tensor):
-            return x
-        x = x.detach()
-        return (x.float() if x.is_floating_point() else x).numpy()
-
-    return _map(plain, tree)
-
-
-def _refusal(error: Exception) -> str:
-    """What is wrong with a file, from what PyTorch raised."""
-    text = str(error)
-    if asked := re.search(r"GLOBAL ([\w.]+)", text):
-        return (
-            f"found a pickle that asks for {asked[1]}, expected tensors, numbers and "
-            "dicts only (a state_dict); nothing in it was run"
-        )
-    if "weights_only" in text.lower():
-        reason = re.search(
-            r"Unsupported [^\n]*|WeightsUnpickler error: *(\S[^\n]*)", text
-        )
-        return (
-            "found a pickle of other things than tensors"
-            + (f" ({reason[0]})" if reason else "")
-            + ", expected a checkpoint; nothing in it was run"
-        )
-    return (
-        f"found a truncated, damaged or foreign file ({_first_line(error)}), expected "
-        "a checkpoint of PyTorch"
-    )
-
-
-def _read_safetensors(path: str) -> dict[str, Any]:
-    safetensors = _require("safetensors.numpy")
-    try:
-        return dict(safetensors.load_file(path))
-    except Exception as error:  # Of the library's own kinds.
-        raise UserError(
-            f"{path}: found a truncated, damaged or foreign file "
-            f"({_first_line(error)}), expected safetensors"
-        ) from error
+    if os.path.exists(path):
+        raise UserError(f"--to: found {path}, expected the name of a new file")
+    if not os.access(folder, os.W_OK):
+        raise UserError(f"--to: {folder}: cannot be written (Permission denied)")
 
 
 def _require(module: str) -> ModuleType:
@@ -210,18 +114,10 @@ def _map(function: Any, tree: Any) -> Any:
     return function(tree)
 
 
-def _arrays(tree: Any, name: str = "") -> Tensors:
-    """The arrays in nested dicts by dotted name."""
-    if isinstance(tree, np.ndarray):
-        return {name: tree}
-    arrays: Tensors = {}
-    for key, value in tree.items() if isinstance(tree, dict) else ():
-        arrays |= _arrays(value, f"{name}.{key}" if name else str(key))
-    return arrays
-
-
-def _below(arrays: Tensors, prefix: str) -> Tensors:
-    """Those whose name begins with `prefix`, without it."""
-    return {
-        k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)
-    }
+def _flat(tree: dict[str, Any]) -> dict[str, Any]:
+    """Of two levels, with dotted names."""
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        inside = value if isinstance(value, dict) else {"": value}
+        flat |= {f"{key}.{name}".removesuffix("."): x for name, x in inside.items()}
+    return flat

@@ -84,7 +84,8 @@ def count(shapes: Shapes, pattern: str) -> int:
         for key in shapes
         if key.startswith(prefix) and key.endswith(suffix)
     )
-    return max((int(number) + 1 for number in found if number.isdecimal()), default=0)
+    numbers = (int(x) + 1 for x in found if x.isdecimal() and len(x) < 3)
+    return max(numbers, default=0)
 
 
 def shapes_of(tensors: Tensors) -> Shapes:
@@ -92,8 +93,28 @@ def shapes_of(tensors: Tensors) -> Shapes:
     return {key: tuple(tensor.shape) for key, tensor in tensors.items()}
 
 
-def differences(layout: Layout, shapes: Shapes) -> list[str]:
-    """How `shapes` differ from `layout` at its nearest size, one phrase each."""
+@dataclasses.dataclass(frozen=True)
+class Match:
+    """How the tensors of a file compare with a layout at its nearest size.
+
+    Attributes:
+        layout, size: what they are compared with.
+        differences: one phrase each.
+        matched, expected: how many of the layout's parameters are there, with the right
+            shape, and how many it has.
+        share: `matched` of all names, the layout's and the file's.
+    """
+
+    layout: Layout
+    size: Size
+    differences: tuple[str, ...]
+    matched: int
+    expected: int
+    share: float
+
+
+def match(layout: Layout, shapes: Shapes) -> Match:
+    """Compares `shapes` with `layout`."""
     size = layout.size_of(shapes)
     expected = {row.key: row.shape for row in layout.rows(size)}
     optional = shapes_of(layout.constants(size)) | layout.buffers(size)
@@ -103,31 +124,43 @@ def differences(layout: Layout, shapes: Shapes) -> list[str]:
             phrases.append(f"{key} has shape {shapes[key]}, expected {shape}")
         elif key in expected and key not in shapes:
             phrases.append(f"{key} is missing")
-    known = expected.keys() | optional.keys()
-    return phrases + [f"{key} is not expected" for key in shapes if key not in known]
+    foreign = [key for key in shapes if key not in expected and key not in optional]
+    phrases += [f"{key} is not expected" for key in foreign]
+    matched = sum(shapes.get(key) == shape for key, shape in expected.items())
+    share = matched / max(len(expected) + len(foreign), 1)
+    return Match(layout, size, tuple(phrases), matched, len(expected), share)
 
 
-def identify(layouts: Iterable[Layout], shapes: Shapes) -> tuple[Layout, Size]:
+def identify(
+    layouts: Iterable[Layout], shapes: Shapes, where: str = ""
+) -> tuple[Layout, Size]:
     """The layout without a difference.
 
+    Args:
+        layouts: the known ones.
+        shapes: by name.
+        where: they are in the file, for the message.
+
     Raises:
-        UserError: if there is none; it names the closest and the first difference.
+        UserError: if there is none; it names the closest and the first differences.
     """
-    found = [(differences(layout, shapes), layout) for layout in layouts]
-
-    def alike(pair: tuple[list[str], Layout]) -> int:
-        known = {row.key for row in pair[1].rows(pair[1].size_of(shapes))}
-        return len(known & shapes.keys()) - len(pair[0])
-
-    phrases, layout = max(found, key=alike)
-    if phrases:
-        more = f" (and {len(phrases) - 1} more differences)" if phrases[1:] else ""
-        raise UserError(
-            f"found an unknown layout; the closest known one is {layout.name}, but "
-            f"{phrases[0]}{more}; known are "
-            + ", ".join(layout.name for _, layout in found)
-        )
-    return layout, layout.size_of(shapes)
+    layouts = list(layouts)
+    best = max((match(layout, shapes) for layout in layouts), key=lambda m: m.share)
+    if not best.differences:
+        return best.layout, best.size
+    known = f"known are {', '.join(layout.name for layout in layouts)}"
+    if not best.matched:
+        some = ", ".join(list(shapes)[:3]) or "no tensors"
+        raise UserError(f"found an unknown layout ({some}), close to none; {known}")
+    rest = len(best.differences) - 3
+    raise UserError(
+        f"found an unknown layout; the closest known one is {best.layout.name}, but "
+        f"{', '.join(best.differences[:3])}"
+        + (f" (and {rest} more differences)" if rest > 0 else "")
+        + f"; {best.matched} of its {best.expected} names match"
+        + (f" in {where}" if where else "")
+        + f"; {known}"
+    )
 
 
 def to_params(layout: Layout, size: Size, tensors: Tensors) -> dict:

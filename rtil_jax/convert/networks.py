@@ -12,7 +12,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from rtil_jax.convert import pggan, stylegan2
-from rtil_jax.convert.files import Checkpoint
+from rtil_jax.convert.checkpoint import Checkpoint
 from rtil_jax.convert.layouts import (
     Layout,
     Size,
@@ -95,7 +95,8 @@ def convert_checkpoint(
             out with a warning.)
     """
     parts = checkpoint.parts
-    kind, size = _kind_of(parts["g_ema" if "g_ema" in parts else "g"])
+    first_part = "g_ema" if "g_ema" in parts else "g"
+    kind, size = _kind_of(parts[first_part], checkpoint.origins.get(first_part, ""))
     if resolution not in (None, size.resolution):
         raise UserError(
             f"--resolution: found {resolution}, expected {size.resolution}: the file "
@@ -134,8 +135,9 @@ def _kept(kind: Kind, size: Size, checkpoint: Checkpoint) -> Tensors:
     return kept
 
 
-def _kind_of(tensors: Tensors) -> tuple[Kind, Size]:
-    layout, size = identify([kind.generator for kind in KINDS], shapes_of(tensors))
+def _kind_of(tensors: Tensors, where: str = "") -> tuple[Kind, Size]:
+    layouts = [kind.generator for kind in KINDS]
+    layout, size = identify(layouts, shapes_of(tensors), where)
     return next(kind for kind in KINDS if kind.generator is layout), size
 
 

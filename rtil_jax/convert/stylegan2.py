@@ -23,7 +23,7 @@ BLUR = np.outer([1, 3, 3, 1], [1, 3, 3, 1]).astype(np.float32) / 64
 
 
 def _generator_size(shapes: Shapes) -> Size:
-    widths = [axis(shapes, "input.input", 1)]
+    widths = [axis(shapes, "input.input", 1, axis(shapes, "conv1.conv.weight", 1))]
     for block in range(count(shapes, "to_rgbs.{}.conv.weight")):
         key = f"convs.{2 * block}.conv.weight"
         widths.append(axis(shapes, key, 1, widths[-1]))

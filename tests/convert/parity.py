@@ -6,15 +6,32 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rtil_jax.convert.files import checkpoint_of
 from rtil_jax.convert.networks import convert_checkpoint
+from rtil_jax.convert.wrappers import find_networks
 from rtil_jax.generators.configured import build_generator
+from rtil_jax.torch_files import Saved
 
 BATCH = 2
 
 
+def arrays(tree, name="", kind=np.ndarray):
+    """Those in nested dicts by dotted name."""
+    if isinstance(tree, kind):
+        return {name: tree}
+    found = {}
+    for key, value in tree.items() if isinstance(tree, dict) else ():
+        found |= arrays(value, f"{name}.{key}" if name else str(key), kind)
+    return found
+
+
+def saved(tree):
+    """As if a file had been read."""
+    numbers = arrays(tree, kind=int | float)
+    return Saved(arrays(tree), {name: float(x) for name, x in numbers.items()})
+
+
 def converted(tree, **options):
-    return convert_checkpoint(checkpoint_of(tree), **options)
+    return convert_checkpoint(find_networks(saved(tree)), **options)
 
 
 def latents_of(generator, seed=0):

@@ -1,8 +1,10 @@
 """Converted directories as `invert.py` and `train.py` read them, and the way back."""
 
 import ast
+import errno
 import functools
 import importlib
+import os
 import pathlib
 import subprocess
 import sys
@@ -13,6 +15,8 @@ import pytest
 
 from rtil_jax.checkpoints import load_weights
 from rtil_jax.convert import convert, files, fixed_noises
+from rtil_jax.convert import directory as directory_module
+from rtil_jax.convert.checkpoint import Checkpoint
 from rtil_jax.convert.directory import training_flags
 from rtil_jax.devices import data_mesh
 from rtil_jax.errors import UserError
@@ -21,6 +25,7 @@ from rtil_jax.training.plan import abstract_state
 from rtil_jax.training.recipes import build_recipe, resolved
 from tests.convert import checkpoints
 from tests.convert.parity import converted
+from tests.torch_writer import torch_bytes
 
 WIDTHS = (5, 4, 3)
 STYLE = {
@@ -41,17 +46,13 @@ FIT = {
 
 
 @pytest.fixture
-def save(tmp_path, monkeypatch):
-    """Writes a tree as if PyTorch were there; `convert` reads it back."""
-    stored = {}
+def save(tmp_path):
+    """Writes a tree as PyTorch does."""
 
     def save(tree, name="source.pt"):
-        path = str(tmp_path / name)
-        pathlib.Path(path).touch()
-        stored[path] = tree
-        return path
+        (tmp_path / name).write_bytes(torch_bytes(tree))
+        return str(tmp_path / name)
 
-    monkeypatch.setattr(files, "_read_torch", stored.__getitem__)
     return save
 
 
@@ -120,7 +121,9 @@ def test_noise_maps_stay_with_the_prior(save, tmp_path):
 
 def test_a_style_fit_of_the_users_is_the_priors(save, tmp_path):
     directory, fit = str(tmp_path / "prior"), save(FIT, "gaussian_fit.pt")
-    convert(save(STYLE), directory, style_fit=fit)
+    decoder = {f"decoder.{key}": x for key, x in STYLE["g_ema"].items()}
+    said = convert(save({"state_dict": decoder}), directory, style_fit=fit)
+    assert ", from state_dict.decoder\n" in said
     prior = load_prior(directory)
     same(prior.variables, converted(STYLE).ema)
     same(prior.style_fit.mean, FIT["mean"])
@@ -153,8 +156,38 @@ def test_nothing_is_overwritten(save, tmp_path):
     (tmp_path / "full" / "mine").touch()
     with pytest.raises(UserError, match="--to: found mine in .*, expected a new or em"):
         convert(save(PGGAN), str(tmp_path / "full"))
-    with pytest.raises(UserError, match="--to: .*mine: "):
+    with pytest.raises(UserError, match="--to: found a file at .*mine, expected a new"):
         convert(save(PGGAN), str(tmp_path / "full" / "mine"))
+    (tmp_path / "mine.pt").write_text("mine")
+    with pytest.raises(UserError, match="--to: found .*mine.pt, expected the name"):
+        convert(str(tmp_path / "full"), str(tmp_path / "mine.pt"))
+    assert (tmp_path / "mine.pt").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "to, message",
+    [
+        ("out.pt", "found the name of a file, .*, expected a directory, because the"),
+        ("source.pt/prior", "found a file at .*, expected a new or empty directory"),
+        ("gs://bucket/prior", "found 'gs://bucket/prior', expected a path on this"),
+        ("", "found '', expected a path"),
+    ],
+)
+def test_directories_that_cannot_be_are_refused_first(to, message, save, tmp_path):
+    source = save(PGGAN)
+    full = to if "://" in to or not to else str(tmp_path / to)
+    with pytest.raises(UserError, match=f"--to: {message}"):
+        convert(source, full)
+    assert os.listdir(tmp_path) == ["source.pt"]
+
+
+def test_a_disk_that_is_full_is_said_in_one_line(save, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(directory_module, "save_config", full)
+    with pytest.raises(UserError, match="prior: cannot be written .No space left"):
+        convert(save(OFFICIAL), str(tmp_path / "prior"))
 
 
 def test_exports_that_cannot_be_are_refused(tmp_path):
@@ -182,9 +215,9 @@ def test_messages_are_one_line_without_a_traceback(tmp_path):
 
 
 def test_a_library_that_is_missing_is_named_with_its_extra(monkeypatch, tmp_path):
+    checkpoint = Checkpoint({"g_ema": checkpoints.pggan(WIDTHS)})
     for module, path in (("torch", "a.pt"), ("safetensors", "a.safetensors")):
         monkeypatch.setitem(sys.modules, module, None)
-        (tmp_path / path).touch()
         expected = rf'{module}: is not installed, .*pip install "rtil_jax\[{module}\]"'
         with pytest.raises(UserError, match=expected):
-            convert(str(tmp_path / path), str(tmp_path / "prior"))
+            files.write(str(tmp_path / path), checkpoint)

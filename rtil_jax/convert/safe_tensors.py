@@ -1,0 +1,59 @@
+"""The arrays in a `.safetensors` file, read without the library.
+
+Eight bytes say how long the header is. The header is JSON: for each name a dtype, a
+shape and the place of the bytes. (The library's NumPy reader knows no bfloat16.)
+"""
+
+import io
+import json
+import math
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+_DTYPES = {
+    "F64": "float64",
+    "F32": "float32",
+    "F16": "float16",
+    "BF16": "bfloat16",
+    "F8_E4M3": "float8_e4m3fn",
+    "F8_E5M2": "float8_e5m2",
+    "C64": "complex64",
+    "I64": "int64",
+    "I32": "int32",
+    "I16": "int16",
+    "I8": "int8",
+    "U64": "uint64",
+    "U32": "uint32",
+    "U16": "uint16",
+    "U8": "uint8",
+    "BOOL": "bool",
+}
+
+
+def read_safe_tensors(file: io.BufferedIOBase) -> dict[str, np.ndarray]:
+    """Arrays by name, in the order of the file.
+
+    Raises:
+        Exception: if the file is damaged, or has numbers of an unknown type.
+    """
+    length = int.from_bytes(file.read(8), "little")
+    content = file.read()
+    if not 0 < length <= len(content):
+        raise ValueError(f"a header of {length} bytes, more than there are")
+    header, numbers = json.loads(content[:length]), content[length:]
+    header.pop("__metadata__", None)
+    return {name: _array(name, entry, numbers) for name, entry in header.items()}
+
+
+def _array(name: str, entry: dict[str, Any], numbers: bytes) -> np.ndarray:
+    if entry["dtype"] not in _DTYPES:
+        raise ValueError(f"{entry['dtype']} numbers in {name}")
+    dtype = jnp.dtype(_DTYPES[entry["dtype"]]).newbyteorder("<")
+    (start, end), shape = entry["data_offsets"], tuple(entry["shape"])
+    if not 0 <= start <= end <= len(numbers):
+        raise ValueError(f"{name} outside the file")
+    if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != end - start:
+        raise ValueError(f"{end - start} bytes of {name}, shape {shape}")
+    return np.frombuffer(numbers[start:end], dtype).reshape(shape)
