@@ -14,7 +14,7 @@ from rtil_jax.errors import UserError
 Limits = tuple[float | int, float | int]
 # Of the range from black to white: how far beyond it a generator's samples may be.
 MARGIN = 1.5
-_WHERE = "rtil_jax.data.to_float(images) makes [-1, 1] of [0, 255]"
+_CONVERT = "rtil_jax.data.to_float(images) makes [-1, 1] of [0, 255]"
 
 
 def is_traced(tree: Any) -> bool:
@@ -68,7 +68,7 @@ def require_finite(name: str, array: np.ndarray) -> None:
         bad = int(np.sum(~finite.all(axis=axes)))
         raise UserError(
             f"{name}: found NaN or infinity in {bad} of {len(array)}, expected finite "
-            "numbers (0 where nothing is measured)"
+            "numbers, also where nothing is known or measured (0, for example)"
         )
 
 
@@ -96,8 +96,7 @@ def as_images(
             f"{name}: found shape {array.shape}, expected {expected}; "
             "np.moveaxis(images, 1, -1) moves channels to the end"
         )
-    convert = f"{_WHERE} (uint8)"
-    images = as_floats(name, array, convert, complex_too=False)
+    images = as_floats(name, array, _CONVERT, complex_too=False)
     if not is_traced(images):
         _check_range(name, np.asarray(array), value_range)
     return images
@@ -110,7 +109,7 @@ def _check_range(name: str, images: np.ndarray, limits: Limits) -> None:
     message = f"{name}: found {_extent(images)}, expected images in [{black:g}, "
     message += f"{white:g}]"
     if beyond > MARGIN or (black < 0 <= low and beyond > 0.05):
-        raise UserError(f"{message}; {_WHERE}")
+        raise UserError(f"{message}; {_CONVERT}")
     if beyond > 0.05:
         warnings.warn(
             f"{message}; np.clip(images, {black:g}, {white:g}) cuts samples of a "

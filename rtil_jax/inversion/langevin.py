@@ -195,14 +195,15 @@ def draw_posterior(
     the title says. There is no truth, and no PSNR, of a problem without one, and no
     measurement of an operator without a `preview`.
     """
-    problem = settle(problem, found.images.shape[2:])
+    height, width, channels = found.images.shape[2:]
+    problem = settle(problem, (height, width, channels))
     spread = jnp.mean(found.std, axis=-1, keepdims=True)
     largest = float(jnp.max(spread))
     columns, psnr = {}, {}
     if problem.truth is not None:
         columns["truth"] = problem.truth
-        unit = ((np.clip(x, -1, 1) + 1) / 2 for x in (found.mean, problem.truth))
-        psnr["mean"] = np.asarray(metrics.psnr(*unit))
+        mean, truth = ((np.clip(x, -1, 1) + 1) / 2 for x in (found.mean, problem.truth))
+        psnr["mean"] = np.asarray(metrics.psnr(mean, truth))
     if hasattr(type(problem.operators), "preview"):
         columns["measurement"] = over_images(
             lambda operator, y: operator.preview(y), problem, problem.measurements

@@ -79,7 +79,8 @@ class PerceptualLoss:
     ) -> Float[Array, " batch"]:
         """The loss of images in [-1, 1]; `problem` is what `prepare` returned."""
         if problem.shared is None:
-            problem = settle(problem, images.shape[1:])
+            _, height, width, channels = images.shape
+            problem = settle(problem, (height, width, channels))
         if self._fills(problem):
             # Both sides move with G, so there are no features to keep.
             gaps = over_images(lambda a, x: scale(1 - a.mask, x), problem, images)

@@ -3,6 +3,7 @@
 Arrays in pytrees are typed `Any`: JAX also rebuilds pytrees of shapes and specs.
 """
 
+import dataclasses
 import functools
 import math
 from collections.abc import Callable
@@ -57,10 +58,13 @@ def settle(problem: Problem, image_shape: ImageShape) -> Problem:
         UserError: if its parts do not fit each other or images of `image_shape`, or
             hold anything but finite floating-point numbers.
     """
-    pixels = "rtil_jax.data.to_float(pixels) makes [-1, 1] of uint8"
+    convert = "rtil_jax.data.to_float(pixels) makes them of uint8 pixels"
     name = "problem.measurements"
     y = as_floats(
-        name, problem.measurements, f"{pixels}, .astype('float32')", complex_too=True
+        name,
+        problem.measurements,
+        f"{convert}, or .astype('float32')",
+        complex_too=True,
     )
     if not y.ndim or not len(y):
         raise UserError(f"{name}: found shape {y.shape}, expected (batch, ...)")
@@ -69,13 +73,13 @@ def settle(problem: Problem, image_shape: ImageShape) -> Problem:
     )
     truth, expected = problem.truth, (len(y), *image_shape)
     if truth is not None:
-        truth = as_floats("problem.truth", truth, pixels, complex_too=False)
+        truth = as_floats("problem.truth", truth, convert, complex_too=False)
         if truth.shape != expected:
             raise UserError(
                 f"problem.truth: found shape {truth.shape}, expected {expected}"
             )
-    problem = problem.replace(
-        operators=operators, measurements=y, truth=truth, shared=shared
+    problem = dataclasses.replace(
+        problem, operators=operators, measurements=y, truth=truth, shared=shared
     )
     counts = count_measurements(problem)
     if not is_traced(counts) and not np.all((counts > 0) & np.isfinite(counts)):
@@ -96,8 +100,8 @@ def map_batched(function: Callable, problem: Problem) -> Problem:
     """`function` of every array with a batch axis; a shared operator stays."""
     if not problem.shared:
         return jax.tree.map(function, problem)
-    rest = jax.tree.map(function, problem.replace(operators=None))
-    return rest.replace(operators=problem.operators)
+    rest = jax.tree.map(function, dataclasses.replace(problem, operators=None))
+    return dataclasses.replace(rest, operators=problem.operators)
 
 
 def placed(problem: Problem, images: Any, everywhere: Any) -> Problem:
@@ -107,7 +111,7 @@ def placed(problem: Problem, images: Any, everywhere: Any) -> Problem:
     if not problem.shared:
         return placed
     operators = jax.tree.map(lambda _: everywhere, problem.operators)
-    return placed.replace(operators=operators)
+    return dataclasses.replace(placed, operators=operators)
 
 
 def count_measurements(problem: Problem) -> Float[Array, " *batch"]:

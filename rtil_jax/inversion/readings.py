@@ -160,8 +160,10 @@ def _by_rank(operators: Any, shared: bool | None, batch: int) -> bool | None:
     parts = jax.tree.leaves(operators, is_leaf=lambda x: type(x) in _KNOWN)
     ways = set()
     for part in parts:
-        rank = getattr(part, "array_rank", None) if type(part) in _KNOWN else None
-        for array in jax.tree.leaves(part) if rank else ():
+        if type(part) not in _KNOWN:
+            continue
+        for array in jax.tree.leaves(part):
+            rank: int = part.array_rank
             name, extra = type(part).__name__, jnp.ndim(array) - rank
             if extra not in (0, 1):
                 raise UserError(

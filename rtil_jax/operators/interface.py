@@ -74,7 +74,7 @@ def measure(
         UserError: if the pixels or y are not floating-point numbers.
     """
     _require_floating(x, "images", jnp.floating)
-    y = operator(x)
+    y = operator(jnp.asarray(x))
     _require_floating(y, f"measurements by {type(operator).__name__}", jnp.inexact)
     noise = noise_std * jax.random.normal(key, y.shape, y.dtype)
     if jnp.iscomplexobj(y):  # JAX's complex normal numbers have variance 1 in all
