@@ -23,6 +23,7 @@ from rtil_jax.convert.layouts import Tensors
 from rtil_jax.convert.networks import Converted, checkpoint_from, convert_checkpoint
 from rtil_jax.errors import UserError
 from rtil_jax.inversion.prior import STYLE_FIT, check_grown
+from rtil_jax.precision import single
 from rtil_jax.training.plan import abstract_state, count_parameters
 from rtil_jax.training.recipes import build_recipe
 
@@ -116,7 +117,7 @@ def write_prior(
         return dataclasses.replace(state, **dict.fromkeys(networks))
 
     state = fresh_rest(jax.random.key(0))
-    state = dataclasses.replace(state, **jax.tree.map(jnp.array, networks))
+    state = dataclasses.replace(state, **single(jax.tree.map(jnp.array, networks)))
     for name, arrays in ((STYLE_FIT, style_fit), (BUFFERS, converted.buffers)):
         if arrays:
             path = os.path.join(directory, name)
@@ -169,7 +170,9 @@ def fixed_noises(directory: str) -> tuple[Array, ...]:
         names = [key for key in buffers if key.startswith(f"{part}.noises.")]
         if names:
             maps = [buffers[f"{part}.noises.noise_{i}"] for i in range(len(names))]
-            return tuple(jnp.array(noise.transpose(0, 2, 3, 1)) for noise in maps)
+            return tuple(
+                jnp.array(noise.transpose(0, 2, 3, 1), jnp.float32) for noise in maps
+            )
     raise UserError(f"{directory}: found no noise maps in {BUFFERS}, expected some")
 
 

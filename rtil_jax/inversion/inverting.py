@@ -18,6 +18,7 @@ from rtil_jax.inversion.problems import Problem
 from rtil_jax.inversion.solutions import Solution, render
 from rtil_jax.inversion.solver import SELECTIONS, run_stage
 from rtil_jax.inversion.stages import Stage
+from rtil_jax.precision import single
 
 HISTORY_EVERY = 10
 # A run that lowers its measurement loss by less than this fraction has stalled.
@@ -100,11 +101,13 @@ def invert(
     rows = np.repeat(np.arange(batch), restarts)
     rows = np.pad(rows, (0, -len(rows) % mesh.size), mode="edge")
     numbers = np.arange(len(rows)) % restarts
-    prior, perceptual = jax.device_put((prior, perceptual), replicated(mesh))
+    # Single precision, whatever is handed over: see `rtil_jax.precision`.
+    prior, perceptual = single(jax.device_put((prior, perceptual), replicated(mesh)))
     keys = jax.vmap(jax.random.fold_in)(keys[rows], numbers)
     variables = _start(method, prior, keys)
     problem = jax.tree.map(lambda x: x[rows], problem)
-    variables, problem = jax.device_put((variables, problem), batch_sharded(mesh))
+    batched = jax.device_put((variables, problem), batch_sharded(mesh))
+    variables, problem = single(batched)
     if perceptual is not None:
         problem = jax.device_put(perceptual.prepare(problem), batch_sharded(mesh))
 

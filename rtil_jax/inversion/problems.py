@@ -12,6 +12,7 @@ from flax import struct
 from jaxtyping import Array, Float, Int
 
 from rtil_jax.operators import measure, sample_operators
+from rtil_jax.precision import single
 
 
 @struct.dataclass
@@ -78,7 +79,7 @@ def make_problem(
     _, height, width, channels = truth.shape
     shape = height, width, channels
     operators = sample_operators(problem, operator_keys, shape, ratio)
-    images = jnp.asarray(truth)
+    images = single(jnp.asarray(truth))
     noisy = jax.vmap(measure, in_axes=(0, 0, 0, None))
     measurements = noisy(operators, images, noise_keys, noise_std)
     return Problem(operators, measurements, images), start_keys

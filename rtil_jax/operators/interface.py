@@ -3,6 +3,7 @@
 from typing import Protocol, runtime_checkable
 
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from rtil_jax.operators.masks import scale
@@ -54,5 +55,5 @@ def measure(operator: Operator, x: Array, key: jax.Array, noise_std: float) -> A
     The noise is in the units of y, which for `PartialCirculant` are ||x|| per entry.
     """
     y = operator(x)
-    noise = noise_std * jax.random.normal(key, y.shape)
+    noise = noise_std * jax.random.normal(key, y.shape, jnp.float32)
     return y + scale(operator.mask, noise)

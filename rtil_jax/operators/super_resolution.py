@@ -54,7 +54,7 @@ class SuperResolution:
 
     @property
     def mask(self) -> Float[Array, ""]:
-        return jnp.ones(())
+        return jnp.ones((), jnp.float32)
 
     @property
     def num_measurements(self) -> int:
