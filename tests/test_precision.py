@@ -36,7 +36,6 @@ from rtil_jax.scores.sliced_wasserstein import patches
 from rtil_jax.theory import learning
 from rtil_jax.training.plan import abstract_state
 from rtil_jax.training.recipes import build_recipe, resolved
-from tests.toy_generator import ToyGenerator
 from tests.training.tiny_run import make_images, tiny_config, tiny_pggan_config
 
 GENERATORS = (
@@ -176,9 +175,9 @@ def kinds(tree):
 
 
 def test_inversion_finds_the_same():
-    generator = ToyGenerator()
+    generator = GENERATORS[-1]
     variables = init(generator, key())
-    truth = np.random.default_rng(0).uniform(-0.5, 0.5, (2, 8, 8, 1))
+    truth = np.random.default_rng(0).uniform(-0.5, 0.5, (2, 4, 4, 1))
 
     def find(precision):
         def cast(tree):
@@ -195,7 +194,8 @@ def test_inversion_finds_the_same():
             truth=cast(truth),
         )
         prior = Prior.of(generator, cast(variables))
-        return invert(EVERYTHING, prior, problem, keys, select="oracle")
+        method = ILO(steps=(3,), style_radii=(1.0,))
+        return invert(method, prior, problem, keys, select="oracle")
 
     expected = find(np.float32)
     with jax.enable_x64(True):
@@ -218,7 +218,7 @@ def test_the_linear_models_are_trained_in_single_precision(x64):
         ),
         key(),
     )
-    assert train["params"]["W1"].shape == (48, 5)
+    assert train["params"]["W1"].shape == (16, 5)
 
 
 @pytest.mark.parametrize("make_config", [tiny_config, tiny_pggan_config])
@@ -240,7 +240,7 @@ def test_training_continues_in_either_mode(make_config, tmp_path):
         saved = jax.tree.map(lambda leaf: jnp.ones(leaf.shape, leaf.dtype), state)
         workdir = str(tmp_path / f"{first}")
         with jax.enable_x64(first), Checkpoints(workdir, 1) as checkpoints:
-            checkpoints.save(9, saved, {})
+            checkpoints.save(9, saved, {"seed": 0})
         with jax.enable_x64(then), Checkpoints(workdir, 1) as checkpoints:
             restored = checkpoints.restore(abstract_state(recipe, mesh))
         assert kinds(restored) == kinds(saved)

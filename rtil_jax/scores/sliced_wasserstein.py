@@ -73,10 +73,12 @@ def patches(images: Images, keys: jax.Array) -> dict[int, Array]:
         def of_one(image, key, size=size, channels=channels):
             shape = (PATCHES_PER_IMAGE, 2)
             corners = jax.random.randint(key, shape, 0, size - PATCH + 1, jnp.int32)
-            window, zero = (PATCH, PATCH, channels), jnp.int32(0)
-            return jax.vmap(
-                lambda at: jax.lax.dynamic_slice(image, (*at, zero), window)
-            )(corners)
+            window, first = (PATCH, PATCH, channels), jnp.int32(0)
+
+            def cut_out(at):
+                return jax.lax.dynamic_slice(image, (*at, first), window)
+
+            return jax.vmap(cut_out)(corners)
 
         cut = jax.vmap(of_one)(level, keys)
         found[size] = cut.reshape(-1, PATCH, PATCH, channels)
