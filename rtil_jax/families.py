@@ -60,7 +60,7 @@ class AdditiveFamily:
         for site, (block, site_key) in enumerate(zip(self.blocks, keys, strict=True)):
             shape = (batch, *generator.intermediate_shape(block))
             perturbed = (members > site).reshape(-1, 1, 1, 1)
-            noise = self.sigma * jax.random.normal(site_key, shape)
+            noise = self.sigma * jax.random.normal(site_key, shape, jnp.float32)
             intermediates[block] = jnp.where(perturbed, noise, 0.0)
         return sample_latents(generator, params, latent_key, batch), intermediates
 
@@ -151,7 +151,7 @@ def flat_dirichlet(
 ) -> Float[Array, "*images codes"]:
     """Dirichlet(1): uniform over the weights of `codes` codes that sum to 1."""
     # An exponential draw can be 0, and 0 / 0 would be the weight of a single code.
-    drawn = jnp.maximum(jax.random.exponential(key, shape), 1e-30)
+    drawn = jnp.maximum(jax.random.exponential(key, shape, jnp.float32), 1e-30)
     return drawn / jnp.sum(drawn, axis=-1, keepdims=True)
 
 
@@ -184,10 +184,11 @@ def draw_members(
         The member of each image, and each image's weight in a *sum* over the batch.
     """
     groups = batch // group_size
-    quantiles = (jnp.arange(groups) + jax.random.uniform(key)) / groups
-    edges = jnp.cumsum(jnp.array(weights))[:-1]
+    start = jax.random.uniform(key, dtype=jnp.float32)
+    quantiles = (jnp.arange(groups) + start) / groups
+    edges = jnp.cumsum(jnp.array(weights, jnp.float32))[:-1]
     members = jnp.searchsorted(edges, quantiles, side="right")
-    return jnp.repeat(members, group_size), jnp.full(batch, 1 / batch)
+    return jnp.repeat(members, group_size), jnp.full(batch, 1 / batch, jnp.float32)
 
 
 def share_members(

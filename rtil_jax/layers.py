@@ -54,8 +54,9 @@ class Dense(nn.Module):
     def __call__(self, x: Float[Array, "*batch in"]) -> Float[Array, "*batch out"]:
         stddev = 1 / self.rate_multiplier
         shape = (x.shape[-1], self.features)
-        kernel = self.param("kernel", nn.initializers.normal(stddev), shape)
-        bias = self.param("bias", nn.initializers.constant(self.bias_init), shape[-1:])
+        init, constant = nn.initializers.normal(stddev), nn.initializers.constant
+        kernel = self.param("kernel", init, shape, jnp.float32)
+        bias = self.param("bias", constant(self.bias_init), shape[-1:], jnp.float32)
         scale = self.gain * self.rate_multiplier / math.sqrt(x.shape[-1])
         return add_bias(x @ (kernel * scale), bias * self.rate_multiplier)
 
@@ -65,7 +66,7 @@ def raw_kernel(
 ) -> tuple[Array, float]:
     """(the `(size, size, in, out)` kernel of `module`, its gain / sqrt(I k^2))."""
     shape = (size, size, fan_in, out)
-    kernel = module.param("kernel", nn.initializers.normal(1.0), shape)
+    kernel = module.param("kernel", nn.initializers.normal(1.0), shape, jnp.float32)
     return kernel, gain / math.sqrt(fan_in * size**2)
 
 
@@ -88,7 +89,7 @@ class Conv1x1(nn.Module):
         self, x: Float[Array, "batch height width in"]
     ) -> Float[Array, "batch height width out"]:
         kernel = scaled_kernel(self, 1, x.shape[-1], self.features, self.gain)[0, 0]
-        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
         return add_bias(conv1x1(x, kernel), bias)
 
 
@@ -112,5 +113,5 @@ class NormalizedConv(nn.Module):
         self, x: Float[Array, "batch height width in"]
     ) -> Float[Array, "batch height width out"]:
         kernel = scaled_kernel(self, 3, x.shape[-1], self.features, GAIN)
-        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
         return normalized_leaky_relu(add_bias(conv3x3(x, kernel), bias))

@@ -4,6 +4,7 @@ Per-image weights sum to one, so that a loss over a family (equation (2)) is a w
 sum whichever way the members were chosen.
 """
 
+import math
 from collections.abc import Callable
 
 import jax
@@ -59,7 +60,7 @@ def gradient_penalty(
 
     x = u real + (1 - u) fake with one u ~ U[0, 1] per image (Gulrajani et al. 2017).
     """
-    u = jax.random.uniform(key, (real.shape[0], 1, 1, 1))
+    u = jax.random.uniform(key, (real.shape[0], 1, 1, 1), jnp.float32)
     between = u * real + (1 - u) * fakes
     gradient = jax.grad(lambda x: jnp.sum(scores(x)))(between)
     # Without the 1e-12 the norm has no gradient where it is 0.
@@ -92,7 +93,8 @@ def path_lengths(
     """
     images, pullback = jax.vjp(render, styles)
     height, width = images.shape[1:3]
-    noise = jax.random.normal(key, images.shape) / jnp.sqrt(height * width)
+    scale = 1 / math.sqrt(height * width)
+    noise = scale * jax.random.normal(key, images.shape, jnp.float32)
     (gradient,) = pullback(noise)
     return jnp.sqrt(jnp.mean(jnp.sum(gradient**2, axis=-1), axis=-1))
 

@@ -26,6 +26,7 @@ from rtil_jax.convert.wrappers import find_networks
 from rtil_jax.errors import UserError
 from rtil_jax.files import local_path
 from rtil_jax.inversion.prior import STYLE_FIT, check_grown
+from rtil_jax.precision import single
 from rtil_jax.training.plan import abstract_state, count_parameters
 from rtil_jax.training.recipes import build_recipe
 
@@ -121,7 +122,7 @@ def write_prior(
         return dataclasses.replace(state, **dict.fromkeys(networks))
 
     state = fresh_rest(jax.random.key(0))
-    state = dataclasses.replace(state, **jax.tree.map(jnp.array, networks))
+    state = dataclasses.replace(state, **single(jax.tree.map(jnp.array, networks)))
     config = plain(converted.config)
     try:
         os.makedirs(directory, exist_ok=True)
@@ -139,7 +140,6 @@ def write_prior(
 
 def _check_new_directory(directory: str) -> None:
     """Raises UserError unless it can be a new directory, or is an empty one."""
-    files.check_local(directory)
     if directory.endswith(files.SUFFIXES):
         raise UserError(
             f"--to: found the name of a file, {directory!r}, expected a directory, "
@@ -203,7 +203,9 @@ def fixed_noises(directory: str) -> tuple[Array, ...]:
         names = [key for key in buffers if key.startswith(f"{part}.noises.")]
         if names:
             maps = [buffers[f"{part}.noises.noise_{i}"] for i in range(len(names))]
-            return tuple(jnp.array(noise.transpose(0, 2, 3, 1)) for noise in maps)
+            return tuple(
+                jnp.array(noise.transpose(0, 2, 3, 1), jnp.float32) for noise in maps
+            )
     raise UserError(f"{directory}: found no noise maps in {BUFFERS}, expected some")
 
 

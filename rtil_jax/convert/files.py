@@ -69,15 +69,8 @@ def write(path: str, checkpoint: Checkpoint) -> None:
             os.remove(partial)
 
 
-def check_local(path: str) -> None:
-    """Raises UserError for the address of a bucket, and for nothing."""
-    if not path or "://" in path:
-        raise UserError(f"--to: found {path!r}, expected a path on this machine")
-
-
 def check_new_file(path: str) -> None:
     """Raises UserError unless `write` can make a new file of that name."""
-    check_local(path)
     if not path.endswith(SUFFIXES):
         raise UserError(
             f"--to: found {path!r}, expected a file that ends in {', '.join(SUFFIXES)}"

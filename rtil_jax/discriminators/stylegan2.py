@@ -2,6 +2,7 @@
 
 import math
 
+import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
@@ -19,7 +20,7 @@ class Conv(nn.Module):
     @nn.compact
     def __call__(self, x: Array) -> Array:
         kernel = scaled_kernel(self, 3, x.shape[-1], self.features)
-        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
         convolve = conv3x3_down if self.down else conv3x3
         return scaled_leaky_relu(add_bias(convolve(x, kernel), bias))
 
@@ -32,7 +33,7 @@ class FromRGB(nn.Module):
     @nn.compact
     def __call__(self, x: Array) -> Array:
         kernel = scaled_kernel(self, 1, x.shape[-1], self.features)[0, 0]
-        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
         return scaled_leaky_relu(add_bias(conv1x1(x, kernel), bias))
 
 

@@ -28,8 +28,10 @@ class DoublingConv(nn.Module):
     ) -> Float[Array, "batch height2 width2 out"]:
         # A pixel of the result sees 2 x 2 of the taps.
         init = nn.initializers.normal(math.sqrt(2 / (4 * x.shape[-1])))
-        kernel = self.param("kernel", init, (4, 4, x.shape[-1], self.features))
-        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        kernel = self.param(
+            "kernel", init, (4, 4, x.shape[-1], self.features), jnp.float32
+        )
+        bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
         return add_bias(conv4x4_up(x, kernel), bias)
 
 
@@ -41,8 +43,10 @@ class CodeConv(nn.Module):
     @nn.compact
     def __call__(self, z: Float[Array, "batch latent"]) -> Float[Array, "batch 4 4 c"]:
         init = nn.initializers.normal(math.sqrt(2 / z.shape[-1]))
-        kernel = self.param("kernel", init, (4, 4, z.shape[-1], self.features))
-        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        kernel = self.param(
+            "kernel", init, (4, 4, z.shape[-1], self.features), jnp.float32
+        )
+        bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
         return add_bias(jnp.einsum("bi,hwio->bhwo", z, kernel), bias)
 
 
@@ -81,7 +85,7 @@ class DCGANGenerator(BlockChain):
 
     def sample_latents(self, key: jax.Array, batch: int) -> dict[str, Array]:
         """z ~ N(0, I)."""
-        return {"z": jax.random.normal(key, (batch, self.latent_dim))}
+        return {"z": jax.random.normal(key, (batch, self.latent_dim), jnp.float32)}
 
     def _first(self, latents: dict) -> Array:
         return nn.relu(self.code(latents["z"]))

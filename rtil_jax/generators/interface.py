@@ -25,6 +25,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from rtil_jax.errors import UserError
+from rtil_jax.precision import single
 
 # A pytree of float32 arrays with a leading batch axis, e.g. {"z": (batch, 512)}.
 Latents = Any
@@ -107,14 +108,14 @@ def init(generator: Generator, key: jax.Array) -> dict:
     def sample_and_render(module: Generator, key: jax.Array) -> Array:
         return module(module.sample_latents(key, 1))
 
-    return generator.init(key, key, method=sample_and_render)
+    return single(generator.init(key, key, method=sample_and_render))
 
 
 def sample_latents(
     generator: Generator, params: dict, key: jax.Array, batch: int
 ) -> Latents:
     """`generator.sample_latents(key, batch)` with the variables `params`."""
-    return generator.apply(params, key, batch, method="sample_latents")
+    return single(generator.apply(params, key, batch, method="sample_latents"))
 
 
 def zero_intermediates(
@@ -122,7 +123,7 @@ def zero_intermediates(
 ) -> Intermediates:
     """z_k = 0 for every block of `blocks`: the extended model at its base G."""
     return {
-        block: jnp.zeros((batch, *generator.intermediate_shape(block)))
+        block: jnp.zeros((batch, *generator.intermediate_shape(block)), jnp.float32)
         for block in blocks
     }
 

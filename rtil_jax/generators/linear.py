@@ -43,13 +43,13 @@ class LinearGenerator(nn.Module):
         size = math.prod(self.intermediate_shape(2))
         shapes = (self.num_features, self.latent_dim), (size, self.num_features)
         self.weights = [
-            self.param(name, _INIT, shape)
+            self.param(name, _INIT, shape, jnp.float32)
             for name, shape in zip(("W0", "W1"), shapes, strict=True)
         ]
 
     def sample_latents(self, key: jax.Array, batch: int) -> dict[str, Array]:
         """z_0 ~ N(0, I)."""
-        return {"z": jax.random.normal(key, (batch, self.latent_dim))}
+        return {"z": jax.random.normal(key, (batch, self.latent_dim), jnp.float32)}
 
     def intermediate_shape(self, block: int) -> tuple[int, int, int]:
         image = (self.resolution, self.resolution, self.channels)

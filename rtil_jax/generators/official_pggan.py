@@ -34,8 +34,8 @@ class OfficialCode(nn.Module):
     @nn.compact
     def __call__(self, z: Float[Array, "batch latent"]) -> Float[Array, "batch 4 4 c"]:
         shape = (z.shape[-1], 4, 4, self.features)
-        kernel = self.param("kernel", nn.initializers.normal(1.0), shape)
-        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        kernel = self.param("kernel", nn.initializers.normal(1.0), shape, jnp.float32)
+        bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
         scale = GAIN / math.sqrt(16 * z.shape[-1])
         x = jnp.einsum("bi,ihwo->bhwo", pixel_norm(z), kernel * scale)
         return jax.nn.leaky_relu(add_bias(x, bias), LEAKY_SLOPE)
@@ -51,7 +51,7 @@ class OfficialConv(nn.Module):
     def __call__(self, x: Array) -> Array:
         x = upsample_nearest(pixel_norm(x)) if self.up else pixel_norm(x)
         kernel = scaled_kernel(self, 3, x.shape[-1], self.features, GAIN)
-        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
         return jax.nn.leaky_relu(add_bias(conv3x3(x, kernel), bias), LEAKY_SLOPE)
 
 
@@ -76,5 +76,5 @@ class OfficialToRGB(nn.Module):
     @nn.compact
     def __call__(self, x: Array) -> Array:
         kernel = scaled_kernel(self, 1, x.shape[-1], self.channels)[0, 0]
-        bias = self.param("bias", nn.initializers.zeros, (self.channels,))
+        bias = self.param("bias", nn.initializers.zeros, (self.channels,), jnp.float32)
         return add_bias(conv1x1(pixel_norm(x), kernel), bias)

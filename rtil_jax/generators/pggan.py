@@ -66,8 +66,8 @@ class CodeLayer(nn.Module):
     @nn.compact
     def __call__(self, z: Float[Array, "batch latent"]) -> Float[Array, "batch 4 4 c"]:
         shape = (z.shape[-1], 4, 4, self.features)
-        kernel = self.param("kernel", nn.initializers.normal(1.0), shape)
-        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        kernel = self.param("kernel", nn.initializers.normal(1.0), shape, jnp.float32)
+        bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
         scale = GAIN / math.sqrt(16 * self.features)
         x = jnp.einsum("bi,ihwo->bhwo", z, kernel * scale)
         return normalized_leaky_relu(add_bias(x, bias))
@@ -124,7 +124,7 @@ class PGGANGenerator(BlockChain):
 
     def sample_latents(self, key: jax.Array, batch: int) -> dict[str, Array]:
         """z ~ N(0, I)."""
-        return {"z": jax.random.normal(key, (batch, self.latent_dim))}
+        return {"z": jax.random.normal(key, (batch, self.latent_dim), jnp.float32)}
 
     def _first(self, latents: dict) -> Array:
         return self.blocks[0](self.code(latents["z"]))
@@ -132,7 +132,9 @@ class PGGANGenerator(BlockChain):
     def _read_rgb(self, x: Array, block: int) -> Array:
         if self.is_initializing():  # heads of smaller sizes, read only while growing
             for smaller in range(1, block):
-                self.to_rgbs[smaller - 1](jnp.zeros((1, 1, 1, self.width(smaller))))
+                self.to_rgbs[smaller - 1](
+                    jnp.zeros((1, 1, 1, self.width(smaller)), jnp.float32)
+                )
         return self.to_rgbs[block - 1](x)
 
     def _advance(self, x: Array, latents: dict, block: int) -> Array | SkipFeatures:

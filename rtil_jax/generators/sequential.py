@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
@@ -41,7 +42,7 @@ class SequentialGenerator(nn.Module):
 
     def sample_latents(self, key: jax.Array, batch: int) -> dict[str, Array]:
         """z ~ N(0, I)."""
-        return {"z": jax.random.normal(key, (batch, self.latent_dim))}
+        return {"z": jax.random.normal(key, (batch, self.latent_dim), jnp.float32)}
 
     def intermediate_shape(self, block: int) -> tuple[int, int, int]:
         """`(height, width, channels)` of the features after `block`."""

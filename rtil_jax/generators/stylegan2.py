@@ -71,8 +71,8 @@ class StyledConv(nn.Module):
     @nn.compact
     def __call__(self, x: Array, style: Array, noise: Array) -> Array:
         x = ModulatedConv(self.features, up=self.up, name="conv")(x, style)
-        strength = self.param("noise_strength", nn.initializers.zeros, ())
-        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        strength = self.param("noise_strength", nn.initializers.zeros, (), jnp.float32)
+        bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
         return scaled_leaky_relu(add_bias(x + strength * noise, bias))
 
 
@@ -84,7 +84,7 @@ class ToRGB(nn.Module):
     @nn.compact
     def __call__(self, x: Array, style: Array) -> Array:
         convolve = ModulatedConv(self.channels, size=1, demodulate=False, name="conv")
-        bias = self.param("bias", nn.initializers.zeros, (self.channels,))
+        bias = self.param("bias", nn.initializers.zeros, (self.channels,), jnp.float32)
         return add_bias(convolve(x, style), bias)
 
 
@@ -136,7 +136,8 @@ class StyleGAN2Generator(BlockChain):
     def setup(self) -> None:
         self.mapping = MappingNetwork(self.mapping_layers)
         shape = self.intermediate_shape(1)
-        self.constant = self.param("constant", nn.initializers.normal(1.0), (1, *shape))
+        init = nn.initializers.normal(1.0)
+        self.constant = self.param("constant", init, (1, *shape), jnp.float32)
         widths = [self.width(block) for block in range(1, self.num_blocks + 1)]
         self.up_convs = [StyledConv(width, up=True) for width in widths[1:]]
         self.convs = [StyledConv(width) for width in widths]
@@ -162,16 +163,18 @@ class StyleGAN2Generator(BlockChain):
         z_key, noise_key, mix_key, cut_key = jax.random.split(key, 4)
         if self.style_mixing:
             # Two axes, not one of 2 * batch: both of an image are on its device.
-            z = jax.random.normal(z_key, (2 * batch, self.latent_dim))
+            z = jax.random.normal(z_key, (2 * batch, self.latent_dim), jnp.float32)
             w = self.mapping(z.reshape(2, batch, self.latent_dim))
             first, second = map(self._for_every_layer, w)
             layers = 2 * self.num_blocks
-            cut = jax.random.randint(cut_key, (batch, 1, 1), 1, layers)
-            mixed = jax.random.bernoulli(mix_key, self.style_mixing, (batch, 1, 1))
+            cut = jax.random.randint(cut_key, (batch, 1, 1), 1, layers, jnp.int32)
+            chance = np.float32(self.style_mixing)
+            mixed = jax.random.bernoulli(mix_key, chance, (batch, 1, 1))
             take_second = mixed & (jnp.arange(layers).reshape(1, -1, 1) >= cut)
             styles = jnp.where(take_second, second, first)
         else:
-            styles = self.map_styles(jax.random.normal(z_key, (batch, self.latent_dim)))
+            z = jax.random.normal(z_key, (batch, self.latent_dim), jnp.float32)
+            styles = self.map_styles(z)
         return {"styles": styles, "noises": self.sample_noises(noise_key, batch)}
 
     def sample_noises(self, key: jax.Array, batch: int) -> tuple[Array, ...]:
@@ -179,7 +182,7 @@ class StyleGAN2Generator(BlockChain):
         sizes = [2 ** (i // 2 + 2) for i in range(1, 2 * self.num_blocks)]
         # One draw, cut up: each separate one takes XLA:CPU nearly a second to compile.
         ends = np.cumsum([size**2 for size in sizes])
-        drawn = jax.random.normal(key, (batch, int(ends[-1])))
+        drawn = jax.random.normal(key, (batch, int(ends[-1])), jnp.float32)
         maps = jnp.split(drawn, ends[:-1], axis=1)
         return tuple(
             noise.reshape(batch, size, size, 1)
@@ -189,7 +192,7 @@ class StyleGAN2Generator(BlockChain):
     def _first(self, latents: dict) -> SkipFeatures:
         batch = latents["styles"].shape[0]
         constant = jnp.repeat(self.constant, batch, axis=0)
-        rgb = jnp.zeros((*constant.shape[:3], self.channels))
+        rgb = jnp.zeros((*constant.shape[:3], self.channels), constant.dtype)
         return self._enter(SkipFeatures(constant, rgb), latents, 1)
 
     def _enter(self, features: SkipFeatures, latents: dict, block: int) -> SkipFeatures:
@@ -214,7 +217,8 @@ class StyleGAN2Generator(BlockChain):
         """Features after `block` -> features after `block` + 1."""
         if features.rgb is None:
             batch, height, width, _ = features.activations.shape
-            rgb = jnp.zeros((batch, 2 * height, 2 * width, self.channels))
+            shape = batch, 2 * height, 2 * width, self.channels
+            rgb = jnp.zeros(shape, features.activations.dtype)
         else:
             rgb = upsample(self._read_rgb(features, latents, block))
         features = dataclasses.replace(features, rgb=rgb)

@@ -3,7 +3,6 @@
 All functions treat each image of the leading batch axis by itself.
 """
 
-import functools
 from typing import Literal
 
 import jax
@@ -35,7 +34,13 @@ def to_l1_ball(
     x: Float[Array, "batch *rest"], centre: Float[Array, "batch *rest"], radius: float
 ) -> Float[Array, "batch *rest"]:
     """The nearest point with ||x - centre||_1 <= radius (Daras et al. 2021)."""
-    project = functools.partial(optax.projections.projection_l1_ball, scale=radius)
+
+    def project(x):
+        # Not `projection_l1_ball`, which in 64-bit mode refuses float32.
+        on_sphere = optax.projections.projection_l1_sphere(x, radius)
+        inside = jnp.sum(jnp.abs(x)) <= radius
+        return jnp.where(inside, x, on_sphere.astype(x.dtype))
+
     return centre + jax.vmap(project)(x - centre)
 
 

@@ -62,7 +62,7 @@ class CSGMStage:
         return Solution(mapping_space(prior.generator).decode(prior, variables))
 
     def penalty(self, free: Any, images: Any, problem: Any) -> Float[Array, ""]:
-        return jnp.zeros(())
+        return jnp.zeros((), jnp.float32)
 
     def constrain(self, free: Any, start: Any) -> Any:
         return free

@@ -212,7 +212,8 @@ class ILOStage:
         batch = jax.tree.leaves(free)[0].shape[0]
         z_k = earlier.get(self.block)  # not there yet, unless this stage goes on
         if z_k is None:
-            z_k = jnp.zeros((batch, *generator.intermediate_shape(self.block)))
+            shape = generator.intermediate_shape(self.block)
+            z_k = jnp.zeros((batch, *shape), jnp.float32)
         return {"latents": free, "z_k": z_k}, fixed | {"features": features}
 
     def decode(self, prior: Prior, free: dict, fixed: dict) -> Solution:
@@ -228,7 +229,7 @@ class ILOStage:
         if self.prior_weight:
             penalty = prior_penalty(free["z_k"], self.prior_sigma, self.prior_form)
             return self.prior_weight * penalty
-        return jnp.zeros(())
+        return jnp.zeros((), jnp.float32)
 
     def constrain(self, free: dict, start: dict) -> dict:
         latents = free["latents"]

@@ -21,6 +21,7 @@ from rtil_jax.inversion.programs import stage_programs
 from rtil_jax.inversion.solutions import Solution, render
 from rtil_jax.inversion.solver import SELECTIONS, run_stage
 from rtil_jax.inversion.stages import Stage
+from rtil_jax.precision import single
 
 HISTORY_EVERY = 10
 # A run that lowers its measurement loss by less than this fraction has stalled.
@@ -126,7 +127,8 @@ def invert(
     rows = np.repeat(np.arange(batch), restarts)
     rows = np.pad(rows, (0, -len(rows) % mesh.size), mode="edge")
     numbers = np.arange(len(rows)) % restarts
-    prior, perceptual = jax.device_put((prior, perceptual), replicated(mesh))
+    # Single precision, whatever is handed over: see `rtil_jax.precision`.
+    prior, perceptual = single(jax.device_put((prior, perceptual), replicated(mesh)))
     keys = jax.vmap(jax.random.fold_in)(keys[rows], numbers)
     variables = _start(method, prior, keys)
 
@@ -135,7 +137,8 @@ def invert(
         return jax.device_put(problem, where)
 
     problem = map_batched(lambda x: x[rows], problem)
-    variables, problem = jax.device_put(variables, batch_sharded(mesh)), put(problem)
+    variables = single(jax.device_put(variables, batch_sharded(mesh)))
+    problem = put(single(problem))
     if perceptual is not None:
         problem = put(perceptual.prepare(problem))
 

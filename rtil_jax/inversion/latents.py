@@ -9,6 +9,7 @@ import dataclasses
 from typing import Any, Protocol, runtime_checkable
 
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array
 
 from rtil_jax.generators import Generator, sample_latents
@@ -65,7 +66,7 @@ class MappingSpace:
     def sample(self, prior: Prior, key: jax.Array) -> Variables:
         z_key, noise_key = jax.random.split(key)
         latents = _one_sample(prior, noise_key)
-        z = jax.random.normal(z_key, latents["styles"].shape[-1:])
+        z = jax.random.normal(z_key, latents["styles"].shape[-1:], jnp.float32)
         return {"z": z, "noises": latents["noises"]}
 
     def split(self, variables: Variables, stage: int) -> tuple[Variables, Variables]:
@@ -90,7 +91,7 @@ class StyleSpace:
     def sample(self, prior: Prior, key: jax.Array) -> Variables:
         style_key, noise_key = jax.random.split(key)
         latents = _one_sample(prior, noise_key)
-        styles = jax.random.normal(style_key, latents["styles"].shape)
+        styles = jax.random.normal(style_key, latents["styles"].shape, jnp.float32)
         return {"styles": styles, "noises": latents["noises"]}
 
     def split(self, variables: Variables, stage: int) -> tuple[Variables, Variables]:

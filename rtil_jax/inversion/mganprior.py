@@ -106,9 +106,9 @@ class MGANPrior:
         if self.start_weights == "dirichlet":
             weights = flat_dirichlet(weight_key, (self.codes,))[:, None]
         elif self.start_weights == "uniform":
-            weights = jnp.full((self.codes, 1), 1 / self.codes)
+            weights = jnp.full((self.codes, 1), 1 / self.codes, jnp.float32)
         else:
-            weights = jnp.full((self.codes, 1), 1 / channels)
+            weights = jnp.full((self.codes, 1), 1 / channels, jnp.float32)
         return {
             "latents": sample(prior, jax.random.split(latent_key, self.codes)),
             "weights": jnp.repeat(weights, channels, axis=1),
@@ -167,7 +167,7 @@ class MGANPriorStage:
         return jax.tree.map(lambda x: jnp.sum(x, axis=0), parts)
 
     def penalty(self, free: Any, images: Any, problem: Any) -> Float[Array, ""]:
-        return jnp.zeros(())
+        return jnp.zeros((), jnp.float32)
 
     def constrain(self, free: dict, start: dict) -> dict:
         return free

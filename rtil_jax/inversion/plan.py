@@ -33,7 +33,7 @@ def step_memory(
 
     def setup(keys):
         operators = sample_operators(problem, keys, prior.image_shape, ratio)
-        truth = jnp.zeros((keys.shape[0], *prior.image_shape))
+        truth = jnp.zeros((keys.shape[0], *prior.image_shape), jnp.float32)
         measurements = jax.vmap(lambda operator, x: operator(x))(operators, truth)
         start = jax.vmap(method.start, in_axes=(None, 0))
         data = settle(Problem(operators, measurements, truth), prior.image_shape)
@@ -42,7 +42,7 @@ def step_memory(
 
     keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), batch))
     data, variables = jax.eval_shape(setup, keys)
-    rates = jnp.zeros(steps_at_once(prior.generator, mesh))
+    rates = jnp.zeros(steps_at_once(prior.generator, mesh), jnp.float32)
     costs = []
     for stage in method.stages(prior.generator):
         start, fixed, iterate = jax.eval_shape(

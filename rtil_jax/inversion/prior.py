@@ -23,6 +23,7 @@ from rtil_jax.generators.configured import (
 )
 from rtil_jax.generators.interface import StyledGenerator
 from rtil_jax.layers import LEAKY_SLOPE
+from rtil_jax.precision import single
 from rtil_jax.pretrained import is_packed, locate, read_config, read_weights
 
 # A file in a prior's directory with `mean` and `std`, in place of a fit of its own.
@@ -91,6 +92,7 @@ class Prior:
             UserError: if the variables are not those of the generator.
         """
         check_variables(generator, variables)
+        variables = single(variables)
         fit = fit_styles(generator, variables) if has_styles(generator) else None
         return cls(generator, variables, fit)
 
@@ -148,7 +150,8 @@ def fit_styles(generator: StyledGenerator, variables: dict) -> StyleFit:
     @jax.jit
     def moments(variables):
         def chunk(key):
-            z = jax.random.normal(key, (FIT_SAMPLES // _CHUNKS, generator.latent_dim))
+            shape = FIT_SAMPLES // _CHUNKS, generator.latent_dim
+            z = jax.random.normal(key, shape, jnp.float32)
             w = generator.apply(variables, z, method="map_styles")[:, 0]
             before = jnp.where(w < 0, w / LEAKY_SLOPE, w)
             return jnp.mean(before, axis=0), jnp.mean(before**2, axis=0)
@@ -214,7 +217,8 @@ def check_grown(workdir: str, config: ConfigDict) -> None:
 def _read_style_fit(path: str) -> StyleFit:
     try:
         with np.load(path) as file:
-            return StyleFit(jnp.array(file["mean"]), jnp.array(file["std"]))
+            arrays = (jnp.array(file[name], jnp.float32) for name in ("mean", "std"))
+            return StyleFit(*arrays)
     except Exception as error:  # A damaged zip raises almost any.
         raise UserError(
             f"{path}: found no arrays `mean` and `std`, expected them ({error})"

@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 from rtil_jax.errors import UserError
 from rtil_jax.files import replacing
 from rtil_jax.generators import Generator, sample_latents
+from rtil_jax.precision import single
 
 
 @struct.dataclass
@@ -38,9 +39,9 @@ def render(
 ) -> Float[Array, "batch height width channels"]:
     """The images of a solution, nominally in [-1, 1]."""
     if solution.block == 0:
-        return generator.apply(variables, solution.latents)
+        return single(generator.apply(variables, solution.latents))
     inputs = (solution.features, solution.latents, solution.block)
-    return generator.apply(variables, *inputs, method="tail")
+    return single(generator.apply(variables, *inputs, method="tail"))
 
 
 def save_solution(
@@ -79,7 +80,7 @@ def _fitting(path: str, name: str, saved: dict, expected: Any) -> Array | None:
             f"{path}: found {name} of shape {shape}, expected {expected.shape[1:]}; "
             "is it a solution of another prior?"
         )
-    return jnp.asarray(found)
+    return single(jnp.asarray(found))
 
 
 def _template(generator: Generator, variables: dict, block: int) -> Solution:

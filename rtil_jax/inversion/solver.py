@@ -29,6 +29,7 @@ from rtil_jax.inversion.problems import Problem, placed, squared_error
 from rtil_jax.inversion.schedules import ramp
 from rtil_jax.inversion.solutions import render
 from rtil_jax.inversion.stages import OPTIMIZERS, Stage
+from rtil_jax.precision import single
 
 SELECTIONS = ("measurement", "last", "oracle")
 STEPS_AT_ONCE = 10
@@ -81,7 +82,8 @@ def _heat(moved: Any, keys: jax.Array, scale: Array) -> tuple[Any, jax.Array]:
     def one_image(moved, key):
         key, noise_key = jax.random.split(key)
         flat, restore = ravel_pytree(moved)
-        return restore(flat + scale * jax.random.normal(noise_key, flat.shape)), key
+        noise = jax.random.normal(noise_key, flat.shape, flat.dtype)
+        return restore(flat + scale * noise), key
 
     return jax.vmap(one_image)(moved, keys)
 
@@ -93,7 +95,7 @@ def _update(stage, select, prior, perceptual, problem, fixed, start, iterate, ra
         images = render(
             prior.generator, prior.variables, stage.decode(prior, free, fixed)
         )
-        loss = squared_error(problem, images)
+        loss = single(squared_error(problem, images))
         total = loss + stage.penalty(free, images, problem)
         if perceptual is not None:
             total += perceptual(problem, images)
@@ -168,7 +170,7 @@ def _updates(
     if len(rates) == 1:
         iterate, loss = one(iterate, rates[0])
         return iterate, loss[None]
-    losses = jnp.zeros((len(rates), *iterate.best_loss.shape))
+    losses = jnp.zeros((len(rates), *iterate.best_loss.shape), jnp.float32)
     return jax.lax.fori_loop(0, count, body, (iterate, losses))
 
 

@@ -78,7 +78,7 @@ class Surgery:
         latents = style_space(prior.generator).sample(prior, latent_key)
         block = self.block_of(prior.generator)
         shape = prior.generator.intermediate_shape(block)
-        features = jnp.clip(jax.random.normal(feature_key, shape), -1, 1)
+        features = jnp.clip(jax.random.normal(feature_key, shape, jnp.float32), -1, 1)
         return {"latents": latents, "features": features}
 
 
@@ -112,7 +112,7 @@ class SurgeryStage:
         return Solution(latents, features, self.block)
 
     def penalty(self, free: Any, images: Any, problem: Any) -> Float[Array, ""]:
-        return jnp.zeros(())
+        return jnp.zeros((), jnp.float32)
 
     def constrain(self, free: Any, start: Any) -> Any:
         return free

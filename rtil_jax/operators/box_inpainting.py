@@ -37,7 +37,7 @@ class BoxInpainting(Inpainting):
                 f"square of {side}x{side} pixels, expected one that is a part of the "
                 f"{height}x{width} pixels"
             )
-        place = jax.random.uniform(key, (2,))
+        place = jax.random.uniform(key, (2,), jnp.float32)
         rows = _inside(height, side, place[0])
         columns = _inside(width, side, place[1])
         hole = jnp.outer(rows, columns)[..., None]

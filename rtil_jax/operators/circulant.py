@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
 from jaxtyping import Array, Float
 
@@ -46,9 +47,11 @@ class PartialCirculant:
     ) -> "PartialCirculant":
         size = math.prod(image_shape)
         filter_key, sign_key, mask_key = jax.random.split(key, 3)
+        # As `jax.random.rademacher` draws, which in 64-bit mode draws other signs.
+        positive = jax.random.bernoulli(sign_key, np.float32(0.5), (size,))
         return cls(
-            spectrum=jnp.fft.rfft(jax.random.normal(filter_key, (size,))),
-            signs=jax.random.rademacher(sign_key, (size,), jnp.float32),
+            spectrum=jnp.fft.rfft(jax.random.normal(filter_key, (size,), jnp.float32)),
+            signs=2 * positive.astype(jnp.float32) - 1,
             mask=random_mask(mask_key, size, max(1, int(ratio * size))),
             image_shape=image_shape,
         )

@@ -51,7 +51,7 @@ class Colourisation:
 
     @property
     def mask(self) -> Float[Array, ""]:
-        return jnp.ones(())
+        return jnp.ones((), jnp.float32)
 
     @property
     def num_measurements(self) -> int:

@@ -40,7 +40,7 @@ class Blur:
 
     @property
     def mask(self) -> Float[Array, ""]:
-        return jnp.ones(())
+        return jnp.ones((), jnp.float32)
 
     @property
     def num_measurements(self) -> int:
@@ -101,7 +101,7 @@ class MotionDeblurring(Blur):
         """
         blur = _width("motion_deblurring", image_shape, ratio)
         height, width, _ = image_shape
-        angle = jax.random.uniform(key, maxval=math.pi)
+        angle = jax.random.uniform(key, dtype=jnp.float32, maxval=math.pi)
         # Positions less than half a pixel apart, each shared by its four pixels in
         # the proportions of bilinear interpolation. From centre to centre, `blur`
         # pixels in line are one less apart.

@@ -39,7 +39,7 @@ class Denoising:
 
     @property
     def mask(self) -> Float[Array, ""]:
-        return jnp.ones(())
+        return jnp.ones((), jnp.float32)
 
     @property
     def num_measurements(self) -> int:

@@ -59,14 +59,16 @@ class Gaussian:
 
         # A key per row: what a row holds does not depend on how many there are.
         def row(index):
-            return jax.random.normal(jax.random.fold_in(key, index), (size,))
+            return jax.random.normal(
+                jax.random.fold_in(key, index), (size,), jnp.float32
+            )
 
         matrix = jax.vmap(row)(jnp.arange(rows)) / math.sqrt(rows)
         return cls(matrix=matrix, image_shape=image_shape)
 
     @property
     def mask(self) -> Float[Array, ""]:
-        return jnp.ones(())
+        return jnp.ones((), jnp.float32)
 
     @property
     def num_measurements(self) -> int:

@@ -40,7 +40,8 @@ class PhaseRetrieval:
     ) -> "PhaseRetrieval":
         size = math.prod(image_shape)
         code_key, mask_key = jax.random.split(key)
-        phases = jax.random.uniform(code_key, image_shape, maxval=2 * math.pi)
+        turns = 2 * math.pi
+        phases = jax.random.uniform(code_key, image_shape, jnp.float32, maxval=turns)
         mask = random_mask(mask_key, size, max(1, int(ratio * size)))
         codes = jax.lax.complex(jnp.cos(phases), jnp.sin(phases))
         return cls(codes=codes, mask=mask.reshape(image_shape))

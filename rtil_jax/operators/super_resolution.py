@@ -57,7 +57,7 @@ class SuperResolution:
 
     @property
     def mask(self) -> Float[Array, ""]:
-        return jnp.ones(())
+        return jnp.ones((), jnp.float32)
 
     @property
     def num_measurements(self) -> int:

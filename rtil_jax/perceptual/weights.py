@@ -39,7 +39,7 @@ def load_lpips(net: str, path: str | None = None) -> LPIPS:
         )
     arrays = _read(net, path)
     heads = [
-        jnp.asarray(arrays[_head(index)].reshape(-1))
+        jnp.asarray(arrays[_head(index)].reshape(-1), jnp.float32)
         for index in range(len(_NETWORKS[net].read_after))
     ]
     return LPIPS(_NETWORKS[net], _convolutions(net, arrays), tuple(heads))
@@ -58,7 +58,9 @@ def load_vgg_l1(path: str | None = None) -> VGGL1:
 def _convolutions(net: str, arrays: dict[str, np.ndarray]) -> tuple[Convolution, ...]:
     layers = range(len(_NETWORKS[net].kernels))
     return tuple(
-        Convolution(*(jnp.asarray(arrays[name]) for name in _layer(net, index)))
+        Convolution(
+            *(jnp.asarray(arrays[name], jnp.float32) for name in _layer(net, index))
+        )
         for index in layers
     )
 

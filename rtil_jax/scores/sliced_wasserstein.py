@@ -40,7 +40,7 @@ def laplacian_pyramid(images: Images) -> list[Float[Array, "batch _ _ channels"]
 def enlarge(images: Images) -> Float[Array, "batch height2 width2 channels"]:
     """Twice the size: zeros between the pixels, blurred."""
     batch, height, width, channels = images.shape
-    spread = jnp.zeros((batch, 2 * height, 2 * width, channels))
+    spread = jnp.zeros((batch, 2 * height, 2 * width, channels), images.dtype)
     return 4 * _blur(spread.at[:, ::2, ::2].set(images))
 
 
@@ -74,11 +74,13 @@ def patches(images: Images, keys: jax.Array) -> dict[int, Array]:
 
         def of_one(image, key, size=size, channels=channels):
             shape = (PATCHES_PER_IMAGE, 2)
-            corners = jax.random.randint(key, shape, 0, size - PATCH + 1)
-            window = (PATCH, PATCH, channels)
-            return jax.vmap(lambda at: jax.lax.dynamic_slice(image, (*at, 0), window))(
-                corners
-            )
+            corners = jax.random.randint(key, shape, 0, size - PATCH + 1, jnp.int32)
+            window, first = (PATCH, PATCH, channels), jnp.int32(0)
+
+            def cut_out(at):
+                return jax.lax.dynamic_slice(image, (*at, first), window)
+
+            return jax.vmap(cut_out)(corners)
 
         cut = jax.vmap(of_one)(level, keys)
         found[size] = cut.reshape(-1, PATCH, PATCH, channels)
@@ -113,7 +115,7 @@ def sliced_wasserstein(
             f"sliced_wasserstein: found sets of shapes {np.shape(x)} and "
             f"{np.shape(y)}, expected two of one shape"
         )
-    directions = jax.random.normal(key, (x.shape[1], DIRECTIONS))
+    directions = jax.random.normal(key, (x.shape[1], DIRECTIONS), jnp.float32)
     directions = directions / jnp.linalg.norm(directions, axis=0, keepdims=True)
     distances = [
         _projected_distance(x, y, directions[:, first : first + _AT_ONCE])

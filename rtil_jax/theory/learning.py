@@ -55,7 +55,7 @@ def least_squares_loss(
     members = jnp.full(batch, family.num_members - 1)
     latents, fed = family.sample(generator, params, family_key, members)
     shape = (batch, *generator.intermediate_shape(1))
-    drawn = {1: jax.random.normal(hidden_key, shape)} | fed
+    drawn = {1: jax.random.normal(hidden_key, shape, jnp.float32)} | fed
     signals = generator.apply(truth, latents, drawn)
     images = family.decode(generator, params, (latents, fed))
     return jnp.sum((images - signals) ** 2) / batch

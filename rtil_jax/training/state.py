@@ -102,7 +102,7 @@ def create_state(
     generator_key, discriminator_key = jax.random.split(key)
     params = generators.init(generator, generator_key)
     size = generator.resolution
-    images = jnp.zeros((2, size, size, generator.channels))
+    images = jnp.zeros((2, size, size, generator.channels), jnp.float32)
     discriminator_params = discriminator.init(discriminator_key, images)
     return TrainState(
         step=jnp.zeros((), jnp.int32),

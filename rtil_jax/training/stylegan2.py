@@ -80,7 +80,7 @@ class StyleGAN2Recipe:
             self.generator,
             self.discriminator,
             self.optimizers(),
-            path_means=jnp.zeros(self.family.num_members),
+            path_means=jnp.zeros(self.family.num_members, jnp.float32),
         )
 
     def first_steps(self) -> tuple[int, ...]:

@@ -1,0 +1,23 @@
+"""Images, weights and whatever is computed from them are in single precision.
+
+Also in a process with JAX_ENABLE_X64=1, which other code may need: arrays are made in
+float32 explicitly, and what users hand over becomes so where it enters. Operators alone
+compute in the precision of the images that they are called with.
+"""
+
+from typing import Any
+
+import jax
+import numpy as np
+
+_SINGLE = {np.dtype(np.float64): np.float32, np.dtype(np.complex128): np.complex64}
+
+
+def single(tree: Any) -> Any:
+    """The arrays of a tree, float64 as float32 and complex128 as complex64."""
+
+    def one(x):
+        narrow = _SINGLE.get(getattr(x, "dtype", None))
+        return x if narrow is None else x.astype(narrow)
+
+    return jax.tree.map(one, tree)
