@@ -43,7 +43,7 @@ def load_images(
         cache_dir: None for $RTIL_JAX_DATA, or ~/.cache/rtil_jax without it.
         count: take the first ones in the order of their names only; None for all.
             Damaged images do not count.
-        window: the values that are black and white in grey images of more than 8
+        window: the values that are black and white in images of more than 8
             bits, such as (0, 4095); () for (0, 65535).
 
     Raises:

@@ -8,6 +8,8 @@ import numpy as np
 from jaxtyping import Array, Float, UInt8
 from PIL import ExifTags, Image
 
+from rtil_jax.data.deep_colour import deep_colours, has_deep_colours
+
 # Black and white, or () for FULL_RANGE.
 Window = tuple[float | int, ...]
 FULL_RANGE = (0, 65535)
@@ -56,7 +58,7 @@ def decode_image(
         encoded: the content of an image file in any format that Pillow reads.
         resolution: height and width of the result.
         channels: 1 for grey, 3 for RGB.
-        window: the values that are black and white in grey pictures of more than 8
+        window: the values that are black and white in pictures of more than 8
             bits, such as `(0, 4095)`; () for (0, 65535). Others are clipped.
 
     Raises:
@@ -70,8 +72,17 @@ def decode(
     encoded: bytes, resolution: int, channels: int, window: Window = ()
 ) -> Decoded:
     """The same as `decode_image`, with what it found on the way."""
-    image = _upright(Image.open(io.BytesIO(encoded)))
-    image, levels = _to_eight_bits(image, window)
+    image: Image.Image = Image.open(io.BytesIO(encoded))
+    deep = has_deep_colours(image)
+    turn = _TURNS.get(_load(image))
+    if deep:
+        image, levels = _windowed_colours(encoded, image, window)
+    elif image.mode.startswith("I") or image.mode == "F":
+        image, levels = _windowed_grey(image, window)
+    else:
+        levels = None
+    image = _opaque(image)
+    image = image if turn is None else image.transpose(turn)
     side, cut = min(image.size), 1 - min(image.size) / max(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
     # Not `resize(box=...)`, whose filter also reads pixels from outside the box.
@@ -81,21 +92,19 @@ def decode(
     return Decoded(pixels.reshape(resolution, resolution, channels), cut, levels)
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    """The decoded image, turned as its EXIF says, if that can be read.
+def _load(image: Image.Image) -> int:
+    """Decodes an image; returns its orientation, see `_orientation`.
 
-    Not `ImageOps.exif_transpose`, which also writes the EXIF anew and fails where only
-    another part of it is malformed; Pillow calls it for every TIFF, after decoding.
+    `ImageOps.exif_transpose` would also write the EXIF anew, and fail where another
+    part of it is malformed; Pillow calls it for every TIFF, after decoding.
     """
     if image.format == "TIFF":
         orientation = _orientation(image)  # `load` lets go of what it is read from
         image.load_end = lambda: None  # type: ignore[attr-defined]
         image.load()
-    else:
-        image.load()  # may come upon the EXIF only after the pixels
-        orientation = _orientation(image)
-    turn = _TURNS.get(orientation)
-    return image if turn is None else image.transpose(turn)
+        return orientation
+    image.load()  # may come upon the EXIF only after the pixels
+    return _orientation(image)
 
 
 def _orientation(image: Image.Image) -> int:
@@ -110,27 +119,54 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _to_eight_bits(
+def _windowed_grey(
     image: Image.Image, window: Window
+) -> tuple[Image.Image, tuple[float, float]]:
+    """Eight bits of more, and the levels; Pillow itself would clip at 255."""
+    values = np.asarray(image).astype(np.float64)
+    levels = float(values.min()), float(values.max())
+    if image.mode == "F" and not (window and np.isfinite(levels).all()):
+        raise ValueError(
+            f"found floating-point pixels from {levels[0]:g} to {levels[1]:g}, "
+            f"expected whole numbers, or finite ones and a window, as {FIELDS}"
+        )
+    return Image.fromarray(_eight_bits(values, window or FULL_RANGE)), levels
+
+
+def _windowed_colours(
+    encoded: bytes, image: Image.Image, window: Window
 ) -> tuple[Image.Image, tuple[float, float] | None]:
-    """An opaque "L" or "RGB" version of an image of any Pillow mode, and its levels."""
-    if image.mode.startswith("I") or image.mode == "F":
-        # Pillow's own conversion would clip at 255 instead of scaling.
-        values = np.asarray(image).astype(np.float64)
-        levels = float(values.min()), float(values.max())
-        if image.mode == "F" and not (window and np.isfinite(levels).all()):
-            raise ValueError(
-                f"found floating-point pixels from {levels[0]:g} to {levels[1]:g}, "
-                f"expected whole numbers, or finite ones and a window, as {FIELDS}"
-            )
-        black, white = window or FULL_RANGE
-        grey = np.clip(np.round((values - black) / (white - black) * 255), 0, 255)
-        return Image.fromarray(grey.astype(np.uint8)), levels
+    """Likewise of 16-bit colours; without a window Pillow's own are right."""
+    try:
+        values = deep_colours(encoded)
+    except Exception:  # not every compression of a TIFF can be read in this way
+        if window:
+            raise
+        return image, None
+    levels = float(values.min()), float(values.max())
+    if not window:
+        return image, levels
+    windowed = Image.fromarray(_eight_bits(values, window))
+    if "A" in image.getbands():
+        windowed.putalpha(image.getchannel("A"))
+    return windowed, levels
+
+
+def _eight_bits(
+    values: Float[np.ndarray, "*shape"], window: Window
+) -> UInt8[np.ndarray, "*shape"]:
+    black, white = window
+    levels = np.round((values - black) / (white - black) * 255)
+    return np.clip(levels, 0, 255).astype(np.uint8)
+
+
+def _opaque(image: Image.Image) -> Image.Image:
+    """An opaque "L" or "RGB" version of an image of any mode of eight bits."""
     if "A" in image.getbands() or "transparency" in image.info:
         image = image.convert("RGBA")
-        white_page = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(white_page, image).convert("RGB"), None
-    return image if image.mode in ("L", "RGB") else image.convert("RGB"), None
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image).convert("RGB")
+    return image if image.mode in ("L", "RGB") else image.convert("RGB")
 
 
 def to_float(images: UInt8[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:

@@ -71,7 +71,7 @@ def inversion_config(method: str) -> ConfigDict:
     images.range = (-1.0, 1.0)
     # The first images in name order; 0 means all.
     images.count = 32
-    # The values that are black and white in grey pictures of more than 8 bits, as the
+    # The values that are black and white in pictures of more than 8 bits, as the
     # prior's `data.window` was; () is (0, 65535).
     images.window = ()
     # Where prepared images are kept; "" is ~/.cache/rtil_jax or $RTIL_JAX_DATA.

@@ -25,7 +25,7 @@ def _config(architecture: str) -> ConfigDict:
     data.split = "train"
     # Only the first images in name order; 0 means all.
     data.count = 0
-    # The values that are black and white in grey pictures of more than 8 bits, such as
+    # The values that are black and white in pictures of more than 8 bits, such as
     # (0, 4095) for 12 bits; () is (0, 65535).
     data.window = ()
     # Where prepared images are kept; "" is ~/.cache/rtil_jax or $RTIL_JAX_DATA.

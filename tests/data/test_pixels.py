@@ -1,12 +1,13 @@
 import io
 import struct
+import zlib
 
 import numpy as np
 import pytest
 from PIL import Image, features
 
 from rtil_jax.data import shrink, to_float, to_uint8
-from rtil_jax.data.pixels import decode_image
+from rtil_jax.data.pixels import decode, decode_image
 
 
 def encode(image, format="png", **options):
@@ -124,6 +125,27 @@ def test_a_window_says_what_is_black_and_white(mode):
     np.testing.assert_array_equal(pixels, [[0, 0], [128, 255]])
     if mode != np.float32:
         assert decode_image(encoded, 8, 1).max() == 16
+
+
+def deep_png(values):
+    """A PNG of 16-bit colours, which Pillow cannot write."""
+    height, width, _ = values.shape
+    lines = b"".join(b"\0" + line.astype(">u2").tobytes() for line in values)
+
+    def chunk(name, data):
+        checksum = struct.pack(">I", zlib.crc32(name + data))
+        return struct.pack(">I", len(data)) + name + data + checksum
+
+    header = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
+    parts = {b"IHDR": header, b"IDAT": zlib.compress(lines), b"IEND": b""}
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts.items())
+
+
+def test_sixteen_bit_colours_have_a_window_too():
+    values = np.linspace(0, 4095, 192).astype(np.uint16).reshape(8, 8, 3)
+    plain, windowed = (decode(deep_png(values), 8, 3, w) for w in ((), (0, 4095)))
+    assert plain.levels == windowed.levels == (0, 4095) and plain.pixels.max() == 15
+    np.testing.assert_array_equal(windowed.pixels, np.round(values / 4095 * 255))
 
 
 def test_value_ranges_round_trip_and_clip():
