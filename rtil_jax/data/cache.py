@@ -13,6 +13,7 @@ from typing import Any, Protocol, SupportsIndex, runtime_checkable
 import numpy as np
 from jaxtyping import Int, UInt8
 
+from rtil_jax.caches import bound, image_root, prune_images, use_images
 from rtil_jax.data.sources import Source, fingerprint
 from rtil_jax.data.tfds_source import import_tfds
 from rtil_jax.errors import UserError
@@ -88,8 +89,10 @@ def cached_images(
     arguments: dict[str, Any] = dict(
         source=source, resolution=resolution, channels=channels
     )
+    use_images(directory)
     if not directory.exists():
         _prepare_once(DecodedImages, arguments, directory)
+        prune_images(directory.parent, bound("RTIL_JAX_IMAGES_GIB"))
     builder = DecodedImages(data_dir=directory, **arguments)
     records = builder.as_data_source(split="+".join(sorted(builder.info.splits)))
     names = tuple(builder.info.metadata["names"])
@@ -97,8 +100,7 @@ def cached_images(
 
 
 def _cache_root(cache_dir: str | None) -> Path:
-    chosen = cache_dir or os.environ.get("RTIL_JAX_DATA") or "~/.cache/rtil_jax"
-    root = Path(chosen).expanduser().absolute()
+    root = image_root(cache_dir)
     try:
         root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
