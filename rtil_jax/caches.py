@@ -52,20 +52,20 @@ def bound(variable: str) -> int:
 
 
 def use_images(entry: Path) -> None:
-    """Says that this process uses a set of images, which may not be there yet.
+    """Says that this process uses a set of images that is there.
 
     No process removes it until this one has ended, however it ends. A cache that
     cannot be written is nobody's to remove.
     """
-    folder = entry.parent / _IN_USE
-    path = folder / f"{_short(entry)}.{os.getpid()}-{socket.gethostname()[:40]}"
-    with contextlib.suppress(OSError):
-        folder.mkdir(parents=True, exist_ok=True)
-        with waiting(f"{folder}.lock"):
-            if path not in _held:
-                _held[path] = hold(str(path))
-            if entry.exists():
-                os.utime(entry)
+    path = entry / _IN_USE / f"{os.getpid()}-{socket.gethostname()}"
+    with contextlib.suppress(OSError), waiting(_lock(entry.parent)):
+        path.parent.mkdir(exist_ok=True)
+        for other in path.parent.iterdir():
+            if is_free(str(other)):  # of a process that has ended
+                other.unlink()
+        if path not in _held:
+            _held[path] = hold(str(path))
+        os.utime(entry)
 
 
 def prune_images(root: Path, most: int) -> int:
@@ -74,38 +74,30 @@ def prune_images(root: Path, most: int) -> int:
     Returns:
         The bytes that were removed. Sets that a process uses stay.
     """
-    folder, removed = root / _IN_USE, 0
     entries = [p for p in root.iterdir() if _IMAGES.fullmatch(p.name) and p.is_dir()]
-    sizes = {entry: size_of(entry) for entry in entries}
+    sizes, removed = {entry: size_of(entry) for entry in entries}, 0
     if sum(sizes.values()) <= most:
         return 0
-    with contextlib.suppress(OSError):  # not ours to remove, or another did
-        folder.mkdir(exist_ok=True)
-        with waiting(f"{folder}.lock"):
-            used = {path.name.partition(".")[0] for path in _users(folder)}
-            for entry in sorted(entries, key=lambda path: path.stat().st_mtime_ns):
-                if sum(sizes.values()) - removed <= most:
-                    break
-                if _short(entry) not in used:
-                    aside = root / f"removed.{secrets.token_hex(4)}"
-                    entry.rename(aside)  # Nobody ever sees a part of a set.
-                    shutil.rmtree(aside, ignore_errors=True)
-                    removed += sizes[entry]
+    with contextlib.suppress(OSError), waiting(_lock(root)):  # or it is not ours
+        for entry in sorted(entries, key=lambda path: path.stat().st_mtime_ns):
+            if sum(sizes.values()) - removed <= most:
+                break
+            if not _is_used(entry):
+                aside = root / f"removed.{secrets.token_hex(4)}"
+                entry.rename(aside)  # Nobody ever sees a part of a set.
+                shutil.rmtree(aside, ignore_errors=True)
+                removed += sizes[entry]
     return removed
 
 
-def _users(folder: Path) -> Iterator[Path]:
-    """The files of processes that are alive; those of others are removed."""
-    for path in folder.iterdir():
-        if is_free(str(path)):
-            path.unlink(missing_ok=True)
-        else:
-            yield path
+def _lock(root: Path) -> str:
+    return str(root / f"{_IN_USE}.lock")
 
 
-def _short(entry: Path) -> str:
-    """The checksum at the end of a set's name, which is all that matters of it."""
-    return entry.name.rpartition("-")[2]
+def _is_used(entry: Path) -> bool:
+    """Whether a process that uses a set is alive."""
+    folder = entry / _IN_USE
+    return folder.is_dir() and not all(is_free(str(path)) for path in folder.iterdir())
 
 
 def prune_compiled(most: int) -> int:

@@ -89,10 +89,12 @@ def cached_images(
     arguments: dict[str, Any] = dict(
         source=source, resolution=resolution, channels=channels
     )
-    use_images(directory)
-    if not directory.exists():
+    most = bound("RTIL_JAX_IMAGES_GIB")
+    while not directory.exists():  # Another process may remove it until it is used.
         _prepare_once(DecodedImages, arguments, directory)
-        prune_images(directory.parent, bound("RTIL_JAX_IMAGES_GIB"))
+        use_images(directory)
+        prune_images(directory.parent, most)
+    use_images(directory)
     builder = DecodedImages(data_dir=directory, **arguments)
     records = builder.as_data_source(split="+".join(sorted(builder.info.splits)))
     names = tuple(builder.info.metadata["names"])
