@@ -1,5 +1,6 @@
 """What `train.py` and `invert.py` share: one clear line for what users get wrong."""
 
+import atexit
 import difflib
 import functools
 import logging
@@ -15,6 +16,7 @@ from absl import app, flags
 from absl import logging as absl_logging
 from tqdm import tqdm
 
+from rtil_jax.caches import COMPILED, bound, prune_compiled
 from rtil_jax.checkpoints.orbax import silence_orbax
 from rtil_jax.command_help import (
     asks_for_help,
@@ -27,8 +29,6 @@ from rtil_jax.command_help import (
 from rtil_jax.compiling import leave
 from rtil_jax.errors import UserError
 from rtil_jax.stopping import INTERRUPTED, interruptible
-
-CACHE = os.path.join("~", ".cache", "rtil_jax", "compiled")
 
 # What absl and ml_collections say about a value of the wrong type -> what they expect.
 _EXPECTED = {
@@ -47,7 +47,10 @@ def run_main(main: Callable) -> None:
     JAX_COMPILATION_CACHE_DIR names another), so that a second run of the same shapes
     starts at once. Libraries are silenced; this package's warnings are shown.
     """
-    keep_compiled()
+    try:
+        keep_compiled()
+    except UserError as error:
+        _fail(str(error))
 
     def guarded(argv):
         show_own_warnings_only()
@@ -71,12 +74,17 @@ def run_main(main: Callable) -> None:
 def keep_compiled() -> None:
     """Turns JAX's persistent cache on, but for what its own variables say otherwise.
 
+    Programs that were used longest ago are removed beyond $RTIL_JAX_COMPILED_GIB.
+
     Also for the many small programs that JAX by default compiles anew (those of less
     than a second): together they were a quarter of the time to a first step.
     """
     # JAX adds the attributes of its config when it runs.
     if jax.config.jax_compilation_cache_dir is None:  # type: ignore[attr-defined]
-        jax.config.update("jax_compilation_cache_dir", os.path.expanduser(CACHE))
+        jax.config.update("jax_compilation_cache_dir", os.path.expanduser(COMPILED))
+        if jax.config.jax_compilation_cache_max_size == -1:  # type: ignore[attr-defined]
+            prune_compiled(bound("RTIL_JAX_COMPILED_GIB"))
+            atexit.register(prune_compiled, bound("RTIL_JAX_COMPILED_GIB"))
     if "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS" not in os.environ:
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 

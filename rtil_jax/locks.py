@@ -81,6 +81,13 @@ def _newest(path: str) -> IO:
         file.close()
 
 
+def hold(path: str) -> IO:
+    """A lock file that this process owns until it is closed, or the process ends."""
+    file = open(path, "a")
+    _locked(file, wait=True)
+    return file
+
+
 def is_free(path: str) -> bool:
     """Whether no process owns the lock file `path`, as far as locks are known here."""
     try:

@@ -20,13 +20,14 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import UInt8
 
+from rtil_jax.caches import bound, image_root, prune_images, use_images
 from rtil_jax.data.decoding import Decode, Looked, decode_source, unread
 from rtil_jax.data.identities import Identities
 from rtil_jax.data.image_set import ImageSet
 from rtil_jax.data.pixels import Window
 from rtil_jax.data.sources import Source, fingerprint
 from rtil_jax.errors import UserError
-from rtil_jax.files import local_path, replacing
+from rtil_jax.files import replacing
 from rtil_jax.locks import waiting
 
 # Part of every key: raise it when decoding or the files' layout changes.
@@ -74,7 +75,9 @@ def cached_images(
         f"{resolution}x{channels}-{fingerprint(key)[:16]}"
     )
     shape = resolution, resolution, channels
-    identify = Identities(source, directory)
+    identify, most = Identities(source, directory), bound("RTIL_JAX_IMAGES_GIB")
+    if directory.exists():  # Then no other process removes it while it is read.
+        use_images(directory)
     prepared = _usable(_read(directory, shape), source, identify, count)
     if not _is_enough(prepared, source, count):
         decode = Decode(source, identify, resolution, channels, window)
@@ -84,6 +87,8 @@ def cached_images(
             if not _is_enough(prepared, source, count):
                 _extend(directory, prepared, decode, count)
                 prepared = _usable(_read(directory, shape), source, identify, count)
+        use_images(directory)
+        prune_images(directory.parent, most)
     identify.save()
     return _image_set(prepared, source), _levels(prepared.looked)
 
@@ -218,8 +223,7 @@ def _levels(looked: Sequence[Looked]) -> tuple[float, float] | None:
 
 
 def _cache_root(cache_dir: str | None) -> Path:
-    chosen = cache_dir or os.environ.get("RTIL_JAX_DATA") or "~/.cache/rtil_jax"
-    root = Path(local_path(chosen, "cache_dir or RTIL_JAX_DATA")).absolute()
+    root = image_root(cache_dir)
     try:
         root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
