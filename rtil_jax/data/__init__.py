@@ -6,13 +6,14 @@ Datasets cache, and read back by index. TensorFlow itself is never needed.
 
 from rtil_jax.data.batches import batch_choice, batch_indices, training_batch
 from rtil_jax.data.cache import ImageSet
-from rtil_jax.data.loading import load_images
+from rtil_jax.data.loading import check_images, load_images
 from rtil_jax.data.pixels import shrink, to_float, to_uint8
 
 __all__ = [
     "ImageSet",
     "batch_choice",
     "batch_indices",
+    "check_images",
     "load_images",
     "shrink",
     "to_float",

@@ -84,7 +84,7 @@ def cached_images(
     digest = fingerprint([CACHE_VERSION, *key])[:16]
     readable = f"{Path(source.location).name}-{split}-{resolution}x{channels}"
     name = re.sub(r"[^\w.-]", "_", f"{readable}-{digest}")
-    directory = _cache_root(cache_dir) / name
+    directory = cache_root(cache_dir) / name
     arguments: dict[str, Any] = dict(
         source=source, resolution=resolution, channels=channels
     )
@@ -96,7 +96,8 @@ def cached_images(
     return ImageSet(names, resolution, channels, records)
 
 
-def _cache_root(cache_dir: str | None) -> Path:
+def cache_root(cache_dir: str | None) -> Path:
+    """The folder of all prepared images; raises UserError if it cannot be made."""
     chosen = cache_dir or os.environ.get("RTIL_JAX_DATA") or "~/.cache/rtil_jax"
     root = Path(chosen).expanduser().absolute()
     try:

@@ -1,13 +1,16 @@
 """One function from the name of a source to an indexed set of images."""
 
 import dataclasses
+import itertools
 from pathlib import Path
 
 from rtil_jax.data.avatars import DEFAULT_STYLE, avatar_source
-from rtil_jax.data.cache import ImageSet, cached_images
+from rtil_jax.data.cache import ImageSet, cache_root, cached_images
 from rtil_jax.data.sources import Source, folder_source, zip_source
-from rtil_jax.data.tfds_source import tfds_source
+from rtil_jax.data.tfds_source import import_tfds, tfds_source
 from rtil_jax.errors import UserError
+
+FEW = 1_000  # images; so many are decoded in seconds to look for damaged ones
 
 
 def load_images(
@@ -36,6 +39,46 @@ def load_images(
     Raises:
         UserError: if the images cannot be had as asked.
     """
+    listed = _listed(source, split, resolution, channels, count)
+    images = cached_images(listed, split, resolution, channels, cache_dir)
+    _require(count, len(images), listed)
+    return dataclasses.replace(images, names=images.names[:count])
+
+
+def check_images(
+    source: str,
+    split: str,
+    *,
+    resolution: int,
+    channels: int,
+    cache_dir: str | None = None,
+    count: int | None = None,
+) -> int:
+    """How many images `load_images` would load, with the same arguments.
+
+    Lists them and decodes a few: all that are asked for, or the first one if that is
+    more than `FEW`.
+
+    Raises:
+        UserError: as `load_images` would, but for what is wrong beyond those.
+    """
+    import_tfds()
+    from rtil_jax.data.builder import decode_source
+
+    listed = _listed(source, split, resolution, channels, count)
+    cache_root(cache_dir)
+    few = count if count is not None and count <= FEW else 1
+    good = itertools.islice(decode_source(listed, resolution, channels), few)
+    found = sum(1 for _ in good)
+    if few == count:
+        _require(count, found, listed)
+    return count or len(listed.names)
+
+
+def _listed(
+    source: str, split: str, resolution: int, channels: int, count: int | None
+) -> Source:
+    """The source's listing, of at least `count` images."""
     if channels not in (1, 3):
         raise UserError(f"channels is {channels}; expected 1 (grey) or 3 (RGB)")
     if resolution < 8 or resolution & (resolution - 1):
@@ -44,9 +87,7 @@ def load_images(
         raise UserError(f"count is {count}; expected at least 1, or None for all")
     listed = _list_images(source, split, resolution, count)
     _require(count, len(listed.names), listed)
-    images = cached_images(listed, split, resolution, channels, cache_dir)
-    _require(count, len(images), listed)
-    return dataclasses.replace(images, names=images.names[:count])
+    return listed
 
 
 def _list_images(source: str, split: str, resolution: int, count: int | None) -> Source:

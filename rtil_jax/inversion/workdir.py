@@ -34,8 +34,7 @@ def make_workdir(workdir: str) -> None:
     Raises:
         UserError: if it cannot be written, or is one of training.
     """
-    if os.path.exists(os.path.join(workdir, "checkpoints")):
-        raise UserError(f"--workdir={workdir}: found a training run, expected another")
+    _check_kind(workdir)
     try:
         for folder in ("recovered", "solutions", "figures"):
             os.makedirs(os.path.join(workdir, folder), exist_ok=True)
@@ -43,6 +42,24 @@ def make_workdir(workdir: str) -> None:
         raise UserError(
             f"--workdir={workdir}: cannot be written ({error.strerror})"
         ) from error
+
+
+def check_workdir(config: ConfigDict, workdir: str, priors: dict[str, Prior]) -> None:
+    """Raises UserError as `make_workdir` and `claim_workdir` would; writes nothing."""
+    _check_kind(workdir)
+    existing = os.path.abspath(workdir)
+    while not os.path.exists(existing):
+        existing = os.path.dirname(existing)
+    problem = "" if os.access(existing, os.W_OK | os.X_OK) else "Permission denied"
+    problem = problem if os.path.isdir(existing) else "Not a directory"
+    if problem:
+        raise UserError(f"--workdir={workdir}: cannot be written ({problem})")
+    _joined_record(config, os.path.join(workdir, "config.json"), priors)
+
+
+def _check_kind(workdir: str) -> None:
+    if os.path.exists(os.path.join(workdir, "checkpoints")):
+        raise UserError(f"--workdir={workdir}: found a training run, expected another")
 
 
 def claim_workdir(
@@ -58,6 +75,26 @@ def claim_workdir(
             or of priors that have changed since.
     """
     path = os.path.join(workdir, "config.json")
+    record = _joined_record(config, path, priors)
+    made = provenance(command)
+    commands = record.setdefault("commands", [])
+    if (command := made.pop("command")) not in commands:
+        commands.append(command)
+    record |= made
+    try:
+        save_config(record, path)
+    except OSError as error:
+        raise UserError(
+            f"--workdir={workdir}: cannot be written ({error.strerror})"
+        ) from error
+
+
+def _joined_record(config: ConfigDict, path: str, priors: dict[str, Prior]) -> dict:
+    """What `config.json` has, with this config and these priors in it.
+
+    Raises:
+        UserError: if it has results of another config or of other priors.
+    """
     record = _read_record(path)
     shared = record.setdefault("shared", next(iter(record["methods"].values()), None))
     _compare(path, shared, config, FREE_FIELDS + METHOD_FIELDS)
@@ -72,17 +109,7 @@ def claim_workdir(
                 f"{path}: config.priors.{name} was another network when its results "
                 "were made; choose another --workdir"
             )
-    made = provenance(command)
-    commands = record.setdefault("commands", [])
-    if (command := made.pop("command")) not in commands:
-        commands.append(command)
-    record |= made
-    try:
-        save_config(record, path)
-    except OSError as error:
-        raise UserError(
-            f"--workdir={workdir}: cannot be written ({error.strerror})"
-        ) from error
+    return record
 
 
 def _compare(

@@ -22,6 +22,7 @@ from rtil_jax.stopping import Stopping, nothing_to_save
 from rtil_jax.training.divergence import Diverged, check_finite, newest_values
 from rtil_jax.training.images import (
     Resident,
+    check_training_images,
     load_training_images,
     near_devices,
     read_batch,
@@ -70,10 +71,11 @@ def train(
     mesh = devices.data_mesh()
     config = resolved(config, mesh.size)
     recipe = build_recipe(config)
-    if dry_run:
-        return print_plan(config, recipe, mesh)
-
     check_workdir(config, workdir)
+    if dry_run:
+        count = check_training_images(config)
+        check_start(config, recipe, workdir, mesh)
+        return print_plan(config, recipe, mesh, count)
     with nothing_to_save():
         images = load_training_images(config)
     distributed.require_alike("--config", json.dumps(plain(config)))
@@ -146,6 +148,16 @@ def initial_state(
         state = load_weights(config.init_from, state)
         distributed.say(f"starting from the weights of {config.init_from}")
     return state
+
+
+def check_start(
+    config: ConfigDict, recipe: Recipe, workdir: str, mesh: jax.sharding.Mesh
+) -> None:
+    """Raises UserError unless `init_from`, if it is needed, can be read and fits."""
+    begun = os.path.isdir(os.path.join(workdir, "checkpoints"))
+    if config.init_from and not begun:
+        check_architecture(config)
+        load_weights(config.init_from, abstract_state(recipe, mesh))
 
 
 def check_architecture(config: ConfigDict) -> None:
