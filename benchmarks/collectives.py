@@ -21,7 +21,8 @@ import jax
 
 from benchmarks.timing import table
 from rtil_jax import devices
-from rtil_jax.training.plan import QUICK, abstract_state
+from rtil_jax.estimate import QUICK
+from rtil_jax.training.plan import abstract_state, how_often
 from rtil_jax.training.recipe import Recipe
 from rtil_jax.training.recipes import build_recipe, resolved
 
@@ -112,12 +113,6 @@ def recipe_of(name: str) -> Recipe:
     if config.architecture == "pggan":
         config.growing = "none"
     return build_recipe(resolved(config, DEVICES))
-
-
-def how_often(recipe: Recipe, program: str) -> float:
-    """Runs of a program in a step, on average: regularisers are lazy."""
-    every = {"R1": "r1_every", "path length": "path_every"}.get(program)
-    return 1 / getattr(recipe, every) if every else 1.0
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -16,6 +17,7 @@ import pytest
 from ml_collections import ConfigDict
 from PIL import Image
 
+from rtil_jax.compiling import Abandoned
 from rtil_jax.errors import UserError
 from rtil_jax.family_samples import draw_family_samples
 from rtil_jax.inversion import load_prior, load_solution, render, sweep
@@ -237,6 +239,44 @@ def test_a_sweep_killed_between_batches_ends_like_another(
     assert results(tmp_path) == results(inverted)
 
 
+def test_a_signal_saves_the_batch_at_hand_and_the_same_command_goes_on(
+    home, inverted, tmp_path, monkeypatch, capsys
+):
+    invert, signals = sweep.invert, [signal.SIGTERM, signal.SIGINT]
+
+    def signalled(*args, **options):
+        if signals:
+            os.kill(os.getpid(), signals.pop(0))
+        return invert(*args, **options)
+
+    monkeypatch.setattr(sweep, "invert", signalled)
+    run_sweep(inversion_config(home), str(tmp_path))
+    said = capsys.readouterr()
+    assert said.out.splitlines()[-1] == (
+        "stopped by SIGTERM; what is done is saved, the same command continues"
+    )
+    assert "SIGTERM: stopping after this batch\n" in said.err
+    assert len(read_rows(tmp_path)) == 2
+    with pytest.raises(KeyboardInterrupt):
+        run_sweep(inversion_config(home), str(tmp_path))
+    assert len(read_rows(tmp_path)) == 3
+    run_sweep(inversion_config(home), str(tmp_path))
+    assert results(tmp_path) == results(inverted)
+
+
+def test_asked_to_stop_while_it_compiles_it_does_so_at_once(
+    home, tmp_path, monkeypatch, capsys
+):
+    def slow(*arguments):
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise Abandoned
+
+    monkeypatch.setattr(sweep, "compile_ahead", slow)
+    run_sweep(inversion_config(home), str(tmp_path))
+    assert "stopped by SIGTERM" in capsys.readouterr().out
+    assert not (tmp_path / "results.csv").exists()
+
+
 def test_a_line_cut_short_is_made_again(home, copied, calls):
     text = (copied / "results.csv").read_text()
     (copied / "results.csv").write_text(text[:-9])
@@ -364,8 +404,10 @@ def test_a_training_directory_is_not_written_to(home):
 
 def test_one_process_per_shard(home, copied):
     config = inversion_config(home)
+    hint = "start each with --num_shards=N --shard=I"
     with owned(str(copied)):
-        with pytest.raises(UserError, match=f"in use by process {os.getpid()} on "):
+        message = f"in use by process {os.getpid()} on .* {hint}"
+        with pytest.raises(UserError, match=message):
             run_sweep(config, str(copied), command="refused")
         with owned(str(copied), f"lock{Shard(1, 3).suffix}"):
             run_sweep(config, str(copied), command="first", shard=Shard(0, 3))
@@ -409,7 +451,8 @@ def test_a_reconstruction_does_not_depend_on_what_else_was_asked_for(home, inver
 
 
 def test_a_dry_run_says_the_plan_and_writes_nothing(home, capsys):
-    run_sweep(inversion_config(home), str(home / "never"), dry_run=True)
+    config = inversion_config(home, images__count=0)
+    run_sweep(config, str(home / "never"), dry_run=True, shard=Shard(1, 4))
     plan = capsys.readouterr().out
     for word in (
         "noise      none",
@@ -420,6 +463,10 @@ def test_a_dry_run_says_the_plan_and_writes_nothing(home, capsys):
         "0.25",
     ):
         assert word in plan
+    assert f"5 images of {home / 'pictures'} [test]\n" in plan
+    assert "batches      3 x 2 images in each of 2 settings\n" in plan
+    assert "this part    shard 2 of 4: batches 2 to 3 of 6\n" in plan
+    assert re.search(r"time +about .*: 24 steps at [\d.e-]+ s, and .* to compile", plan)
     assert not (home / "never").exists()
 
 
@@ -458,6 +505,23 @@ BAD = {
     "seed": ({"seed": -1}, "config.seed: found -1"),
     "batch": ({"batch_size": 0}, "config.batch_size: found 0"),
 }
+
+
+@pytest.mark.parametrize("case", ["images", "split", "count", "stages", "empty prior"])
+def test_a_dry_run_fails_as_the_run_would(case, home):
+    changes, message = BAD[case]
+    with pytest.raises(UserError, match=message):
+        run_sweep(inversion_config(home, **changes), str(home / "bad"), dry_run=True)
+
+
+def test_a_dry_run_looks_at_the_directory(home, inverted):
+    def refused(workdir, message, **changes):
+        with pytest.raises(UserError, match=message):
+            run_sweep(inversion_config(home, **changes), str(workdir), dry_run=True)
+
+    refused(home / "rtil", "found a training run")
+    refused(home / "pictures" / "test" / "picture0.png", "cannot be written")
+    refused(inverted, "another config.seed", seed=5)
 
 
 @pytest.mark.parametrize("case", BAD)

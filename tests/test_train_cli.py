@@ -231,20 +231,38 @@ def test_bad_work_directories(refused, images, tmp_path):
 
 def test_a_dry_run_prints_the_plan_and_writes_nothing(cli, tmp_path):
     workdir = tmp_path / "run"
-    fields = ["resolution=8", "family.blocks=1", "data.source=nowhere"]
+    fields = ["resolution=8", "family.blocks=1", "data.count=3"]
     fields += ["generator.mapping_layers=1"]
     flags = [f"--config.{field}" for field in fields]
     code, out, err = cli(TINY, *flags, f"--workdir={workdir}", "--dry_run")
-    assert (code, err) == (0, [])
+    assert code == 0
     assert not workdir.exists()
     plan = dict(line.split(maxsplit=1) for line in out.splitlines()[1:5])
     assert plan["devices"] == "1 x cpu"
-    assert plan["images"] == "nowhere [train], 8 x 8 x 3, flips: none"
+    assert (
+        plan["images"]
+        == "3 images of avatars:toon-head [train], 8 x 8 x 3, flips: none"
+    )
     assert "8 = 1 process x 1 device x 8" in plan["batch"]
     assert re.fullmatch(r"[\d,]+ parameters", plan["generator"])
     assert "G^0 0.500, G^1 0.500 (drawn), sigma 1.0, after blocks (1,)\n" in out
     assert "steps          20 = 0.2 thousand images\n" in out
     assert re.search(r"  memory         \d+ MiB per device, in the .* step", out)
+    assert re.search(r"  time           about .*: 20 steps at .* to compile", out)
+
+
+@pytest.mark.parametrize(
+    "flag, message",
+    [
+        ("data.source=nowhere", "no such file or folder; expected a folder, a .zip"),
+        ("data.count=2000000", "avatars: found 1000000 images, 2000000 asked for"),
+        ("init_from=nowhere", "nowhere: found no 'checkpoints' folder"),
+    ],
+)
+def test_a_dry_run_fails_as_the_run_would(refused, tmp_path, flag, message):
+    flags = [TINY, f"--workdir={tmp_path / 'run'}", f"--config.{flag}", "--dry_run"]
+    assert message in refused(*flags)
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.fixture
@@ -286,7 +304,8 @@ def test_training_prints_four_lines_its_progress_and_its_warnings(
     ]
     lines = [line.strip() for line in re.split("[\r\n]", err) if line.strip()]
     bars = [line for line in lines if re.match("(preparing images|training): ", line)]
-    warnings = [line for line in lines if line not in bars]
+    compiling = [line for line in lines if line.startswith("compiling ")]
+    warnings = [line for line in lines if line not in bars + compiling]
     assert len(warnings) == 1
     assert warnings[0].startswith(f"warning: {folder}: skipped broken.png (")
     assert re.search(r"2/2 .*(it/s|s/it), d_loss=\d.*, g_loss=\d", bars[-1])

@@ -7,7 +7,7 @@ prepare a dataset of its catalogue.
 
 from rtil_jax.data.batches import batch_choice, batch_indices, training_batch
 from rtil_jax.data.image_set import ImageSet
-from rtil_jax.data.loading import list_images, load_images, plan_images
+from rtil_jax.data.loading import list_images, load_images, probe_images
 from rtil_jax.data.pixels import WINDOW, is_window, shrink, to_float, to_uint8
 from rtil_jax.data.record import NAME as RECORD
 from rtil_jax.data.record import (
@@ -29,7 +29,7 @@ __all__ = [
     "is_window",
     "list_images",
     "load_images",
-    "plan_images",
+    "probe_images",
     "read_record",
     "record_of",
     "shrink",

@@ -71,7 +71,7 @@ def cached_images(
     """
     content = source.series or [source.names, source.identify(0)]
     key = [CACHE_VERSION, content, resolution, channels, window]
-    directory = _cache_root(cache_dir) / (
+    directory = cache_root(cache_dir) / (
         f"{resolution}x{channels}-{fingerprint(key)[:16]}"
     )
     shape = resolution, resolution, channels
@@ -166,11 +166,7 @@ def _extend(
                     error = decoded
                 else:
                     file.write(decoded.data)
-            if not _good(looked):
-                raise UserError(
-                    f"{decode.source.location}: none of its {len(looked)} images can "
-                    f"be read ({error})"
-                ) from error
+            _require_some(looked, decode.source, error)
             file.flush()
             os.fsync(file.fileno())
         with replacing(str(directory / INDEX)) as index:
@@ -185,6 +181,29 @@ def _extend(
     for leftover in old:
         with contextlib.suppress(OSError):  # gone, or in use where that keeps a file
             leftover.unlink()
+
+
+def decoded_images(decode: Decode, count: int) -> ImageSet:
+    """The first `count` images that can be read, or as many as there are; kept nowhere.
+
+    Raises:
+        UserError: if there is no image that can be read.
+    """
+    found = list(decode_source(decode, 0, count))
+    errors = [pixels for _, pixels in found if isinstance(pixels, Exception)]
+    looked = [one for one, _ in found]
+    _require_some(looked, decode.source, errors[-1] if errors else None)
+    good = [pixels for one, pixels in found if one.checksum is not None]
+    return _image_set(Prepared(looked, np.stack(good)), decode.source)
+
+
+def _require_some(
+    looked: Sequence[Looked], source: Source, error: Exception | None
+) -> None:
+    if not _good(looked):
+        raise UserError(
+            f"{source.location}: none of its {len(looked)} images can be read ({error})"
+        ) from error
 
 
 def _is_old(path: Path) -> bool:
@@ -222,7 +241,8 @@ def _levels(looked: Sequence[Looked]) -> tuple[float, float] | None:
     return (min(lows), max(highs)) if found else None
 
 
-def _cache_root(cache_dir: str | None) -> Path:
+def cache_root(cache_dir: str | None) -> Path:
+    """The folder of all prepared images; raises UserError if it cannot be made."""
     root = image_root(cache_dir)
     try:
         root.mkdir(parents=True, exist_ok=True)

@@ -101,10 +101,13 @@ class ImageSet:
         size, channels = self.resolution, self.channels
         return f"ImageSet({self.describe()}, {size} x {size} x {channels})"
 
-    def describe(self) -> str:
-        """How many images of what, and how many could not be read."""
+    def describe(self, total: int | None = None) -> str:
+        """How many images of what, and how many could not be read.
+
+        `total` is the number of images that these are the first of.
+        """
         damaged = f", {self.skipped:,} skipped as damaged" if self.skipped else ""
-        return counted(len(self), self.source) + damaged
+        return counted(total or len(self), self.source) + damaged
 
     def describe_cuts(self) -> str:
         """How much of the pictures is lost by cropping them to squares."""

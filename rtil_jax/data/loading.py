@@ -1,21 +1,24 @@
 """One function from the name of a source to an indexed set of images."""
 
-import contextlib
 import logging
 from pathlib import Path
 
 from rtil_jax.data.avatars import DEFAULT_STYLE, avatar_source
-from rtil_jax.data.cache import cached_images
+from rtil_jax.data.cache import cache_root, cached_images, decoded_images
+from rtil_jax.data.decoding import Decode
 from rtil_jax.data.formats import list_kinds
 from rtil_jax.data.image_set import ImageSet
 from rtil_jax.data.pixels import FIELDS, FULL_RANGE, WINDOW, Window, is_window
-from rtil_jax.data.sources import Source, counted, folder_source
+from rtil_jax.data.sources import Source, folder_source
 from rtil_jax.data.tfds_source import tfds_source
 from rtil_jax.data.zips import zip_source
 from rtil_jax.errors import UserError
 from rtil_jax.files import local_path
 
+FEW = 1_000  # images; so many are decoded in seconds to look for damaged ones
 _said: set[str] = set()
+
+FEW = 1_000  # images; so many are decoded in seconds to look for damaged ones
 
 
 def load_images(
@@ -98,16 +101,32 @@ def list_images(
     return listed
 
 
-def plan_images(source: str, split: str, resolution: int, count: int | None) -> str:
-    """What `load_images` would take, in the words of a plan.
+def probe_images(
+    source: str,
+    split: str,
+    *,
+    resolution: int,
+    channels: int,
+    window: Window = (),
+    cache_dir: str | None = None,
+    count: int | None = None,
+) -> tuple[ImageSet, int]:
+    """The first images that `load_images` would load, and how many there would be.
 
-    A TFDS dataset is not prepared for that, and what does not exist is only named.
+    Decodes all that are asked for, or the first one if that is more than FEW, and keeps
+    none of them.
+
+    Raises:
+        UserError: as `load_images` would, but for what is wrong beyond those.
     """
-    if not source.startswith("tfds:"):
-        with contextlib.suppress(UserError):
-            listed = list_images(source, split, resolution, count)
-            return counted(count or len(listed.names), listed.says)
-    return f"{source} [{split}]" + (f", {count:,} images" if count else "")
+    listed = list_images(source, split, resolution, count)
+    cache_root(cache_dir)
+    few = count if count is not None and count <= FEW else 1
+    decode = Decode(listed, listed.identify, resolution, channels, tuple(window))
+    first = decoded_images(decode, few)
+    if few == count:
+        _require(count, len(first), listed)
+    return first, count or len(listed.names)
 
 
 def _require(count: int | None, found: int, listed: Source) -> None:

@@ -6,6 +6,7 @@ images x priors x ratios -> measurements -> reconstructions -> rows -> report
 import contextlib
 import dataclasses
 import logging
+from typing import Any
 
 import jax
 import numpy as np
@@ -33,13 +34,14 @@ from rtil_jax.inversion.settings import (
     load_distances,
     perceptual_loss,
     problem_of,
-    setting_of,
 )
 from rtil_jax.inversion.shards import ALL, Shard
 from rtil_jax.inversion.solutions import save_solution
 from rtil_jax.inversion.stopwatch import Stopwatch
+from rtil_jax.inversion.work import divide
 from rtil_jax.inversion.workdir import (
     check_images,
+    check_workdir,
     claim_workdir,
     make_workdir,
     record_images,
@@ -82,9 +84,15 @@ def run_sweep(
     priors = load_priors(config)
     check_settings(config, priors)
     distances = load_distances(config, priors)
+    first = next(iter(priors.values()))
     if dry_run:
-        return print_plan(config, priors, distances)
-    images = load_test_images(config, next(iter(priors.values())))
+        load_metric(config)  # says so if it has to be left out
+        shown, count = data.probe_images(**image_arguments(config, first))
+        check_workdir(config, workdir, priors)
+        if data.has_record(workdir):
+            check_images(load_test_images(config, first), workdir)
+        return print_plan(config, priors, distances, shown, count, shard)
+    images = load_test_images(config, first)
     make_workdir(workdir)
     with (
         owned(workdir, f"lock{shard.suffix}", shard.hint),
@@ -144,23 +152,14 @@ def recover(
     """
     results = Results(workdir, shard)
     lpips = load_metric(config)
-    settings = [
-        (one, name, setting_of(label, one, name, ratio))
-        for label, one in expand(config)
-        for ratio in one.ratios
-        for name in priors
-    ]
-    size = min(config.batch_size, len(images))
-    batches = [range(first, first + size) for first in range(0, len(images), size)]
-    mine = shard.share(len(settings) * len(batches))
-    for number, (one, name, setting) in enumerate(settings):
-        own = [b for n, b in enumerate(batches, number * len(batches)) if n in mine]
+    work = divide(config, priors, len(images), shard)
+    for number, (one, name, setting) in enumerate(work.settings):
         loss = perceptual_loss(one, name, setting["ratio"], distances)
-        prior = priors[name]
+        own, prior = work.own(number), priors[name]
         invert_missing(one, results, images, setting, own, prior, loss, lpips, stopping)
         if stopping.reason:
             return
-    finish(config, workdir, results, images, [setting for _, _, setting in settings])
+    finish(config, workdir, results, images, [setting for *_, setting in work.settings])
 
 
 def finish(
@@ -221,9 +220,14 @@ def load_priors(config: ConfigDict) -> dict[str, Prior]:
 
 def load_test_images(config: ConfigDict, prior: Prior) -> data.ImageSet:
     """The images to recover, at the size and channels of the prior's."""
-    return data.load_images(
-        config.images.source,
-        config.images.split,
+    return data.load_images(**image_arguments(config, prior))
+
+
+def image_arguments(config: ConfigDict, prior: Prior) -> dict[str, Any]:
+    """Of `data.load_images`, for the images to recover."""
+    return dict(
+        source=config.images.source,
+        split=config.images.split,
         resolution=prior.generator.resolution,
         channels=prior.generator.channels,
         cache_dir=config.images.cache_dir or None,

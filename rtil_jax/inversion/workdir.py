@@ -39,8 +39,7 @@ def make_workdir(workdir: str) -> None:
     Raises:
         UserError: if it cannot be written, or is one of training.
     """
-    if os.path.exists(os.path.join(workdir, "checkpoints")):
-        raise UserError(f"--workdir={workdir}: found a training run, expected another")
+    _check_kind(workdir)
     try:
         for folder in ("recovered", "solutions", "figures"):
             os.makedirs(os.path.join(workdir, folder), exist_ok=True)
@@ -48,6 +47,24 @@ def make_workdir(workdir: str) -> None:
         raise UserError(
             f"--workdir={workdir}: cannot be written ({error.strerror})"
         ) from error
+
+
+def check_workdir(config: ConfigDict, workdir: str, priors: dict[str, Prior]) -> None:
+    """Raises UserError as `make_workdir` and `claim_workdir` would; writes nothing."""
+    _check_kind(workdir)
+    existing = os.path.abspath(workdir)
+    while not os.path.exists(existing):
+        existing = os.path.dirname(existing)
+    problem = "" if os.access(existing, os.W_OK | os.X_OK) else "Permission denied"
+    problem = problem if os.path.isdir(existing) else "Not a directory"
+    if problem:
+        raise UserError(f"--workdir={workdir}: cannot be written ({problem})")
+    _joined_record(config, workdir, priors)
+
+
+def _check_kind(workdir: str) -> None:
+    if os.path.exists(os.path.join(workdir, "checkpoints")):
+        raise UserError(f"--workdir={workdir}: found a training run, expected another")
 
 
 def claim_workdir(
@@ -68,12 +85,9 @@ def claim_workdir(
     """
     path = os.path.join(workdir, "config.json")
     made = provenance(command)
-    sums = {name: checksum(prior.variables) for name, prior in priors.items()}
-    free = FREE_FIELDS + (PLACES if data.has_record(workdir) else ())
     try:
         with waiting(f"{path}.lock"):  # Shards may come at the same time.
-            record = _read_record(path)
-            _claim(path, record, config, sums, free)
+            record = _joined_record(config, workdir, priors)
             _note(record, made, snr or {})
             save_config(record, path)
     except OSError as error:
@@ -82,26 +96,29 @@ def claim_workdir(
         ) from error
 
 
-def _claim(
-    path: str,
-    record: dict,
-    config: ConfigDict,
-    sums: dict[str, int],
-    free: tuple[str, ...],
-) -> None:
-    """Puts the config and the priors' checksums into `record`, if they fit."""
+def _joined_record(config: ConfigDict, workdir: str, priors: dict[str, Prior]) -> dict:
+    """What `config.json` has, with this config and these priors in it.
+
+    Raises:
+        UserError: if it has results of another config or of other priors.
+    """
+    path = os.path.join(workdir, "config.json")
+    free = FREE_FIELDS + (PLACES if data.has_record(workdir) else ())
+    record = _read_record(path)
     shared = record.setdefault("shared", next(iter(record["methods"].values()), None))
     _compare(path, shared, config, free + METHOD_FIELDS)
     record["shared"] = plain(config)
     for label, one in labelled(config).items():
         _compare(path, record["methods"].get(label), one, free)
         record["methods"][label] = plain(one)
-    for name, found in sums.items():
+    for name, prior in priors.items():
+        found = checksum(prior.variables)
         if record["priors"].setdefault(name, found) != found:
             raise UserError(
                 f"{path}: config.priors.{name} was another network when its results "
                 "were made; choose another --workdir"
             )
+    return record
 
 
 def _note(record: dict, made: dict, snr: dict) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,9 +16,18 @@ from rtil_jax.training.recipe import Recipe
 
 def load_training_images(config: ConfigDict) -> data.ImageSet:
     """The training split, at the config's resolution and channels."""
-    return data.load_images(
-        config.data.source,
-        config.data.split,
+    return data.load_images(**_arguments(config))
+
+
+def probe_training_images(config: ConfigDict) -> tuple[data.ImageSet, int]:
+    """The first, and how many; raises UserError as `load_training_images` would."""
+    return data.probe_images(**_arguments(config))
+
+
+def _arguments(config: ConfigDict) -> dict[str, Any]:
+    return dict(
+        source=config.data.source,
+        split=config.data.split,
         resolution=config.resolution,
         channels=config.channels,
         cache_dir=config.data.cache_dir or None,

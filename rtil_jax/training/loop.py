@@ -25,6 +25,7 @@ from rtil_jax.training.images import (
     describe_images,
     load_training_images,
     near_devices,
+    probe_training_images,
     read_batch,
 )
 from rtil_jax.training.keys import run_key
@@ -76,12 +77,14 @@ def train(
     mesh = devices.data_mesh()
     config = resolved(config, mesh.size)
     recipe = build_recipe(config)
+    check_workdir(config, workdir)
     if config.init_from and not has_checkpoint(workdir):
         check_init_from(config, recipe, mesh)
     if dry_run:
-        return print_plan(config, recipe, mesh)
-
-    check_workdir(config, workdir)
+        shown, count = probe_training_images(config)
+        if data.has_record(workdir):
+            check_images(load_training_images(config), workdir)
+        return print_plan(config, recipe, mesh, shown, count)
     with nothing_to_save():
         images = load_training_images(config)
     distributed.require_alike("--config", json.dumps(plain(config)))

@@ -9,15 +9,10 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from rtil_jax import data, devices, distributed
+from rtil_jax.estimate import Cost, duration, measured_speed, program_cost, time_line
 from rtil_jax.training.images import describe_flips
 from rtil_jax.training.recipe import BatchPlan, Recipe
 from rtil_jax.training.state import TrainState
-
-# Buffers are assigned before machine code is written, which is most of a compilation.
-QUICK = {
-    "xla_backend_optimization_level": 0,
-    "xla_llvm_disable_expensive_passes": True,
-}
 
 
 def count_parameters(tree: Any) -> int:
@@ -46,10 +41,18 @@ def abstract_images(
     )
 
 
-def program_memory(function: Any, *arguments: Any) -> int:
-    """Bytes of a jitted function's arguments and temporaries on one device."""
-    memory = function.lower(*arguments).compile(QUICK).memory_analysis()
-    return memory.argument_size_in_bytes + memory.temp_size_in_bytes
+def program_costs(
+    recipe: Recipe, mesh: jax.sharding.Mesh, step: int | None = None
+) -> dict[str, Cost]:
+    """What each program of the step after `step` finished ones (of all) costs."""
+
+    def images_at(batch: BatchPlan) -> jax.ShapeDtypeStruct:
+        return abstract_images(batch, recipe.generator.channels, mesh)
+
+    key = jax.eval_shape(lambda: jax.random.key(0))
+    programs = recipe.programs(abstract_state(recipe, mesh), images_at, key, step)
+    with jax.set_mesh(mesh):
+        return {name: program_cost(*program) for name, program in programs.items()}
 
 
 def step_memory(recipe: Recipe, mesh: jax.sharding.Mesh) -> dict[str, int]:
@@ -58,14 +61,14 @@ def step_memory(recipe: Recipe, mesh: jax.sharding.Mesh) -> dict[str, int]:
     The state, the activations and the gradients. What the runtime keeps beside them
     (compiled code, the images' cache) is not in it.
     """
+    costs = program_costs(recipe, mesh)
+    return {name: cost.memory for name, cost in costs.items()}
 
-    def images_at(batch: BatchPlan) -> jax.ShapeDtypeStruct:
-        return abstract_images(batch, recipe.generator.channels, mesh)
 
-    key = jax.eval_shape(lambda: jax.random.key(0))
-    programs = recipe.programs(abstract_state(recipe, mesh), images_at, key)
-    with jax.set_mesh(mesh):
-        return {name: program_memory(*program) for name, program in programs.items()}
+def how_often(recipe: Recipe, program: str) -> float:
+    """Runs of a program in a step, on average: regularisers are lazy."""
+    every = {"R1": "r1_every", "path length": "path_every"}.get(program)
+    return 1 / getattr(recipe, every) if every else 1.0
 
 
 def describe(config: ConfigDict, recipe: Recipe, mesh: jax.sharding.Mesh) -> str:
@@ -109,37 +112,56 @@ def growing(recipe: Recipe) -> str:
     return f"\n  growing        {sizes} pixels from step {starts}"
 
 
-def print_plan(config: ConfigDict, recipe: Recipe, mesh: jax.sharding.Mesh) -> None:
-    """Devices, batch, parameters, steps and memory."""
+def print_plan(
+    config: ConfigDict,
+    recipe: Recipe,
+    mesh: jax.sharding.Mesh,
+    images: data.ImageSet,
+    num_images: int,
+) -> None:
+    """Devices, images, batch, parameters, steps, memory and time.
+
+    `images` are the first of the `num_images` to train on.
+    """
     state, family = abstract_state(recipe, mesh), recipe.family
     shares = ", ".join(
         f"G^{member} {weight:.3f}" for member, weight in enumerate(family.weights)
     )
-    images = recipe.batch_at(config.training.steps).start
+    seen = recipe.batch_at(config.training.steps).start
     keep, keep_every = config.checkpoint.keep, config.checkpoint.keep_every
     also = f", and those at every {keep_every:,}" if keep_every else ""
-    fields = config.data
-    taken = data.plan_images(
-        fields.source, fields.split, config.resolution, fields.count or None
-    )
     distributed.say(
         f"""training plan
   devices        {mesh.size} x {mesh.devices.flat[0].device_kind}
-  images         {taken}, {config.resolution} x {config.resolution} x \
-{config.channels}, {describe_flips(config)}
+  images         {images.describe(num_images)}, {config.resolution} x \
+{config.resolution} x {config.channels}, {describe_flips(config)}
   batch size     {batch_split(recipe, mesh)}
   generator      {count_parameters(state.generator):,} parameters
   discriminator  {count_parameters(state.discriminator):,} parameters
   family         {shares} ({config.family.members}), {family}
-  steps          {config.training.steps:,} = {images / 1000:,.1f} thousand images\
+  steps          {config.training.steps:,} = {seen / 1000:,.1f} thousand images\
 {growing(recipe)}
   checkpoints    every {config.checkpoint.every:,} steps, the newest \
 {keep} kept{also}"""
     )
-    memory = step_memory(recipe, mesh)
-    largest = max(memory, key=memory.__getitem__)
+    _print_costs(config.training.steps, recipe, mesh)
+
+
+def _print_costs(steps: int, recipe: Recipe, mesh: jax.sharding.Mesh) -> None:
+    """Memory of the largest program, and the time of all steps."""
+    memory: dict[str, int] = {}
+    running = compiling = 0.0
+    for first, following in itertools.pairwise([*recipe.first_steps(), steps]):
+        for name, cost in program_costs(recipe, mesh, first).items():
+            memory[name] = cost.memory
+            compiling += cost.compiling
+            calls = (following - first) * how_often(recipe, name)
+            running += calls * cost.operations
+    largest, speed = max(memory, key=memory.__getitem__), measured_speed()
+    what = f"{steps:,} steps at {duration(running / speed / steps)}"
+    line = time_line(running / speed, compiling, what, speed)
     distributed.say(
         f"  memory         {math.ceil(memory[largest] / 2**20):,} MiB per device, "
         f"in the {largest} step: weights, optimisers and activations, "
-        f"besides what the process itself needs"
+        f"besides what the process itself needs\n  time           {line}"
     )
