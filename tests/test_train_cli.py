@@ -256,7 +256,7 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(cli, tmp_path):
     [
         ("data.source=nowhere", "no such file or folder; expected a folder, a .zip"),
         ("data.count=2000000", "avatars: found 1000000 images, 2000000 asked for"),
-        ("init_from=nowhere", "nowhere: found no 'checkpoints' folder"),
+        ("init_from=nowhere", "found 'nowhere', which does not exist, expected a dir"),
     ],
 )
 def test_a_dry_run_fails_as_the_run_would(refused, tmp_path, flag, message):
