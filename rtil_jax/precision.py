@@ -10,7 +10,10 @@ from typing import Any
 import jax
 import numpy as np
 
-_SINGLE = {np.dtype(np.float64): np.float32, np.dtype(np.complex128): np.complex64}
+_SINGLE: dict[Any, Any] = {
+    np.dtype(np.float64): np.float32,
+    np.dtype(np.complex128): np.complex64,
+}
 
 
 def single(tree: Any) -> Any:
