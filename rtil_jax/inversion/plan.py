@@ -1,6 +1,7 @@
 """What `invert.py --dry_run` prints: the resolved plan, without running it."""
 
 import dataclasses
+import functools
 from typing import Any
 
 import jax
@@ -70,10 +71,13 @@ def batch_cost(
     keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), batch))
     data, variables = jax.eval_shape(setup, keys)
     stages = method.stages(prior.generator)
-    arguments: Any = prior, perceptual, data, variables, keys, "measurement", mesh
-    costs = [program_cost(*program) for program in stage_programs(stages, *arguments)]
+    given = prior, perceptual, data, variables, keys
+    programs = functools.partial(
+        stage_programs, stages, *given, select="measurement", mesh=mesh
+    )
+    costs = [program_cost(*program) for program in programs()]
     # XLA counts the body of a loop once, so one step at a time.
-    single = stage_programs(stages, *arguments, at_once=1)
+    single = programs(at_once=1)
     counts = [stage.steps + 1 for stage in stages]
     each = [operations(function.lower(*given)) for function, *given in single]
     return BatchCost(

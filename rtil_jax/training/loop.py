@@ -10,15 +10,15 @@ import jax
 from ml_collections import ConfigDict
 
 from rtil_jax import data, devices, distributed, report
-from rtil_jax.checkpoints import Checkpoints, load_config, load_weights
-from rtil_jax.compiling import Abandoned, aside, compile_ahead
+from rtil_jax.checkpoints import Checkpoints
+from rtil_jax.compiling import Abandoned
 from rtil_jax.config import plain
 from rtil_jax.errors import UserError
-from rtil_jax.generators.configured import architecture_of
 from rtil_jax.locks import owned
 from rtil_jax.progress import progress as progress_bar
 from rtil_jax.provenance import provenance
 from rtil_jax.stopping import Stopping, nothing_to_save
+from rtil_jax.training.compiling import compile_step
 from rtil_jax.training.divergence import Diverged, check_finite, newest_values
 from rtil_jax.training.images import (
     Resident,
@@ -28,9 +28,10 @@ from rtil_jax.training.images import (
     read_batch,
 )
 from rtil_jax.training.metrics_file import MetricsFile
-from rtil_jax.training.plan import abstract_images, abstract_state, describe, print_plan
+from rtil_jax.training.plan import describe, print_plan
 from rtil_jax.training.recipe import Recipe
 from rtil_jax.training.recipes import build_recipe, resolved
+from rtil_jax.training.start import check_start, initial_state
 from rtil_jax.training.state import Progress, TrainState
 from rtil_jax.training.workdir import (
     check_workdir,
@@ -122,53 +123,6 @@ def print_end(config: ConfigDict, workdir: str, step: int, stopped: str | None) 
     samples = sorted(os.listdir(os.path.join(workdir, "samples")))
     if samples:
         distributed.say(f"samples: {os.path.join(workdir, 'samples', samples[-1])}")
-
-
-def initial_state(
-    config: ConfigDict,
-    recipe: Recipe,
-    checkpoints: Checkpoints,
-    mesh: jax.sharding.Mesh,
-    stopping: Stopping | None = None,
-) -> TrainState:
-    """In this order: the run's own checkpoint, `init_from`'s weights, fresh weights.
-
-    Raises:
-        Abandoned: if asked to stop meanwhile.
-    """
-    if checkpoints.latest_step() is not None:
-        state = checkpoints.restore(abstract_state(recipe, mesh))
-        distributed.say(f"resuming at step {int(state.step):,}")
-        return state
-    create = jax.jit(recipe.fresh_state, out_shardings=devices.replicated(mesh))
-    key = jax.random.key(config.seed)
-    state = aside(lambda: create(key), stopping, "compiling the first weights")
-    if config.init_from:
-        check_architecture(config)
-        state = load_weights(config.init_from, state)
-        distributed.say(f"starting from the weights of {config.init_from}")
-    return state
-
-
-def check_start(
-    config: ConfigDict, recipe: Recipe, workdir: str, mesh: jax.sharding.Mesh
-) -> None:
-    """Raises UserError unless `init_from`, if it is needed, can be read and fits."""
-    begun = os.path.isdir(os.path.join(workdir, "checkpoints"))
-    if config.init_from and not begun:
-        check_architecture(config)
-        load_weights(config.init_from, abstract_state(recipe, mesh))
-
-
-def check_architecture(config: ConfigDict) -> None:
-    """Raises UserError if `init_from` has another architecture than the config."""
-    found = architecture_of(load_config(config.init_from))
-    expected = architecture_of(config)
-    if found != expected:
-        raise UserError(
-            f"config.init_from: found a {found} prior in {config.init_from}, expected "
-            f"{expected} (config.architecture)"
-        )
 
 
 def run_through_divergence(
@@ -267,7 +221,8 @@ def run(
     first, steps = int(state.step), config.training.steps
     start = recipe.batch_at(first).start
     metrics_file = MetricsFile(workdir, first, start, progress.metrics)
-    key, unread = run_key(config, progress), []
+    key = run_key(config, progress)
+    unread: list[dict] = []
 
     def checked(done):
         newest = newest_values(unread, done - len(unread), config)
@@ -313,28 +268,6 @@ def run(
                 break
     checkpoints.wait()
     return state
-
-
-def compile_step(
-    recipe: Recipe, state: TrainState, key: jax.Array, step: int, stopping: Stopping
-) -> None:
-    """Compiles what the step after `step` finished ones runs.
-
-    Raises:
-        Abandoned: if asked to stop meanwhile.
-    """
-    mesh = jax.sharding.get_mesh()
-
-    def images_at(batch):
-        return abstract_images(batch, recipe.generator.channels, mesh)
-
-    programs = recipe.programs(state, images_at, key, step)
-    of = f" of {len(programs)} programs"
-    names = [
-        f"the training step, {number}{of}: {name}"
-        for number, name in enumerate(programs, 1)
-    ]
-    compile_ahead(list(programs.values()), names, stopping)
 
 
 def due(config: ConfigDict, done: int, section: str) -> bool:
