@@ -1,4 +1,4 @@
-"""What a training run starts from: its own checkpoint, another run, or fresh weights."""
+"""What training starts from: the run's own checkpoint, another run, or new weights."""
 
 import os
 
