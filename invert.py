@@ -2,6 +2,9 @@
 
 python invert.py --config configs/invert/ilo.py --workdir runs/ilo \
     --config.priors.rtil=runs/rtil --config.priors.vanilla=runs/vanilla
+
+The same command does what is missing. SIGTERM, SIGUSR1 and Ctrl-C end it after the
+batch at hand, which is saved, and at once while programs are compiled.
 """
 
 import os
@@ -29,7 +32,9 @@ WORKDIR = flags.DEFINE_string(
 )
 DRY_RUN = flags.DEFINE_bool("dry_run", False, "Print the plan and stop.")
 NUM_SHARDS = flags.DEFINE_integer(
-    "num_shards", None, "Processes that share the work; a SLURM job array is found."
+    "num_shards",
+    None,
+    "Processes that share the work; a SLURM array and srun's tasks are found.",
 )
 SHARD = flags.DEFINE_integer("shard", None, "Which of them this is, from 0.")
 flags.DEFINE_alias("num-shards", "num_shards")

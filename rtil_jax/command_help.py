@@ -168,7 +168,8 @@ def _dotted(node: ast.AST) -> str:
 
 def _comment_of(node: ast.Assign, at: dict[int, tuple[str, bool]]) -> str:
     """The comment on the statement's own line, and those right above it."""
-    text, line = [], node.lineno - 1
+    text: list[str] = []
+    line = node.lineno - 1
     while line in at and at[line][1]:
         text.insert(0, at[line][0])
         line -= 1
@@ -179,7 +180,7 @@ def _comment_of(node: ast.Assign, at: dict[int, tuple[str, bool]]) -> str:
 
 def attributes(kind: type) -> dict[str, str]:
     """Name -> text in the section "Attributes" of a class's docstring."""
-    _, _, section = inspect.getdoc(kind).partition("Attributes:\n")
+    _, _, section = (inspect.getdoc(kind) or "").partition("Attributes:\n")
     found: dict[str, str] = {}
     for entry in re.split(r"\n(?=    \w)", "\n" + section):
         names, _, text = entry.strip().partition(": ")

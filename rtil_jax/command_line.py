@@ -133,7 +133,7 @@ def _parse_flags(module: ModuleType, argv: list[str]) -> list[str]:
         _fail(_explain(error, argv, path))
     if remaining[1:]:
         _fail(f"command line: found {remaining[1]!r}, expected --NAME=VALUE only")
-    if helping:
+    if helping and path and called:
         print_fields(flags.FLAGS.config, path, called)
         sys.exit(0)
     return remaining

@@ -66,9 +66,9 @@ def aside(work: Callable[[], Any], stopping: Stopping | None, doing: str) -> Any
 
     thread = threading.Thread(target=run, daemon=True)
     _threads.append(thread)
-    thread.start()
     started, said = time.monotonic(), False
     with stopping.at_once() if stopping else contextlib.nullcontext():
+        thread.start()
         while not future.done():
             futures.wait([future], timeout=0.1)
             if stopping is not None and stopping.may_leave():

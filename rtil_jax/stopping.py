@@ -133,7 +133,9 @@ class Stopping:
     def __enter__(self) -> "Stopping":
         if threading.current_thread() is not threading.main_thread():
             return self
-        signals, heard, told = _signals(), [], []
+        signals = _signals()
+        heard: list[int] = []
+        told: list[int] = []
 
         def handler(number, frame):
             self._hear(number, heard)

@@ -193,7 +193,7 @@ def decoded_images(decode: Decode, count: int) -> ImageSet:
     errors = [pixels for _, pixels in found if isinstance(pixels, Exception)]
     looked = [one for one, _ in found]
     _require_some(looked, decode.source, errors[-1] if errors else None)
-    good = [pixels for one, pixels in found if one.checksum is not None]
+    good = [pixels for _, pixels in found if isinstance(pixels, np.ndarray)]
     return _image_set(Prepared(looked, np.stack(good)), decode.source)
 
 

@@ -1,6 +1,7 @@
 """What `invert.py --dry_run` prints: the resolved plan, without running it."""
 
 import dataclasses
+import functools
 from typing import Any
 
 import jax
@@ -18,7 +19,7 @@ from rtil_jax.estimate import (
 )
 from rtil_jax.inversion.defaults import build_method
 from rtil_jax.inversion.inverting import Method
-from rtil_jax.inversion.noise import describe_noise
+from rtil_jax.inversion.noise import describe_noise, noise_record
 from rtil_jax.inversion.perceptual_loss import PerceptualLoss
 from rtil_jax.inversion.prior import Prior
 from rtil_jax.inversion.problems import Problem, settle
@@ -72,10 +73,13 @@ def batch_cost(
     keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), batch))
     data, variables = jax.eval_shape(setup, keys)
     stages = method.stages(prior.generator)
-    arguments: Any = prior, perceptual, data, variables, keys, "measurement", mesh
-    costs = [program_cost(*program) for program in stage_programs(stages, *arguments)]
+    given = prior, perceptual, data, variables, keys
+    programs = functools.partial(
+        stage_programs, stages, *given, select="measurement", mesh=mesh
+    )
+    costs = [program_cost(*program) for program in programs()]
     # XLA counts the body of a loop once, so one step at a time.
-    single = stage_programs(stages, *arguments, at_once=1)
+    single = programs(at_once=1)
     counts = [stage.steps + 1 for stage in stages]
     each = [operations(function.lower(*given)) for function, *given in single]
     return BatchCost(
@@ -121,7 +125,7 @@ def print_plan(
         starts += -starts % mesh.size
         print(f"""  setting      {label}: {one.problem}, ratios {tuple(one.ratios)}
     selection  {one.select}, {one.restarts} starts
-    noise      {describe_noise(one, (snr or {}).get(label))}""")
+    noise      {describe_noise(one, snr.get(label))}""")
         for name, prior in priors.items():
             cost = _cost_of(one, name, prior, distances, starts)
             costs[label, one.problem, one.select, name] = cost

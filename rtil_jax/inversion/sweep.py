@@ -278,8 +278,8 @@ def invert_missing(
             bar.update()
 
         def prepare(programs):
-            names = range(1, len(programs) + 1)
-            names = [f"stage {number} of {len(programs)}" for number in names]
+            numbers = range(1, len(programs) + 1)
+            names = [f"stage {number} of {len(programs)}" for number in numbers]
             compile_ahead(programs, names, stopping)
 
         for batch, absent in to_do:

@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 
 from rtil_jax import data, devices, distributed, report
 from rtil_jax.checkpoints import Checkpoints, has_checkpoint
-from rtil_jax.compiling import Abandoned, compile_ahead
+from rtil_jax.compiling import Abandoned
 from rtil_jax.config import plain
 from rtil_jax.errors import UserError
 from rtil_jax.files import local_path
@@ -19,6 +19,7 @@ from rtil_jax.locks import owned
 from rtil_jax.progress import progress as progress_bar
 from rtil_jax.provenance import provenance
 from rtil_jax.stopping import Stopping, nothing_to_save
+from rtil_jax.training.compiling import compile_step
 from rtil_jax.training.divergence import Diverged, check_finite, newest_values
 from rtil_jax.training.images import (
     Resident,
@@ -30,7 +31,7 @@ from rtil_jax.training.images import (
 )
 from rtil_jax.training.keys import run_key
 from rtil_jax.training.metrics_file import MetricsFile
-from rtil_jax.training.plan import abstract_images, describe, print_plan
+from rtil_jax.training.plan import describe, print_plan
 from rtil_jax.training.recipe import Recipe
 from rtil_jax.training.recipes import build_recipe, resolved
 from rtil_jax.training.starting import check_init_from, initial_state
@@ -234,7 +235,8 @@ def run(
     first, steps = int(state.step), config.training.steps
     start = recipe.batch_at(first).start
     metrics_file = MetricsFile(workdir, first, start, progress.metrics)
-    key, unread = run_key(config, progress), []
+    key = run_key(config, progress)
+    unread: list[dict] = []
 
     def checked(done):
         newest = newest_values(unread, done - len(unread), config)
@@ -280,28 +282,6 @@ def run(
                 break
     checkpoints.wait()
     return state
-
-
-def compile_step(
-    recipe: Recipe, state: TrainState, key: jax.Array, step: int, stopping: Stopping
-) -> None:
-    """Compiles what the step after `step` finished ones runs.
-
-    Raises:
-        Abandoned: if asked to stop meanwhile.
-    """
-    mesh = jax.sharding.get_mesh()
-
-    def images_at(batch):
-        return abstract_images(batch, recipe.generator.channels, mesh)
-
-    programs = recipe.programs(state, images_at, key, step)
-    of = f" of {len(programs)} programs"
-    names = [
-        f"the training step, {number}{of}: {name}"
-        for number, name in enumerate(programs, 1)
-    ]
-    compile_ahead(list(programs.values()), names, stopping)
 
 
 def due(config: ConfigDict, done: int, section: str) -> bool:
