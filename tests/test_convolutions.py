@@ -34,7 +34,6 @@ CONVOLUTIONS = {
     "conv3x3_down": (conv3x3_down, slow.conv_down, (3, 3)),
     "conv1x1": (conv1x1, lambda x, k: slow.correlate(x, k[None, None]), ()),
     "conv1x1_down": (conv1x1_down, lambda x, k: slow.conv_down(x, k[None, None]), ()),
-    "conv3x3 elsewhere": (as_elsewhere(conv3x3), slow.conv, (3, 3)),
     "conv3x3_up elsewhere": (as_elsewhere(conv3x3_up), slow.conv_up, (3, 3)),
     "conv4x4_up elsewhere": (as_elsewhere(conv4x4_up), conv4x4_up, (4, 4)),
     "strided elsewhere": (
@@ -60,7 +59,6 @@ RESAMPLINGS = {
         lambda x: as_elsewhere(resampling._double)(x, "constant"),
         slow.upsample,
     ),
-    "blur2 elsewhere": (lambda x: as_elsewhere(blur)(x, 2), lambda x: slow.blur(x, 2)),
 }
 
 
@@ -121,7 +119,7 @@ def test_products_with_the_hessian_agree(name):
     @jax.jit
     def products(at, direction):
         return (
-            jax.jvp(jax.grad(loss), (at,), (direction,))[1],
+            jax.linearize(jax.grad(loss), at)[1](direction),
             jax.grad(lambda at: jax.jvp(loss, (at,), (direction,))[1])(at),
             jax.grad(slope)(at, direction),
         )
@@ -131,11 +129,11 @@ def test_products_with_the_hessian_agree(name):
         assert_close(other, forward_over_reverse)
 
 
-def loss_up(x, kernel):
-    return jnp.sum(jnp.sin(conv3x3_up(x, kernel)))
+def loss_of_conv(x, kernel):
+    return jnp.sum(jnp.sin(conv3x3(x, kernel)))
 
 
-gradients_up = jax.jit(jax.grad(loss_up, (0, 1)))
+gradients_of_conv = jax.jit(jax.grad(loss_of_conv, (0, 1)))
 
 
 @pytest.mark.parametrize("axes", [(1, None), (None, 2), (0, 0)])
@@ -145,14 +143,16 @@ def test_derivatives_are_mapped_over_images_and_kernels(axes):
 
     def expected(which):
         pairs = zip(batches, axes, strict=True)
-        return gradients_up(*(x[0 if axis is None else which] for x, axis in pairs))
+        return gradients_of_conv(
+            *(x[0 if axis is None else which] for x, axis in pairs)
+        )
 
     @jax.jit
     def mapped(*arguments):
         def total(*arguments):
-            return jnp.sum(jax.vmap(loss_up, axes)(*arguments))
+            return jnp.sum(jax.vmap(loss_of_conv, axes)(*arguments))
 
-        each = jax.vmap(jax.grad(loss_up, (0, 1)), axes)(*arguments)
+        each = jax.vmap(jax.grad(loss_of_conv, (0, 1)), axes)(*arguments)
         return each, jax.grad(total, (0, 1))(*arguments)
 
     arguments = [
@@ -173,6 +173,10 @@ def convolutions_in(f, size, platform):
     program = jax.export.export(jax.jit(f), platforms=[platform])(x, kernel)
     text = program.mlir_module()
     return text.count("stablehlo.convolution("), text.count("lhs_dilate = [2, 2]")
+
+
+def gradients_up(x, kernel):
+    return jax.grad(lambda *args: jnp.sum(conv3x3_up(*args) ** 2), (0, 1))(x, kernel)
 
 
 BY_PLATFORM = {

@@ -1,4 +1,4 @@
-"""`jax.jvp` and `jax.linearize` go through every network: <y, J v> = <J^T y, v>."""
+"""Forward mode goes through every network: <y, J v> = <J^T y, v>."""
 
 import functools
 
@@ -49,13 +49,11 @@ def assert_derivatives_agree(f, at):
     def slopes(at, direction):
         y, pullback = jax.vjp(f, at)
         _, along = jax.jvp(f, (at,), (direction,))
-        linear = jax.linearize(f, at)[1](direction)
-        reverse = inner(pullback(y)[0], direction)
-        return jnp.vdot(y, along), jnp.vdot(y, linear), reverse
+        return jnp.vdot(y, along), inner(pullback(y)[0], direction)
 
-    forward, linear, reverse = slopes(at, direction)
+    forward, reverse = slopes(at, direction)
     assert abs(reverse) > 1e-3
-    np.testing.assert_allclose([forward, linear], [reverse] * 2, rtol=2e-4)
+    np.testing.assert_allclose(forward, reverse, rtol=2e-4)
 
 
 @pytest.mark.parametrize("name", GENERATORS)
@@ -63,14 +61,13 @@ def test_generators(name):
     """With respect to latents, features after block 1 and variables together."""
     generator = GENERATORS[name]
     variables = random_variables(functools.partial(generators.init, generator))
-    key = jax.random.key(1)
-    latents = generators.sample_latents(generator, variables, key, 2)
-    z_1 = random_like(generators.zero_intermediates(generator, (1,), 2), seed=1)
 
-    def render(at):
-        return generator.apply(*at)
+    def inputs(key):
+        latents = generators.sample_latents(generator, variables, key, 2)
+        return latents, generators.zero_intermediates(generator, (1,), 2)
 
-    assert_derivatives_agree(render, (variables, latents, z_1))
+    inputs = random_like(jax.eval_shape(inputs, jax.random.key(0)), seed=1)
+    assert_derivatives_agree(lambda at: generator.apply(*at), (variables, *inputs))
 
 
 @pytest.mark.parametrize("name", DISCRIMINATORS)
