@@ -13,6 +13,7 @@ told so for CPUs and for other platforms. `jit` chooses when it compiles, and
 """
 
 import functools
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -47,7 +48,8 @@ class Multilinear:
         functools.update_wrapper(self, plain)
         self.plain, self.cpu, self.adjoints = plain, cpu, tuple(adjoints)
 
-    def __call__(self, *arguments: Any) -> Array:
+    def __call__(self, *arguments: Any, **named: Any) -> Array:
+        arguments = inspect.signature(self.plain).bind(*arguments, **named).args
         count = len(self.adjoints)
         arrays, rest = arguments[:count], arguments[count:]
         traced = jax.make_jaxpr(lambda *arrays: self.plain(*arrays, *rest))(*arrays)
