@@ -1,0 +1,148 @@
+"""Functions that are linear in each of their arrays, with forms of their own on CPUs.
+
+A convolution f(x, kernel) is one. Its derivatives of every order are made of three
+functions, the partial derivatives of one number that is linear in three arrays,
+
+    T(x, kernel, y) = <f(x, kernel), y>,
+
+with respect to y (that is f itself), x and kernel (the adjoints of f). Each is linear
+in its two arguments again: its tangent is the same function of a tangent, its transpose
+another one of the three. So JAX has to be told how to evaluate three functions, and is
+told so for CPUs and for other platforms. `jit` chooses when it compiles, and
+`jax.export` likewise for the platforms that it exports to.
+"""
+
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.extend.core import Primitive
+from jax.interpreters import ad, batching, mlir
+from jaxtyping import Array
+
+Form = Callable[..., Array]
+
+
+class Multilinear:
+    """A function that is linear in each of its arrays.
+
+    It differentiates in forward and reverse mode to any order and in any combination:
+    `jax.jvp`, `linearize`, `vjp`, `grad` of `grad`, `jvp` of `grad` and the reverse.
+
+    Attributes:
+        plain: the definition, a function of some arrays and then of hashable arguments.
+            The first array is images, `(batch, ...)`, and so is the result, each image
+            of which depends on the same one of the first array alone. The other arrays
+            (a kernel) belong to all images. Platforms other than CPUs run this and the
+            adjoints that JAX derives from it.
+        cpu: the same function as CPUs run it.
+        adjoints: one for each array: the derivative of <f, y> with respect to it on
+            CPUs, a function of the other arrays, y, and the hashable arguments. None
+            for what JAX derives from `cpu`.
+    """
+
+    def __init__(self, plain: Form, cpu: Form, adjoints: Sequence[Form | None]) -> None:
+        functools.update_wrapper(self, plain)
+        self.plain, self.cpu, self.adjoints = plain, cpu, tuple(adjoints)
+
+    def __call__(self, *arguments: Any, **named: Any) -> Array:
+        arguments = inspect.signature(self.plain).bind(*arguments, **named).args
+        count = len(self.adjoints)
+        arrays, rest = arguments[:count], arguments[count:]
+        traced = jax.make_jaxpr(lambda *arrays: self.plain(*arrays, *rest))(*arrays)
+        (result,) = traced.out_avals
+        return _derivative.bind(*arrays, of=self, rest=rest, at=count, result=result)
+
+
+def multilinear(
+    cpu: Form | None = None, adjoints: Sequence[Form | None] = ()
+) -> Callable[[Form], Multilinear]:
+    """Decorates a definition; without `cpu`, CPUs run it too (see `Multilinear`)."""
+    return lambda plain: Multilinear(plain, cpu or plain, adjoints)
+
+
+# The derivative of T with respect to its array number `at`, a function of the other
+# ones, for the function `of` with the hashable arguments `rest`. `result` is the shape
+# and type of that array.
+_derivative = Primitive("multilinear_derivative")
+_derivative.def_abstract_eval(lambda *_, result, **__: result)
+
+
+def _evaluate(
+    on_cpu: bool, *others: Array, of: Multilinear, rest: tuple, at: int, result: Any
+) -> Array:
+    """The derivative, in operations that JAX knows."""
+    forward = of.cpu if on_cpu else of.plain
+    if at == len(of.adjoints):
+        return forward(*others, *rest)
+    adjoint = of.adjoints[at]
+    if on_cpu and adjoint is not None:
+        return adjoint(*others, *rest)
+
+    def of_one(x):
+        return forward(*others[:at], x, *others[at:-1], *rest)
+
+    return jax.linear_transpose(of_one, result)(others[-1])[0]
+
+
+for _platform in ("cpu", None):
+    _form = functools.partial(_evaluate, _platform == "cpu")
+    _rule = mlir.lower_fun(_form, multiple_results=False)
+    mlir.register_lowering(_derivative, _rule, platform=_platform)
+
+_compiled = jax.jit(_derivative.bind, static_argnames=("of", "rest", "at", "result"))
+
+
+@_derivative.def_impl
+def _run(*others: Array, **parameters: Any) -> Array:
+    """Outside of `jit`."""
+    with jax.disable_jit(False):  # else it would come here again
+        return _compiled(*others, **parameters)
+
+
+def _tangent(primals, tangents, **parameters):
+    terms = [
+        _derivative.bind(*primals[:i], tangent, *primals[i + 1 :], **parameters)
+        for i, tangent in enumerate(tangents)
+        if not isinstance(tangent, ad.Zero)
+    ]
+    return _derivative.bind(*primals, **parameters), functools.reduce(jnp.add, terms)
+
+
+def _transpose(y, *others, of, rest, at, result):
+    arrays = [*others[:at], y, *others[at:]]
+    sought = next(i for i, x in enumerate(arrays) if ad.is_undefined_primal(x))
+    aval = arrays.pop(sought).aval
+    if isinstance(y, ad.Zero):
+        found = ad.Zero(aval)
+    else:
+        found = _derivative.bind(*arrays, of=of, rest=rest, at=sought, result=aval)
+    return [found if ad.is_undefined_primal(x) else None for x in others]
+
+
+def _map(others, axes, **parameters):
+    """A batch of batches of images is a larger batch; kernels are mapped over."""
+    count, at = len(parameters["of"].adjoints), parameters["at"]
+    # The images among `others`, where images result.
+    images = {count: 0, 0: count - 1}.get(at)
+    if images is None or any(axes[i] is not None for i in range(count) if i != images):
+        cpu, default = (
+            jax.vmap(functools.partial(_evaluate, on_cpu, **parameters), axes)
+            for on_cpu in (True, False)
+        )
+        return jax.lax.platform_dependent(*others, cpu=cpu, default=default), 0
+    x = jnp.moveaxis(others[images], axes[images], 0)
+    batches, batch, *size = x.shape
+    arrays = *others[:images], x.reshape(batches * batch, *size), *others[images + 1 :]
+    batch, *size = parameters["result"].shape
+    result = parameters["result"].update(shape=(batches * batch, *size))
+    y = _derivative.bind(*arrays, **parameters | {"result": result})
+    return y.reshape(batches, batch, *size), 0
+
+
+ad.primitive_jvps[_derivative] = _tangent
+ad.primitive_transposes[_derivative] = _transpose
+batching.primitive_batchers[_derivative] = _map
