@@ -9,32 +9,29 @@ combination, on every platform; `jax.vmap` maps them over images and kernels.
 """
 
 from rtil_jax.convolutions.plain import (
-    conv1x1 as conv1x1,
-)
-from rtil_jax.convolutions.plain import (
-    conv1x1_down as conv1x1_down,
-)
-from rtil_jax.convolutions.plain import (
-    conv3x3 as conv3x3,
-)
-from rtil_jax.convolutions.plain import (
-    conv3x3_down as conv3x3_down,
-)
-from rtil_jax.convolutions.plain import (
-    conv3x3_up as conv3x3_up,
-)
-from rtil_jax.convolutions.plain import (
-    conv4x4_up as conv4x4_up,
+    conv1x1,
+    conv1x1_down,
+    conv3x3,
+    conv3x3_down,
+    conv3x3_up,
+    conv4x4_up,
 )
 from rtil_jax.convolutions.resampling import (
-    average_pool as average_pool,
+    average_pool,
+    blur,
+    upsample,
+    upsample_bilinear,
 )
-from rtil_jax.convolutions.resampling import (
-    blur as blur,
-)
-from rtil_jax.convolutions.resampling import (
-    upsample as upsample,
-)
-from rtil_jax.convolutions.resampling import (
-    upsample_bilinear as upsample_bilinear,
-)
+
+__all__ = [
+    "average_pool",
+    "blur",
+    "conv1x1",
+    "conv1x1_down",
+    "conv3x3",
+    "conv3x3_down",
+    "conv3x3_up",
+    "conv4x4_up",
+    "upsample",
+    "upsample_bilinear",
+]
