@@ -130,7 +130,8 @@ def test_two_processes_one_killed_then_both_then_one(train_together, images, tmp
         for name in line.keys() | like.keys():
             np.testing.assert_allclose(line[name], like[name], rtol=1e-4, atol=1e-6)
     names = {path.name for path in workdir.iterdir()}
-    assert names == {"config.json", "metrics.jsonl", "samples", "checkpoints", "lock"}
+    files = {"config.json", "images.json", "metrics.jsonl", "lock"}
+    assert names == files | {"samples", "checkpoints"}
 
 
 def test_a_process_reads_the_images_of_its_own_devices(images, monkeypatch):
