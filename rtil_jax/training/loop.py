@@ -74,8 +74,8 @@ def train(
     recipe = build_recipe(config)
     check_workdir(config, workdir)
     if dry_run:
-        count = check_training_images(config)
         check_start(config, recipe, workdir, mesh)
+        count = check_training_images(config)
         return print_plan(config, recipe, mesh, count)
     with nothing_to_save():
         images = load_training_images(config)
