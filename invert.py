@@ -30,11 +30,13 @@ flags.mark_flag_as_required("config")
 WORKDIR = flags.DEFINE_string(
     "workdir", None, "Directory of the results.", required=True
 )
-DRY_RUN = flags.DEFINE_bool("dry_run", False, "Print the plan and stop.")
+DRY_RUN = flags.DEFINE_bool(
+    "dry_run", False, "Check all inputs, print the plan and stop."
+)
 NUM_SHARDS = flags.DEFINE_integer(
     "num_shards",
     None,
-    "Processes that share the work; a SLURM array and srun's tasks are found.",
+    "Processes that share the work; those of a SLURM array or of srun are found.",
 )
 SHARD = flags.DEFINE_integer("shard", None, "Which of them this is, from 0.")
 flags.DEFINE_alias("num-shards", "num_shards")

@@ -27,7 +27,9 @@ CONFIG = config_flags.DEFINE_config_file(
 )
 flags.mark_flag_as_required("config")
 WORKDIR = flags.DEFINE_string("workdir", None, "Directory of the run.", required=True)
-DRY_RUN = flags.DEFINE_bool("dry_run", False, "Print the plan and stop.")
+DRY_RUN = flags.DEFINE_bool(
+    "dry_run", False, "Check all inputs, print the plan and stop."
+)
 DISTRIBUTED = flags.DEFINE_bool(
     "distributed", False, "One of several processes, which JAX finds by itself."
 )

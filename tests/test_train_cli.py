@@ -161,7 +161,7 @@ def test_bad_flags(refused, arguments, message):
 def test_help_exits_with_0_and_lists_flags_and_configs(cli, flag):
     code, out, err = cli(flag)
     assert (code, err) == (0, [])
-    assert "--dry_run\n      Print the plan" in out
+    assert "--dry_run\n      Check all inputs" in out
     assert "\n  configs/quickstart.py\n      Cartoon faces" in out
 
 
