@@ -230,7 +230,8 @@ def test_a_bad_init_from_does_not_claim_the_directory(images, tmp_path):
     config = tiny_config(images, init_from=str(tmp_path / "nowhere"))
     with pytest.raises(UserError, match="nowhere: found no 'checkpoints' folder"):
         train(config, str(tmp_path / "run"))
-    assert not (tmp_path / "run" / "config.json").exists()
+    for file in ("config.json", "images.json"):
+        assert not (tmp_path / "run" / file).exists()
 
 
 def test_metrics_file_keeps_the_newest_value_of_everything(tmp_path):
