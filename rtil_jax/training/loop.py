@@ -107,12 +107,10 @@ def train(
         distributed.say(describe(config, recipe, mesh))
         distributed.say(describe_images(config, images))
         with Stopping() as stopping, contextlib.suppress(Abandoned):
-            if distributed.is_lead():
-                record_images(images, workdir)
             run_through_divergence(
                 config,
                 recipe,
-                near_devices(images, mesh),
+                images,
                 checkpoints,
                 workdir,
                 stopping,
@@ -142,7 +140,7 @@ def print_end(config: ConfigDict, workdir: str, step: int, stopped: str | None) 
 def run_through_divergence(
     config: ConfigDict,
     recipe: Recipe,
-    images: data.ImageSet | Resident,
+    images: data.ImageSet,
     checkpoints: Checkpoints,
     workdir: str,
     stopping: Stopping,
@@ -156,13 +154,15 @@ def run_through_divergence(
     mesh = jax.sharding.get_mesh()
     state = initial_state(config, recipe, checkpoints, mesh, stopping)
     progress = Progress(**checkpoints.progress())
-    # From here on the directory belongs to this config.
+    # From here on the directory belongs to this config and these images.
     if distributed.is_lead():
         record_config(config, workdir, provenance(command))
+        record_images(images, workdir)
+    near = near_devices(images, mesh)
     while True:
         try:
             return run(
-                config, recipe, state, progress, images, checkpoints, workdir, stopping
+                config, recipe, state, progress, near, checkpoints, workdir, stopping
             )
         except Diverged as error:
             diverged = error.with_traceback(None)  # whose frames hold the state

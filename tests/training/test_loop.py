@@ -233,7 +233,8 @@ def test_a_bad_init_from_does_not_claim_the_directory(images, tmp_path):
     config = tiny_config(images, init_from=str(tmp_path / "nowhere"))
     with pytest.raises(UserError, match="config.init_from: found '.*nowhere', which"):
         train(config, str(tmp_path / "run"))
-    assert not (tmp_path / "run" / "config.json").exists()
+    for file in ("config.json", "images.json"):
+        assert not (tmp_path / "run" / file).exists()
 
 
 @pytest.fixture
