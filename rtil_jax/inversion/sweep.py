@@ -267,7 +267,7 @@ def invert_missing(
                 restarts=config.restarts,
                 perceptual=perceptual,
                 progress=show,
-                before=prepare,
+                before=prepare if absent is to_do[0][1] else None,
             )
             found.images.block_until_ready()
             seconds = (time.perf_counter() - started) / len(batch)
