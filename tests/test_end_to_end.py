@@ -242,12 +242,15 @@ def test_a_sweep_killed_between_batches_ends_like_another(
 def test_a_signal_saves_the_batch_at_hand_and_the_same_command_goes_on(
     home, inverted, tmp_path, monkeypatch, capsys
 ):
-    invert, signals = sweep.invert, [signal.SIGTERM, signal.SIGINT]
+    invert, coming = sweep.invert, [signal.SIGTERM]
 
-    def signalled(*args, **options):
-        if signals:
-            os.kill(os.getpid(), signals.pop(0))
-        return invert(*args, **options)
+    def signalled(*args, progress, **options):
+        def show(*step):
+            if coming:
+                os.kill(os.getpid(), coming.pop())
+            progress(*step)
+
+        return invert(*args, progress=show, **options)
 
     monkeypatch.setattr(sweep, "invert", signalled)
     run_sweep(inversion_config(home), str(tmp_path))
@@ -257,6 +260,7 @@ def test_a_signal_saves_the_batch_at_hand_and_the_same_command_goes_on(
     )
     assert "SIGTERM: stopping after this batch\n" in said.err
     assert len(read_rows(tmp_path)) == 2
+    coming.append(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         run_sweep(inversion_config(home), str(tmp_path))
     assert len(read_rows(tmp_path)) == 3

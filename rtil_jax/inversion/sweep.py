@@ -296,7 +296,7 @@ def invert_missing(
                     restarts=config.restarts,
                     perceptual=perceptual,
                     progress=show,
-                    before=prepare,
+                    before=prepare if absent is to_do[0][1] else None,
                 )
                 found.images.block_until_ready()
             seconds = watch.seconds / len(set(indices))
