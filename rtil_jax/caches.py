@@ -30,7 +30,7 @@ _IN_USE = "in_use"
 _held: dict[Path, IO] = {}
 
 
-def image_root(cache_dir: str | None = None) -> Path:
+def image_root(cache_dir: str | os.PathLike | None = None) -> Path:
     """The folder of the image cache."""
     chosen = cache_dir or os.environ.get("RTIL_JAX_DATA") or ROOT
     return Path(local_path(chosen, "cache_dir or RTIL_JAX_DATA")).absolute()

@@ -202,7 +202,7 @@ def test_folders_without_a_usable_image(refused, cli, tmp_path, content):
     images.mkdir()
     flags = [*tiny_flags(images), f"--workdir={tmp_path / 'run'}"]
     if content is None:
-        message = f"{images}: no image files found; accepted are .png, "
+        message = f"{images}: no image files found; expected .png, "
         assert message in refused(*flags)
     else:
         (images / "broken.png").write_bytes(content)

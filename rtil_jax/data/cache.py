@@ -50,7 +50,7 @@ def cached_images(
     channels: int,
     window: Window = (),
     count: int | None = None,
-    cache_dir: str | None = None,
+    cache_dir: str | os.PathLike | None = None,
 ) -> tuple[ImageSet, tuple[float, float] | None]:
     """The decoded images of `source`; decodes those that no earlier run has.
 
@@ -98,7 +98,6 @@ def _read(directory: Path, shape: tuple[int, int, int]) -> Prepared:
     try:
         index = json.loads((directory / INDEX).read_text("utf-8"))
         looked = [Looked(*row) for row in index["images"]]
-        path = directory / index["pixels"]
         path, good = directory / index["pixels"], len(_good(looked))
         found, expected = path.stat().st_size, good * math.prod(shape)
         if found != expected:
@@ -241,7 +240,7 @@ def _levels(looked: Sequence[Looked]) -> tuple[float, float] | None:
     return (min(lows), max(highs)) if found else None
 
 
-def cache_root(cache_dir: str | None) -> Path:
+def cache_root(cache_dir: str | os.PathLike | None) -> Path:
     """The folder of all prepared images; raises UserError if it cannot be made."""
     root = image_root(cache_dir)
     try:

@@ -1,6 +1,8 @@
 """Decoding a source's images in order, several at a time."""
 
+import contextlib
 import logging
+import warnings
 import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -63,6 +65,17 @@ def unread(source: Source) -> str:
     return source.archive and f"unread in {source.archive}"
 
 
+@contextlib.contextmanager
+def _without_pillows_warnings() -> Iterator[None]:
+    """A block without warnings of malformed EXIF and the like.
+
+    A picture that is damaged is skipped with a warning of ours; others are used.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        yield
+
+
 def decode_source(
     decode: Decode, start: int, missing: int | None
 ) -> Iterator[tuple[Looked, np.ndarray | Exception]]:
@@ -76,7 +89,11 @@ def decode_source(
     names, location = decode.source.names, decode.source.location
     left = len(names) - start if missing is None else missing
     # Pillow releases the GIL. Chunks bound how many images wait to be written.
-    with ThreadPoolExecutor() as pool, progress(left, "preparing images") as bar:
+    with (
+        _without_pillows_warnings(),
+        ThreadPoolExecutor() as pool,
+        progress(left, "preparing images") as bar,
+    ):
         while start < len(names) and left:
             chunk = range(start, min(start + min(_CHUNK, left), len(names)))
             start = chunk.stop

@@ -1,11 +1,13 @@
-"""The lower halves of 16-bit colours, of which Pillow reads the upper halves only."""
+"""16-bit colours, of which Pillow reads the upper halves only."""
 
 import io
+import math
+import re
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from PIL import Image
+from PIL import Image, ImageFile
 
 # How Pillow is told which byte of two to take, and how to get the other one.
 _OTHER_BYTE = {
@@ -15,21 +17,50 @@ _OTHER_BYTE = {
 }
 
 
+# Pillow's decoders of PGM and PPM, which it tells the number that is white.
+_PNM = ("ppm", "ppm_plain")
+
+
 def has_deep_colours(image: Image.Image) -> bool:
     """Whether an image that is not loaded yet has 16-bit colours, as some PNGs have."""
     tiles = getattr(image, "tile", [])
+    if tiles and tiles[0][0] in _PNM:
+        return image.mode == "RGB" and declared_white(image) > 255
     return bool(tiles) and all(_raw_mode(tile) in _OTHER_BYTE for tile in tiles)
 
 
+def declared_white(image: Image.Image) -> int:
+    """The value that is white in an image of more than 8 bits that is not loaded yet.
+
+    65535, but for PGM and PPM, which say it and which Pillow scales by it.
+    """
+    tiles = getattr(image, "tile", [])
+    return tiles[0][3][-1] if tiles and tiles[0][0] in _PNM else 65535
+
+
 def deep_colours(encoded: bytes) -> Float[np.ndarray, "height width 3"]:
-    """The colours as numbers in [0, 65535], less a band of transparency."""
+    """The values as they are in the file, less a band of transparency."""
     upper, lower = (Image.open(io.BytesIO(encoded)) for _ in range(2))
+    if upper.format == "PPM":
+        return _pnm_colours(encoded, upper)
     lower.tile = [_swapped(tile) for tile in lower.tile]
     for image in (upper, lower):
         if image.format == "TIFF":  # as in `decode`
             image.load_end = lambda: None  # type: ignore[method-assign]
     high, low = (np.asarray(image)[..., :3] for image in (upper, lower))
     return high * 256.0 + low
+
+
+def _pnm_colours(
+    encoded: bytes, image: ImageFile.ImageFile
+) -> Float[np.ndarray, "height width 3"]:
+    shape = image.height, image.width, 3
+    codec, _, start, _ = image.tile[0]
+    if codec == "ppm_plain":
+        text = re.sub(rb"#[^\r\n]*", b"", encoded[start:])
+        return np.array(text.split()[: math.prod(shape)], np.float64).reshape(shape)
+    values = np.frombuffer(encoded, ">u2", math.prod(shape), start)
+    return values.reshape(shape).astype(np.float64)
 
 
 def _raw_mode(tile: Any) -> str:

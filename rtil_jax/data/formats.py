@@ -8,6 +8,8 @@ from PIL import Image
 
 # Formats that Pillow names but cannot draw, or only with another program's help.
 _NOT_DRAWN = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
+# And one that it opens as JPEG and then names so: the pictures of a stereo camera.
+_WITHIN_JPEG = "MPO"
 # What operating systems leave in folders and archives.
 _JUNK = {"__macosx", "thumbs.db", "desktop.ini"}
 
@@ -21,7 +23,8 @@ def extensions() -> tuple[str, ...]:
     """
     Image.init()
     known = Image.registered_extensions().items()
-    read = {e for e, name in known if name in Image.OPEN and name not in _NOT_DRAWN}
+    drawn = {*Image.OPEN, _WITHIN_JPEG} - _NOT_DRAWN
+    read = {extension for extension, name in known if name in drawn}
     common = [e for e in (".png", ".jpg", ".jpeg", ".webp", ".tif") if e in read]
     return (*common, *sorted(read - set(common)))
 
@@ -50,5 +53,5 @@ def list_kinds(counts: Counter[str]) -> str:
     """`3 files (.txt 2, no extension 1)`, the most frequent first."""
     total, ordered = counts.total(), sorted(counts.items(), key=lambda i: (-i[1], i[0]))
     shown = ", ".join(f"{kind} {count:,}" for kind, count in ordered[:8])
-    more = ", …" if len(ordered) > 8 else ""
+    more = f", {len(ordered) - 8} more kinds" if len(ordered) > 8 else ""
     return f"{total:,} {'file' if total == 1 else 'files'} ({shown}{more})"

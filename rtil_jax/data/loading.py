@@ -1,7 +1,11 @@
 """One function from the name of a source to an indexed set of images."""
 
 import logging
+import os
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from rtil_jax.data.avatars import DEFAULT_STYLE, avatar_source
 from rtil_jax.data.cache import cache_root, cached_images, decoded_images
@@ -18,18 +22,16 @@ from rtil_jax.files import local_path
 FEW = 1_000  # images; so many are decoded in seconds to look for damaged ones
 _said: set[str] = set()
 
-FEW = 1_000  # images; so many are decoded in seconds to look for damaged ones
-
 
 def load_images(
-    source: str,
-    split: str = "test",
+    source: Any,
+    split: Any = "test",
     *,
-    resolution: int | None = None,
-    channels: int = 3,
-    cache_dir: str | None = None,
-    count: int | None = None,
-    window: Window = (),
+    resolution: Any = None,
+    channels: Any = 3,
+    cache_dir: str | os.PathLike | None = None,
+    count: Any = None,
+    window: Any = (),
 ) -> ImageSet:
     """Loads images, decoding them on the first call and from a cache afterwards.
 
@@ -57,19 +59,21 @@ def load_images(
             f"load_images: found no resolution, expected that of a prior, as "
             f"load_images({source!r}, resolution=64, channels=3)"
         )
-    if channels not in (1, 3):
-        raise UserError(f"channels is {channels}; expected 1 (grey) or 3 (RGB)")
-    if resolution < 8 or resolution & (resolution - 1):
-        raise UserError(f"resolution is {resolution}; expected a power of two from 8")
-    if count is not None and count < 1:
-        raise UserError(f"count is {count}; expected at least 1, or None for all")
+    if not _is_whole(channels) or channels not in (1, 3):
+        raise UserError(f"channels is {channels!r}; expected 1 (grey) or 3 (RGB)")
+    if not _is_whole(resolution) or resolution < 8 or resolution & (resolution - 1):
+        raise UserError(f"resolution is {resolution!r}; expected a power of two from 8")
+    if count is not None and (not _is_whole(count) or count < 1):
+        raise UserError(f"count is {count!r}; expected at least 1, or None for all")
+    if isinstance(window, tuple | list):  # of an array's minimum and maximum, say
+        window = tuple(x.item() if isinstance(x, np.generic) else x for x in window)
     if not is_window(window):
         raise UserError(f"window is {window!r}; expected {WINDOW}")
     listed = list_images(source, split, resolution, count)
     if listed.ignored:
         _say_once(f"{listed.location}: ignored {list_kinds(listed.ignored)}")
     images, levels = cached_images(
-        listed, resolution, channels, tuple(window), count, cache_dir
+        listed, int(resolution), int(channels), window, count, cache_dir
     )
     if levels and not window:
         _warn_of_levels(listed.location, *levels)
@@ -78,18 +82,22 @@ def load_images(
 
 
 def list_images(
-    source: str, split: str, resolution: int, count: int | None = None
+    source: Any, split: Any, resolution: int, count: int | None = None
 ) -> Source:
     """What `load_images` would read, without decoding any of it.
 
     Raises:
         UserError: if there is nothing, or less than asked for.
     """
+    if not isinstance(split, str):
+        raise UserError(f"split is {split!r}; expected a name, such as 'test'")
     kind, _, name = str(source).partition(":")
     if kind == "tfds":
         listed = tfds_source(name, split)
     elif kind == "avatars":
         listed = avatar_source(name or DEFAULT_STYLE, split, resolution, count)
+    elif source == "":  # As a path it would be the current folder.
+        raise UserError("images: found no source, expected a folder or a .zip file")
     elif not (path := Path(local_path(source, "images")).absolute()).exists():
         raise UserError(
             f"{path}: no such file or folder; expected a folder, a .zip file, "
@@ -108,7 +116,7 @@ def probe_images(
     resolution: int,
     channels: int,
     window: Window = (),
-    cache_dir: str | None = None,
+    cache_dir: str | os.PathLike | None = None,
     count: int | None = None,
 ) -> tuple[ImageSet, int]:
     """The first images that `load_images` would load, and how many there would be.
@@ -129,9 +137,15 @@ def probe_images(
     return first, count or len(listed.names)
 
 
+def _is_whole(value: Any) -> bool:
+    """Whether it is an integer, of NumPy too; True and False are none."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
 def _require(count: int | None, found: int, listed: Source) -> None:
     if count is not None and count > found:
-        raise UserError(f"{listed.location}: found {found} images, {count} asked for")
+        images = "image" if found == 1 else "images"
+        raise UserError(f"{listed.location}: found {found} {images}, {count} asked for")
 
 
 def _warn_of_levels(location: str, low: float, high: float) -> None:
@@ -139,9 +153,11 @@ def _warn_of_levels(location: str, low: float, high: float) -> None:
     black, white = FULL_RANGE
     if black <= low and white / 2 < high <= white:
         return
-    window = f"({low:g}, {high:g})"
-    if low >= 0:
+    window = "(0, 4095)"
+    if low >= 0 and high >= 1:
         window = f"(0, {2 ** int(high).bit_length() - 1})"
+    elif low < high:
+        window = f"({low:g}, {high:g})"
     _say_once(
         f"{location}: found values from {low:,g} to {high:,g} in images of more than 8 "
         f"bits, where {black} is black and {white:,} is white; to change that, set "

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Array, Float, UInt8
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, UnidentifiedImageError
 
-from rtil_jax.data.deep_colour import deep_colours, has_deep_colours
+from rtil_jax.data.deep_colour import declared_white, deep_colours, has_deep_colours
 
 # Black and white, or () for FULL_RANGE.
 Window = tuple[float | int, ...]
@@ -72,13 +72,16 @@ def decode(
     encoded: bytes, resolution: int, channels: int, window: Window = ()
 ) -> Decoded:
     """The same as `decode_image`, with what it found on the way."""
-    image: Image.Image = Image.open(io.BytesIO(encoded))
-    deep = has_deep_colours(image)
+    try:
+        image: Image.Image = Image.open(io.BytesIO(encoded))
+    except UnidentifiedImageError as error:  # whose message names an object
+        raise ValueError(f"found no image in its {len(encoded):,} bytes") from error
+    deep, white = has_deep_colours(image), declared_white(image)
     turn = _TURNS.get(_load(image))
     if deep:
-        image, levels = _windowed_colours(encoded, image, window)
+        image, levels = _windowed_colours(encoded, image, window, white)
     elif image.mode.startswith("I") or image.mode == "F":
-        image, levels = _windowed_grey(image, window)
+        image, levels = _windowed_grey(image, window, white)
     else:
         levels = None
     image = _opaque(image)
@@ -120,7 +123,7 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _windowed_grey(
-    image: Image.Image, window: Window
+    image: Image.Image, window: Window, white: int
 ) -> tuple[Image.Image, tuple[float, float]]:
     """Eight bits of more, and the levels; Pillow itself would clip at 255."""
     values = np.asarray(image).astype(np.float64)
@@ -130,11 +133,13 @@ def _windowed_grey(
             f"found floating-point pixels from {levels[0]:g} to {levels[1]:g}, "
             f"expected whole numbers, or finite ones and a window, as {FIELDS}"
         )
+    if window and white != FULL_RANGE[1]:  # as the file has them: Pillow scales them
+        values = np.round(values * (white / FULL_RANGE[1]))
     return Image.fromarray(_eight_bits(values, window or FULL_RANGE)), levels
 
 
 def _windowed_colours(
-    encoded: bytes, image: Image.Image, window: Window
+    encoded: bytes, image: Image.Image, window: Window, white: int
 ) -> tuple[Image.Image, tuple[float, float] | None]:
     """Likewise of 16-bit colours; without a window Pillow's own are right."""
     try:
@@ -143,7 +148,8 @@ def _windowed_colours(
         if window:
             raise
         return image, None
-    levels = float(values.min()), float(values.max())
+    scale = FULL_RANGE[1] / white
+    levels = float(values.min()) * scale, float(values.max()) * scale
     if not window:
         return image, levels
     windowed = Image.fromarray(_eight_bits(values, window))

@@ -23,6 +23,8 @@ _FOLDER = re.compile(
     rf"(?:[ _-]?{_AROUND})?(?:[ _-]?\d+|[ _-]?(?-i:[AB]))?",
     re.IGNORECASE,
 )
+# The same words within a name, as in `faces_train` and `train_64x64`.
+_WITHIN = re.compile(rf"(.*[ _-])?({_WORDS})([ _-].*)?", re.IGNORECASE)
 Parts = tuple[str, ...]
 
 
@@ -45,9 +47,10 @@ def choose_split(paths: Iterable[str], split: str, location: str) -> Chosen:
     """Keeps the images of one split.
 
     A split is what is in a folder of its name, at any depth, in the usual spellings
-    and in upper or lower case. Without such folders there are no splits, and every
-    image is taken. `test` is taken from a folder of validation images if there is none
-    of test images. Both / and \\ separate folders.
+    and in upper or lower case; `faces_train` and `faces_test` side by side are splits
+    too. Without such folders there are none, and every image is taken. `test` is taken
+    from a folder of validation images if there is none of test images. Both / and \\
+    separate folders.
 
     Args:
         paths: of all files, relative to `location`.
@@ -65,10 +68,10 @@ def choose_split(paths: Iterable[str], split: str, location: str) -> Chosen:
     if not images:
         found = f"; found {list_kinds(ignored)}" if ignored else ""
         raise UserError(
-            f"{location}: no image files found; accepted are "
-            f"{', '.join(extensions())}{found}"
+            f"{location}: no image files found; expected {', '.join(extensions()[:5])} "
+            f"or another format that Pillow reads{found}"
         )
-    split_of = _reader(split)
+    split_of = _reader(split, images.values())
     wanted, images = split_of(split), _without_shared(images, split_of)
     levels = {path: _level(parts, split_of) for path, parts in images.items()}
     if all(level is None for level in levels.values()):
@@ -81,7 +84,9 @@ def choose_split(paths: Iterable[str], split: str, location: str) -> Chosen:
     taken = "val" if wanted == "test" and "test" not in folders else wanted
     if taken not in folders:
         there = ", ".join(sorted(set().union(*folders.values())))
-        raise UserError(f"{location}: no split {split!r}; found {there}")
+        raise UserError(
+            f"{location}: no split {split!r}; found {there}{_others(images, levels)}"
+        )
     if none := sum(level is None for level in levels.values()):
         ignored["images in no split"] = none
     inside = {}
@@ -94,16 +99,42 @@ def choose_split(paths: Iterable[str], split: str, location: str) -> Chosen:
     return Chosen(_named(inside, location), says, ignored)
 
 
-def _reader(split: str) -> Callable[[str], str]:
+def _reader(split: str, images: Iterable[Parts]) -> Callable[[str], str]:
     """What says which split a folder is of, "" for none; `split` itself always is."""
+    pairs = _pairs({parts[:-1] for parts in images})
 
     def split_of(folder: str) -> str:
         found = _FOLDER.fullmatch(folder)
         if found:
             return _OF_SPELLING[found[1].lower()]
-        return split.lower() if folder.lower() == split.lower() else ""
+        if folder.lower() == split.lower():
+            return split.lower()
+        return pairs.get(folder, "")
 
     return split_of
+
+
+def _pairs(folders: set[Parts]) -> dict[str, str]:
+    """Name -> split of folders side by side that differ in that word alone.
+
+    As `faces_train` and `faces_test`; `bullet_train` alone is what is in its pictures.
+    """
+    alike: dict[tuple, dict[str, str]] = {}
+    for above in {folder[: n + 1] for folder in folders for n in range(len(folder))}:
+        if found := _WITHIN.fullmatch(above[-1]):
+            before, word, after = found.groups(default="")
+            rest = re.sub(r"\d+", "0", f"{before}/{after}").lower()
+            key = (above[:-1], rest)
+            alike.setdefault(key, {})[above[-1]] = _OF_SPELLING[word.lower()]
+    several = (names for names in alike.values() if len(set(names.values())) > 1)
+    return {name: split for names in several for name, split in names.items()}
+
+
+def _others(images: dict[str, Parts], levels: dict[str, int | None]) -> str:
+    """How to take a folder that is no split, if there is one."""
+    names = {images[p][0] for p, n in levels.items() if n is None and images[p][1:]}
+    shown = ", ".join(sorted(names)[:4])
+    return f"; or give another folder's name as the split ({shown})" if names else ""
 
 
 def _says(split: str, instead: bool, folders: list[str]) -> str:

@@ -38,6 +38,11 @@ def zip_source(path: Path, split: str) -> Source:
     try:
         archive = zipfile.ZipFile(path)
     except (zipfile.BadZipFile, NotImplementedError) as error:
+        if _begins_as_zip(path):
+            raise UserError(
+                f"{path}: found a zip archive that is cut short or damaged ({error}), "
+                "expected a whole one: copy or download it again"
+            ) from error
         raise UserError(
             f"{path}: not a zip archive ({error}); expected a folder, a .zip file, "
             "tfds:NAME or avatars"
@@ -64,6 +69,11 @@ def zip_source(path: Path, split: str) -> Source:
         archive=f"{state.st_size}-{state.st_mtime_ns}",
         ignored=chosen.ignored,
     )
+
+
+def _begins_as_zip(path: Path) -> bool:
+    with open(path, "rb") as file:
+        return file.read(4) == b"PK\3\4"
 
 
 def _check_unpackable(path: Path, entries: Iterable[zipfile.ZipInfo]) -> None:

@@ -293,6 +293,20 @@ def test_damaged_image_is_skipped_by_name(load, tmp_path, caplog):
     assert "001.png" in message
 
 
+def test_malformed_exif_and_empty_files_in_words_of_our_own(
+    load, tmp_path, caplog, recwarn
+):
+    folder = make_folder(tmp_path, [1])
+    exif = b"Exif\0\0MM\0*\xff\xff\xff\xff"  # of which Pillow warns
+    Image.new("RGB", (8, 8)).save(folder / "exif.png", exif=exif)
+    (folder / "empty.png").touch()
+    with caplog.at_level(logging.WARNING, logger="rtil_jax"):
+        assert len(load(folder)) == 2
+    (message,) = [record.getMessage() for record in caplog.records]
+    assert message.endswith("skipped empty.png (found no image in its 0 bytes)")
+    assert not recwarn.list
+
+
 def test_only_damaged_images(load, tmp_path):
     folder = tmp_path / "images"
     folder.mkdir()
@@ -309,6 +323,9 @@ def test_only_damaged_images(load, tmp_path):
         (dict(resolution=4), "resolution is 4; expected a power of two"),
         (dict(resolution=24), "resolution is 24; expected a power of two"),
         (dict(count=0), "count is 0; expected at least 1"),
+        (dict(count=2.5), "count is 2.5; expected at least 1"),
+        (dict(resolution="8"), "resolution is '8'; expected a power of two"),
+        (dict(split=None), "split is None; expected a name"),
         (dict(window=(5, 5)), r"window is \(5, 5\); expected the values of black"),
         (dict(count=4), "found 3 images, 4 asked for"),
     ],
@@ -316,6 +333,12 @@ def test_only_damaged_images(load, tmp_path):
 def test_arguments_out_of_range(load, tmp_path, arguments, message):
     with pytest.raises(UserError, match=message):
         load(make_folder(tmp_path, range(3)), **arguments)
+
+
+@pytest.mark.parametrize("source", [None, "", b"faces", 3])
+def test_no_path(source):
+    with pytest.raises(UserError, match="images: found .*, expected"):
+        load_images(source, resolution=8)
 
 
 def test_missing_path(load, tmp_path):

@@ -127,6 +127,20 @@ def test_a_window_says_what_is_black_and_white(mode):
         assert decode_image(encoded, 8, 1).max() == 16
 
 
+@pytest.mark.parametrize("magic, white", [(5, 4095), (6, 4095), (6, 65535), (3, 4095)])
+def test_pnm_says_what_is_white_and_a_window_is_of_its_values(magic, white):
+    values = np.repeat(np.arange(0, 4096, 65).reshape(8, 8, 1)[..., [0]], 3, -1)
+    values = values[..., :1] if magic == 5 else values
+    packed = values.astype(">u2").tobytes()
+    if magic == 3:
+        packed = b"# red green blue\n" + " ".join(map(str, values.ravel())).encode()
+    encoded = b"P%d\n8 8\n%d\n" % (magic, white) + packed
+    expected = np.round(values * (255 / white))
+    plain, windowed = (decode_image(encoded, 8, values.shape[-1], w) for w in WINDOWS)
+    assert np.abs(plain - expected).max() <= 1
+    np.testing.assert_array_equal(windowed, np.round(values / 4095 * 255))
+
+
 def deep_png(values):
     """A PNG of 16-bit colours, which Pillow cannot write."""
     height, width, _ = values.shape
@@ -141,9 +155,12 @@ def deep_png(values):
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts.items())
 
 
+WINDOWS = (), (0, 4095)
+
+
 def test_sixteen_bit_colours_have_a_window_too():
     values = np.linspace(0, 4095, 192).astype(np.uint16).reshape(8, 8, 3)
-    plain, windowed = (decode(deep_png(values), 8, 3, w) for w in ((), (0, 4095)))
+    plain, windowed = (decode(deep_png(values), 8, 3, w) for w in WINDOWS)
     assert plain.levels == windowed.levels == (0, 4095) and plain.pixels.max() == 15
     np.testing.assert_array_equal(windowed.pixels, np.round(values / 4095 * 255))
 

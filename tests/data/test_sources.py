@@ -65,7 +65,7 @@ def test_absent_split_of_a_single_one(make, list_source, tmp_path):
 @both_kinds
 def test_no_images(make, list_source, tmp_path):
     path = make(tmp_path, ["readme.md"])
-    with pytest.raises(UserError, match=r"no image files found; accepted are \.png"):
+    with pytest.raises(UserError, match=r"no image files found; expected \.png"):
         list_source(path, "train")
 
 

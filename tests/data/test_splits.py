@@ -30,6 +30,10 @@ def chosen(paths, split):
         ("faces/train", "faces/test"),
         ("test/train", "test/test"),
         ("cats/train", "cats/test"),
+        ("celeba_train", "celeba_test"),
+        ("DIV2K_train_HR", "DIV2K_valid_HR"),
+        ("train_64x64", "Test_64x64"),
+        ("all/01 train", "all/02 test"),
     ],
 )
 def test_splits_in_the_usual_spellings(train, test):
@@ -55,6 +59,14 @@ def test_other_splits_are_never_training_or_test_images(only):
         chosen([f"{only}/a.png"], asked)
 
 
+def test_a_folder_of_another_name_is_taken_by_that_name():
+    paths = ["train/a.png", "dev/b.png", "c.png"]
+    message = r"no split 'test'; found train; or give .* as the split \(dev\)$"
+    with pytest.raises(UserError, match=message):
+        chosen(paths, "test")
+    assert chosen(paths, "dev") == ["b.png"]
+
+
 def test_several_folders_of_a_split_are_one():
     found = choose_split(["Train/0.png", "training/0.png", "test/1.png"], "train", "s")
     assert list(found.paths) == ["Train/0.png", "training/0.png"]
@@ -63,7 +75,7 @@ def test_several_folders_of_a_split_are_one():
 
 @pytest.mark.parametrize("name", ["bullet_train", "trains", "test tube", "evaluation"])
 def test_classes_are_no_splits(name):
-    paths = [f"{name}/a.png", "cats/b.png"]
+    paths = [f"{name}/a.png", "flight_test/b.png"]
     found = choose_split(paths, "test", "set")
     assert len(found.paths) == 2 and found.says == "all: no train/ or test/"
 
@@ -133,10 +145,18 @@ def test_zips_that_python_cannot_unpack_are_one_error(tmp_path, flags, method, f
     assert "\n" not in str(e.value)
 
 
+def test_a_zip_that_is_cut_short_is_called_so(tmp_path):
+    path = make_zip(tmp_path / "faces.zip", 0, 8)
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(UserError, match="faces.zip: found a zip .* cut short or dam"):
+        zip_source(path, "train")
+
+
 def test_every_format_that_pillow_draws_is_an_image():
     Image.init()
     for extension, name in Image.registered_extensions().items():
-        if name in Image.OPEN and name in Image.SAVE and name != "EPS":
+        opened = name in Image.OPEN or name == "MPO"
+        if opened and name in Image.SAVE and name != "EPS":
             stub = name in ("BUFR", "GRIB", "HDF5", "WMF")
             paths = ["a.png", f"b{extension}", f"c{extension.upper()}"]
             assert (len(chosen(paths, "train")) == 3) != stub, extension

@@ -46,11 +46,11 @@ def test_training_images_are_warned_of_by_content(tmp_path):
     ],
 )
 def test_priors_without_a_record_are_compared_by_name(
-    monkeypatch, trained, source, split, warned
+    tmp_path, monkeypatch, trained, source, split, warned
 ):
     config = ConfigDict({"data": {"source": trained, "split": "train"}})
     monkeypatch.setattr(overlap, "load_training_config", lambda _: config)
-    assert bool(seen("prior", images_of("a.png"), source, split)) == warned
+    assert bool(seen(tmp_path, images_of("a.png"), source, split)) == warned
 
 
 def test_one_folder_without_splits_is_noticed_without_a_record(tmp_path, monkeypatch):
@@ -60,8 +60,8 @@ def test_one_folder_without_splits_is_noticed_without_a_record(tmp_path, monkeyp
     config = ConfigDict({"data": fields, "resolution": 8})
     monkeypatch.setattr(overlap, "load_training_config", lambda _: config)
     same = images_of("a.png", source=data.list_images(str(tmp_path), "test", 8).says)
-    assert seen("prior", same, tmp_path)
-    assert not seen("prior", images_of("a.png"), tmp_path)
+    assert seen(tmp_path, same, tmp_path)
+    assert not seen(tmp_path, images_of("a.png"), tmp_path)
 
 
 def test_results_are_of_the_same_images_wherever_those_are(tmp_path):
