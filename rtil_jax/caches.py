@@ -52,21 +52,37 @@ def bound(variable: str) -> int:
     return int(gib * 2**30)
 
 
-def use_images(entry: Path) -> None:
-    """Says that this process uses a set of images that is there.
+def use_images(entry: Path, make: bool = False) -> None:
+    """Says that this process uses a set of images, or is to make it.
 
     No process removes it until this one has ended, however it ends. A cache that
     cannot be written is nobody's to remove.
     """
-    path = entry / _IN_USE / f"{os.getpid()}-{socket.gethostname()}"
+    path = _mark(entry)
     with contextlib.suppress(OSError), waiting(_lock(entry.parent)):
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=make, exist_ok=True)
         for other in path.parent.iterdir():
             if is_free(str(other)):  # of a process that has ended
                 other.unlink()
-        if path not in _held:
+        if path not in _held or not path.exists():
             _held[path] = hold(str(path))
         os.utime(entry)
+
+
+def abandon_images(entry: Path) -> None:
+    """Removes a set that was to be made and has nothing in it."""
+    path = _mark(entry)
+    with contextlib.suppress(OSError), waiting(_lock(entry.parent)):
+        if path in _held:
+            _held.pop(path).close()
+        path.unlink(missing_ok=True)
+        path.parent.rmdir()
+        entry.rmdir()
+
+
+def _mark(entry: Path) -> Path:
+    """The file that says that this process uses a set."""
+    return entry / _IN_USE / f"{os.getpid()}-{socket.gethostname()}"
 
 
 def prune_images(root: Path, most: int) -> int:

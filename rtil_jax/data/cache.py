@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import UInt8
 
-from rtil_jax.caches import bound, image_root, prune_images, use_images
+from rtil_jax.caches import abandon_images, bound, image_root, prune_images, use_images
 from rtil_jax.data.decoding import Decode, Looked, decode_source, unread
 from rtil_jax.data.identities import Identities
 from rtil_jax.data.image_set import ImageSet
@@ -82,12 +82,12 @@ def cached_images(
     if not _is_enough(prepared, source, count):
         decode = Decode(source, identify, resolution, channels, window)
         with _writing(directory), waiting(f"{directory}.lock"):
+            use_images(directory, make=True)
             # Another process may have prepared them meanwhile.
             prepared = _usable(_read(directory, shape), source, identify, count)
             if not _is_enough(prepared, source, count):
                 _extend(directory, prepared, decode, count)
                 prepared = _usable(_read(directory, shape), source, identify, count)
-        use_images(directory)
         prune_images(directory.parent, most)
     identify.save()
     return _image_set(prepared, source), _levels(prepared.looked)
@@ -174,8 +174,8 @@ def _extend(
             json.dump(about | {"images": looked}, index)
     except BaseException:
         os.remove(path)
-        with contextlib.suppress(OSError):  # it holds what an earlier run prepared
-            directory.rmdir()
+        if not (directory / INDEX).exists():
+            abandon_images(directory)
         raise
     for leftover in old:
         with contextlib.suppress(OSError):  # gone, or in use where that keeps a file

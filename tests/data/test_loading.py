@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from rtil_jax.caches import prune_images
 from rtil_jax.data import decoding, identities, load_images, sources
 from rtil_jax.errors import UserError
 
@@ -280,6 +281,17 @@ def test_another_process_finishing_first_wins(load, tmp_path, monkeypatch):
     monkeypatch.setattr(decoding, "decode", decode_while_other_finishes)
     np.testing.assert_array_equal(load(folder)[[0, 1, 2]][:, 0, 0, 0], [0, 1, 2])
     assert list((tmp_path / "cache").iterdir()) == [ready]
+
+
+def test_a_set_is_not_removed_while_it_is_made(load, tmp_path, monkeypatch):
+    real_decode = decoding.decode
+
+    def decode_while_another_prunes(*args):
+        assert prune_images(tmp_path / "cache", 0) == 0
+        return real_decode(*args)
+
+    monkeypatch.setattr(decoding, "decode", decode_while_another_prunes)
+    assert len(load(make_folder(tmp_path, range(3)))) == 3
 
 
 def test_damaged_image_is_skipped_by_name(load, tmp_path, caplog):
