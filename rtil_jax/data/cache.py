@@ -11,7 +11,7 @@ import json
 import logging
 import math
 import os
-import tempfile
+import secrets
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -107,7 +107,7 @@ def _read(directory: Path, shape: tuple[int, int, int]) -> Prepared:
         pass
     except (OSError, ValueError, KeyError, TypeError) as error:
         logging.getLogger("rtil_jax").warning(
-            "%s: damaged (%s); the images are prepared anew", directory, error
+            "%s: cannot be used (%s); the images are prepared anew", directory, error
         )
     return Prepared([], np.zeros((0, *shape), np.uint8))
 
@@ -154,9 +154,9 @@ def _extend(
     directory.mkdir(exist_ok=True)
     old = [path for path in directory.glob(f"{PIXELS}*") if _is_old(path)]
     old += _referred(directory)
-    descriptor, path = tempfile.mkstemp(dir=directory, prefix=PIXELS)
+    path = str(directory / f"{PIXELS}{secrets.token_hex(4)}")
     try:
-        with open(descriptor, "wb") as file:
+        with open(path, "xb") as file:
             for pixels in prepared.pixels:
                 file.write(pixels)
             for one, decoded in decode_source(decode, len(looked), missing):
@@ -173,7 +173,8 @@ def _extend(
             about = {"location": location, "pixels": os.path.basename(path)}
             json.dump(about | {"images": looked}, index)
     except BaseException:
-        os.remove(path)
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(path)
         if not (directory / INDEX).exists():
             abandon_images(directory)
         raise
