@@ -240,8 +240,23 @@ def test_one_flipped_bit_of_any_file(copy):
     assert checksums.damage(str(checkpoint), ALL) is None
 
 
+@pytest.mark.parametrize("content", ["", "[]", "{}", "{"])
+def test_checksums_that_are_not_as_they_were_saved(copy, content):
+    checkpoint = copy / "checkpoints" / "3"
+    (checkpoint / checksums.FILES).write_text(content)
+    assert checksums.damage(str(checkpoint), ALL).startswith(checksums.FILES)
+
+
 def garble_metadata(checkpoint):
     (checkpoint / "ema" / "_METADATA").write_text('{"tree_metadata": ')
+
+
+def empty_metadata(checkpoint):
+    (checkpoint / "config" / "_METADATA").write_text("{}")
+
+
+def list_for_metadata(checkpoint):
+    (checkpoint / "train_state" / "_METADATA").write_text("[]")
 
 
 def delete_an_array(checkpoint):
@@ -255,7 +270,16 @@ def garble_an_array(checkpoint):
 
 
 @pytest.mark.parametrize(
-    "harm", [truncate, empty, garble_metadata, delete_an_array, garble_an_array]
+    "harm",
+    [
+        truncate,
+        empty,
+        garble_metadata,
+        empty_metadata,
+        list_for_metadata,
+        delete_an_array,
+        garble_an_array,
+    ],
 )
 def test_damage_that_no_checksum_of_ours_tells(copy, harm):
     """Of a checkpoint that was never sealed."""

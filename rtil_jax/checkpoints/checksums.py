@@ -66,8 +66,10 @@ def damage(checkpoint: str, items: tuple[str, ...]) -> str | None:
     root = pathlib.Path(checkpoint)
     try:
         sums = json.loads((root / FILES).read_bytes())
-        wanted = {name: sum for name, sum in sums.items() if _is_of(name, items)}
+        wanted = {name: crc for name, crc in sums.items() if _is_of(name, items)}
     except (ValueError, AttributeError):
+        sums = {}
+    if not sums:
         return f"{FILES} is not as it was saved"
     for name, expected in wanted.items():
         try:

@@ -37,28 +37,27 @@ def unsealed_damage(checkpoint: str, items: tuple[str, ...]) -> str | None:
     for item in items:
         texts += [p for name in _MORE_METADATA for p in (root / item).glob(name)]
     for path in texts:
-        if not _is_json(path):
-            return f"{path.relative_to(root).as_posix()} is no JSON"
+        if not _is_metadata(path):
+            return f"{path.relative_to(root).as_posix()} is no metadata in JSON"
     for item in items:
         if problem := _array_damage(root / item):
             return f"{item}: {problem}"
     return None
 
 
-def _is_json(path: pathlib.Path) -> bool:
+def _is_metadata(path: pathlib.Path) -> bool:
+    """Whether it is JSON of an object that has something in it."""
     try:
-        json.loads(path.read_bytes())
+        found = json.loads(path.read_bytes())
     except ValueError:
         return False
-    return True
+    return isinstance(found, dict) and bool(found)
 
 
 def _array_damage(item: pathlib.Path) -> str | None:
     for path in item.rglob("*"):
         if path.is_file():
-            with open(
-                path, "rb"
-            ) as file:  # An error of the system is not TensorStore's.
+            with open(path, "rb") as file:  # An error of the system is raised as such.
                 file.read(1)
     base = {"driver": "ocdbt", "base": f"{item.absolute().as_uri()}/"}
     reasons = _DAMAGE
