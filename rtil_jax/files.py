@@ -22,13 +22,15 @@ def local_path(path: Any, name: str) -> str:
 
     Raises:
         UserError: for a URL such as `gs://bucket/run`, which would be taken for a
-            folder called `gs:`, or for what is no path.
+            folder called `gs:`, or for what is no path, or empty.
     """
     if not isinstance(path, str | os.PathLike):
         raise UserError(f"{name}: found {type(path).__name__}, expected a path")
     text = os.fspath(path)
     if not isinstance(text, str):
         raise UserError(f"{name}: found {text!r}, expected text, not bytes")
+    if not text:
+        raise UserError(f"{name}: found '', expected a path")
     if url := _URL.match(text):
         scheme, rest = url[1].lower(), text[url.end() :].lstrip("/")
         hint = "copy it from or to there, or mount the bucket as a folder (gcsfuse)"

@@ -69,7 +69,7 @@ def test_weights_are_uniform_over_the_simplex():
 
 
 def test_a_draw_of_zero_is_no_division_by_zero(monkeypatch):
-    monkeypatch.setattr(jax.random, "exponential", lambda key, shape: jnp.zeros(shape))
+    monkeypatch.setattr(jax.random, "exponential", lambda key, *form: jnp.zeros(*form))
     np.testing.assert_array_equal(flat_dirichlet(jax.random.key(0), (3, 1)), 1)
     weights = flat_dirichlet(jax.random.key(0), (3, 4))
     np.testing.assert_allclose(weights, 1 / 4)

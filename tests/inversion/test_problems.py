@@ -322,12 +322,11 @@ def test_lists_and_double_precision_are_taken(prior):
 @pytest.mark.parametrize(
     "wrong, message",
     [
-        (jax.random.key(0), "found one key, expected 4"),
-        (jax.random.PRNGKey(0), "found one key, expected 4"),
-        (0, "found keys of int, expected 4"),
-        (np.arange(4), "found keys of int64, expected 4"),
+        (jax.random.split(jax.random.key(0), 3), "found 3 keys, expected 4"),
+        (0, "keys: found 0, expected jax.random.key"),
+        (np.arange(4), "keys: found int64 of shape .4,., expected jax.random.key"),
     ],
-    ids=["one", "one of the old kind", "a number", "numbers"],
+    ids=["three", "a number", "numbers"],
 )
 def test_keys_are_one_per_image(wrong, message, prior):
     with pytest.raises(UserError, match=message):

@@ -48,6 +48,8 @@ def toy_prior():
 def run(pictures, toy_prior, tmp_path, monkeypatch):
     def run(problem, ratios):
         monkeypatch.setattr(sweep, "load_priors", lambda config: {"rtil": toy_prior})
+        # It has no directory that would say what it was trained on.
+        monkeypatch.setattr(sweep, "seen_in_training", lambda config, images: {})
         config = inversion_config("csgm")
         config.priors.rtil, config.images.source = "toy", str(pictures)
         config.images.cache_dir, config.images.count = str(pictures / ".cache"), 2

@@ -97,10 +97,12 @@ def test_the_name_goes_wherever_a_directory_does(packs, tmp_path):
 
 
 def test_an_unknown_name_lists_those_there_are(packs, monkeypatch, tmp_path):
-    with pytest.raises(UserError, match="found 'stile', expected one of pggan, style"):
+    with pytest.raises(
+        UserError, match="'pretrained:stile', expected one of pggan, style"
+    ):
         load_prior("pretrained:stile")
     monkeypatch.setattr(registry, "ROOT", str(tmp_path))
-    with pytest.raises(UserError, match="found 'style', expected none"):
+    with pytest.raises(UserError, match="'pretrained:style', expected none"):
         load_prior("pretrained:style")
 
 
@@ -251,7 +253,6 @@ def test_what_is_shipped_is_small_complete_and_loads():
         ("nowhere", "found 'nowhere', which does not exist, expected a directory"),
         ("net.pt", r"the file .*python -m rtil_jax.convert .*net.pt --to DIR"),
         ("notes.txt", "found the file .*, expected a directory that train.py has"),
-        (7, "prior: found int, expected a path"),
     ],
 )
 def test_a_source_that_is_none_says_what_to_write(
