@@ -18,8 +18,6 @@ from rtil_jax.files import local_path
 FEW = 1_000  # images; so many are decoded in seconds to look for damaged ones
 _said: set[str] = set()
 
-FEW = 1_000  # images; so many are decoded in seconds to look for damaged ones
-
 
 def load_images(
     source: str,
