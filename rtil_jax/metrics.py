@@ -10,29 +10,35 @@ Other values raise a UserError that says what to write. The values are those of
 scikit-image's functions of the same name, averaged over channels.
 """
 
+import math
+import sys
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from rtil_jax.arrays import (
+    as_number,
+    check_pair,
+    check_values,
+    extent_of,
+    is_traced,
+)
 from rtil_jax.errors import UserError
-from rtil_jax.ranges import check_pair, check_values, value_range
-
-Images = Float[Array | np.ndarray, "batch height width channels"]
 
 # scikit-image's Gaussian of sigma 1.5, truncated at 3.5 sigma, and its 7x7 box.
 _GAUSSIAN = np.exp(-0.5 * (np.arange(-5, 6) / 1.5) ** 2)
 _TAPS = {"gaussian": _GAUSSIAN / _GAUSSIAN.sum(), "uniform": np.full(7, 1 / 7)}
 
 
-def psnr(x: Images, y: Images, data_range: float = 1.0) -> Float[Array, " batch"]:
+def psnr(x: Any, y: Any, data_range: Any = 1.0) -> Float[Array, " batch"]:
     """Peak signal-to-noise ratio in dB; infinite for identical images.
 
     Args:
-        x: images in [0, 1].
+        x: images in [0, 1], `(batch, height, width, channels)`.
         y: images of the same shape.
         data_range: white minus black. Other than 1, values may be in [0, data_range],
             or on both sides of 0: with 2, in [-1, 1].
@@ -41,22 +47,22 @@ def psnr(x: Images, y: Images, data_range: float = 1.0) -> Float[Array, " batch"
         UserError: for images of other values, types or shapes. Under `jax.jit` values
             are not known and not checked.
     """
-    _check("psnr", x, y, data_range)
-    mse = jnp.mean(jnp.square(jnp.asarray(x) - y), axis=(1, 2, 3))
+    x, y = _checked("psnr", x, y, data_range)
+    mse = jnp.mean(jnp.square(x - y), axis=(1, 2, 3))
     return 10 * jnp.log10(data_range**2 / mse)
 
 
 def ssim(
-    x: Images,
-    y: Images,
+    x: Any,
+    y: Any,
     *,
     window: Literal["gaussian", "uniform"] = "gaussian",
-    data_range: float = 1.0,
+    data_range: Any = 1.0,
 ) -> Float[Array, " batch"]:
     """Structural similarity (Wang et al. 2004), the mean over pixels and channels.
 
     Args:
-        x: images in [0, 1].
+        x: images in [0, 1], `(batch, height, width, channels)`.
         y: images of the same shape.
         window: `gaussian` is the paper's: 11x11 taps, sigma 1.5, population
             covariance. `uniform` is scikit-image's default: 7x7, sample covariance.
@@ -66,7 +72,7 @@ def ssim(
     Raises:
         UserError: as `psnr`, or if the images are smaller than the window.
     """
-    _check("ssim", x, y, data_range)
+    x, y = _checked("ssim", x, y, data_range)
     taps = _TAPS[window]
     if min(x.shape[1:3]) < taps.size:
         raise UserError(
@@ -86,16 +92,19 @@ def ssim(
     return jnp.mean(luminance * structure, axis=(1, 2, 3))
 
 
-def _check(metric: str, x: Images, y: Images, data_range: float) -> None:
-    """Raises UserError unless the images are what the metric reads."""
-    check_pair(metric, x, y)
-    if isinstance(data_range, jax.core.Tracer):
-        return
-    low, high = 0.0, float(max(data_range, 1))
-    found = value_range(x), value_range(y)
-    if data_range != 1 and any(each and each[0] < 0 for each in found):
-        low, high = -data_range / 2, data_range / 2
-    check_values(metric, low, high, x=x, y=y)
+def _checked(metric: str, x: Any, y: Any, data_range: Any) -> tuple[Array, Array]:
+    """Both as JAX's arrays. Raises UserError unless the metric can read them."""
+    x, y = check_pair(metric, x, y)
+    if not is_traced(data_range):
+        name, least = f"{metric}: data_range", sys.float_info.min
+        size = as_number(name, data_range, least, math.inf, "a number above 0")
+        limits = 0.0, max(size, 1.0)
+        found = extent_of(x), extent_of(y)
+        if size != 1 and any(each and each[0] < 0 for each in found):
+            limits = -size / 2, size / 2
+        for name, images in (("x", x), ("y", y)):
+            check_values(f"{metric}: {name}", images, limits)
+    return jnp.asarray(x), jnp.asarray(y)
 
 
 def _window_means(

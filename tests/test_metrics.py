@@ -9,7 +9,6 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from rtil_jax.errors import UserError
 from rtil_jax.metrics import confidence_interval, psnr, ssim
-from rtil_jax.ranges import check_pair
 
 WINDOWS = {
     "gaussian": dict(gaussian_weights=True, sigma=1.5, use_sample_covariance=False),
@@ -104,9 +103,12 @@ UNIT = noisy_pair((2, 16, 16, 1))[0]
     "images, message",
     [
         (2 * UNIT - 1, r"write jnp.clip\(\(x \+ 1\) / 2, 0, 1\) for images in \[-1, 1"),
-        (UNIT - 0.1, r"found x from -0.1.* jnp.clip\(x, 0, 1\) if it overshoots, jnp"),
+        (
+            UNIT - 0.1,
+            r"x: found float.* from -0.1.* jnp.clip\(x, 0, 1\) if it overshoots, jnp",
+        ),
         (UNIT + 1.0, r"write jnp.clip\(x, 0, 1\) where it overshoots"),
-        (255 * UNIT, "write x / 255$"),
+        (255 * UNIT, r"write x / 255 for images in \[0, 255\]$"),
     ],
 )
 @pytest.mark.parametrize("metric", [psnr, ssim])
@@ -119,20 +121,25 @@ def test_values_out_of_range_say_what_to_write(metric, images, message):
 @pytest.mark.parametrize(
     "images, message",
     [
-        (np.uint8(255 * UNIT), "found x of type uint8, expected floats; .*x / 255"),
-        (UNIT[0], r"found x of shape \(16, 16, 1\), .*; write x\[None\] for one image"),
+        (
+            np.uint8(255 * UNIT),
+            "x: found uint8 from 0 to 41, expected real floating.*x / 255",
+        ),
+        (UNIT[0], r"x: found shape \(16, 16, 1\), .*; a single one is x\[None\]"),
         (UNIT[:1], r"found images of shapes \(1, 16, 16, 1\) and \(2, 16, 16, 1\)"),
-        (UNIT.tolist(), "found x of type list, expected an array"),
+        ("x.png", "x: found a str, expected an array of numbers"),
+        (UNIT[:, None, :, :, 0].repeat(3, 1), r"x: found .*np.moveaxis\(x, 1, -1\)"),
     ],
 )
 def test_what_is_no_batch_of_images_is_told_so(images, message):
     with pytest.raises(UserError, match=f"^psnr: {message}"):
-        check_pair("psnr", images, UNIT)
+        psnr(images, UNIT)
 
 
 def test_rounding_is_no_overshoot_and_a_range_of_two_may_be_symmetric():
     x, y = noisy_pair((2, 16, 16, 1))
     expected = psnr(x, y)
+    np.testing.assert_array_equal(psnr(x.tolist(), y), expected)
     np.testing.assert_allclose(psnr(x - 1e-6, y - 1e-6), expected, rtol=1e-4)
     np.testing.assert_allclose(psnr(2 * x - 1, 2 * y - 1, 2.0), expected, rtol=1e-4)
     np.testing.assert_allclose(psnr(255 * x, 255 * y, 255.0), expected, rtol=1e-4)

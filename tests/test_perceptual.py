@@ -207,5 +207,7 @@ def test_images_out_of_range_say_what_to_write():
         (1.2 * x / np.abs(x).max(), r"write jnp.clip\(images, -1, 1\) where it over"),
         (127.5 * (x + 1), "write images / 127.5 - 1"),
     ):
-        with pytest.raises(UserError, match=f"^perceptual distance: found .*{message}"):
+        with pytest.raises(
+            UserError, match=f"^perceptual distance: images: found .*{message}"
+        ):
             small_vgg_l1().features(images)

@@ -9,6 +9,7 @@ from jaxtyping import Array, Float, UInt8
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from rtil_jax.data.deep_colour import declared_white, deep_colours, has_deep_colours
+from rtil_jax.errors import UserError
 
 # Black and white, or () for FULL_RANGE.
 Window = tuple[float | int, ...]
@@ -175,9 +176,19 @@ def _opaque(image: Image.Image) -> Image.Image:
     return image if image.mode in ("L", "RGB") else image.convert("RGB")
 
 
-def to_float(images: UInt8[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
-    """float32 pixels in [-1, 1] from uint8 ones in [0, 255]."""
-    values = images / np.float32(127.5)
+def to_float(images: Any) -> Float[np.ndarray, "..."]:
+    """float32 pixels in [-1, 1] from uint8 ones in [0, 255].
+
+    Raises:
+        UserError: for pixels of any other kind.
+    """
+    pixels = np.asarray(images)
+    if pixels.dtype != np.uint8:
+        raise UserError(
+            f"to_float: found {pixels.dtype}, expected uint8 pixels in [0, 255]; of "
+            "floating-point ones in that range x / 127.5 - 1 is in [-1, 1]"
+        )
+    values = pixels / np.float32(127.5)
     values -= 1
     return values
 
@@ -194,9 +205,16 @@ def shrink(
     return images.reshape(squares).mean(axis=(2, 4))
 
 
-def to_uint8(
-    images: Float[np.ndarray, "*shape"] | Float[Array, "*shape"],
-) -> UInt8[np.ndarray, "*shape"]:
-    """uint8 pixels in [0, 255] from float ones; values outside [-1, 1] are clipped."""
-    levels = np.round((np.asarray(images, np.float32) + 1) * 127.5)
+def to_uint8(images: Any) -> UInt8[np.ndarray, "..."]:
+    """uint8 pixels in [0, 255] from float ones; values outside [-1, 1] are clipped.
+
+    Raises:
+        UserError: for whole numbers.
+    """
+    values = np.asarray(images)
+    if values.dtype.kind not in "fV":  # V for bfloat16
+        raise UserError(
+            f"to_uint8: found {values.dtype}, expected floating-point pixels in [-1, 1]"
+        )
+    levels = np.round((values.astype(np.float32) + 1) * 127.5)
     return np.clip(levels, 0, 255).astype(np.uint8)

@@ -41,12 +41,12 @@ PUBLISHED_STEPS = (2_000, 1_000, 1_000, 1_000, 2_000)
 
 @dataclasses.dataclass(frozen=True)
 class ILO:
-    """Intermediate Layer Optimization. Defaults are the public RTIL demo's.
+    """Intermediate Layer Optimization: searches z_0, then the features block by block.
 
     `ILO()`, `ILO(steps=100)` and `ILO(steps=(40, 20, 20))` are all methods. Numbers may
     be NumPy's, and lists do for tuples; a wrong one raises UserError at once.
 
-    All but `keep_skip`, which the demo has as False: it drops the RGB skip.
+    Defaults are those of the public RTIL demo, but for `keep_skip`, which it has False.
 
     Attributes:
         steps: of each stage; stage k frees the features after block k. One number is

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from rtil_jax.arrays import as_number
 from rtil_jax.devices import batch_sharded, data_mesh, replicated
 from rtil_jax.errors import UserError
 from rtil_jax.generators import Generator
@@ -76,13 +77,13 @@ class Reconstruction:
 
 
 def invert(
-    method: Method,
-    prior: Prior,
-    problem: Problem,
+    method: Any,
+    prior: Any,
+    problem: Any,
     keys: Any,
     *,
-    select: str = "measurement",
-    restarts: int = 1,
+    select: Any = "measurement",
+    restarts: Any = 1,
     perceptual: Any = None,
     mesh: jax.sharding.Mesh | None = None,
     progress: Progress | None = None,
@@ -120,7 +121,8 @@ def invert(
     check_prior(prior)
     problem = settle(problem, prior.image_shape)
     keys = keys_of_images(keys, len(problem.measurements))
-    _check_arguments(problem, select, restarts)
+    _check_select(problem, select)
+    restarts = as_number("restarts", restarts, 1, 2**31, "a whole number from 1")
     perceptual = as_loss(perceptual, problem, prior.image_shape)
     mesh = data_mesh() if mesh is None else mesh
     batch = keys.shape[0]
@@ -181,14 +183,12 @@ def invert(
     )
 
 
-def _check_arguments(problem: Problem, select: str, restarts: int) -> None:
-    if select not in SELECTIONS:
+def _check_select(problem: Problem, select: Any) -> None:
+    if not isinstance(select, str) or select not in SELECTIONS:
         known = ", ".join(SELECTIONS)
         raise UserError(f"invert: found select={select!r}, expected one of {known}")
     if select == "oracle" and problem.truth is None:
         raise UserError("invert: select='oracle' needs problem.truth")
-    if restarts < 1:
-        raise UserError(f"invert: found restarts={restarts}, expected at least 1")
 
 
 def _best_restarts(

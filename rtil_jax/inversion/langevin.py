@@ -22,6 +22,7 @@ the draws:
 
 import dataclasses
 import math
+import sys
 from typing import Any
 
 import jax
@@ -30,6 +31,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from rtil_jax import metrics, report
+from rtil_jax.arrays import as_number
 from rtil_jax.errors import UserError
 from rtil_jax.generators import Generator
 from rtil_jax.inversion.ilo import ILO
@@ -131,10 +133,10 @@ def posterior_samples(
     problem: Problem,
     keys: Any,
     *,
-    noise_std: float,
-    steps: int,
-    learning_rate: float,
-    samples: int = 16,
+    noise_std: Any,
+    steps: Any,
+    learning_rate: Any,
+    samples: Any = 16,
     mesh: jax.sharding.Mesh | None = None,
 ) -> PosteriorSamples:
     """Draws images from the posterior given y; see the module for which.
@@ -156,13 +158,12 @@ def posterior_samples(
         UserError: if an argument is out of range, or the images' operators measure
             different numbers of entries, hence differ in T.
     """
-    if samples < 2:
-        raise UserError(f"samples: found {samples}, expected at least 2 for a spread")
-    if noise_std <= 0:
-        raise UserError(
-            f"noise_std: found {noise_std:g}, expected above 0: without noise the "
-            "posterior has no density"
-        )
+    least, expected = sys.float_info.min, "a number above 0"
+    samples = as_number("samples", samples, 2, 2**31, "at least 2 for a spread")
+    steps = as_number("steps", steps, 0, 2**31, "a whole number from 0")
+    rate = as_number("learning_rate", learning_rate, least, math.inf, expected)
+    expected += ": without noise the posterior has no density"
+    noise_std = as_number("noise_std", noise_std, least, math.inf, expected)
     problem = settle(problem, prior.image_shape)
     keys = keys_of_images(keys, len(problem.measurements))
     counts = np.unique(count_measurements(problem))
@@ -175,7 +176,7 @@ def posterior_samples(
     rows = np.repeat(np.arange(keys.shape[0]), samples)
     numbers = np.arange(len(rows)) % samples
     chains = invert(
-        Langevin(method, temperature, steps, learning_rate),
+        Langevin(method, temperature, steps, rate),
         prior,
         map_batched(lambda x: x[rows], problem),
         jax.vmap(jax.random.fold_in)(keys[rows], numbers),

@@ -15,8 +15,8 @@ import jax.numpy as jnp
 from flax import struct
 from jaxtyping import Array, Float
 
+from rtil_jax.arrays import as_array
 from rtil_jax.errors import UserError
-from rtil_jax.inversion.arrays import as_array
 from rtil_jax.inversion.problems import Problem, over_images, settle
 from rtil_jax.inversion.readings import first_line
 from rtil_jax.operators import OPERATORS, Inpainting

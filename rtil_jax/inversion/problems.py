@@ -15,11 +15,22 @@ import numpy as np
 from flax import struct
 from jaxtyping import Array, Float, Int
 
+from rtil_jax.arrays import (
+    TO_FLOAT,
+    as_array,
+    as_floats,
+    as_images,
+    as_limits,
+    as_number,
+    check_images,
+    is_traced,
+    warn_of_range,
+)
 from rtil_jax.errors import UserError
-from rtil_jax.inversion.arrays import Limits, as_array, as_floats, as_images, is_traced
 from rtil_jax.inversion.readings import read_operators
 from rtil_jax.operators import measure, sample_operators
 from rtil_jax.operators.interface import ImageShape
+from rtil_jax.operators.noise import PICTURED, noise_unit
 
 
 @struct.dataclass
@@ -58,26 +69,24 @@ def settle(problem: Problem, image_shape: ImageShape) -> Problem:
         UserError: if its parts do not fit each other or images of `image_shape`, or
             hold anything but finite floating-point numbers.
     """
-    convert = "rtil_jax.data.to_float(pixels) makes them of uint8 pixels"
-    name = "problem.measurements"
-    y = as_floats(
-        name,
-        problem.measurements,
-        f"{convert}, or .astype('float32')",
-        complex_too=True,
-    )
+    name, convert = "problem.measurements", f"{TO_FLOAT}, or .astype('float32')"
+    y = as_floats(name, problem.measurements, convert, complex_too=True)
     if not y.ndim or not len(y):
-        raise UserError(f"{name}: found shape {y.shape}, expected (batch, ...)")
+        raise UserError(
+            f"{name}: found shape {y.shape}, expected (batch, ...) of at least 1 image"
+        )
     operators, shared = read_operators(
         problem.operators, y, image_shape, problem.shared
     )
     truth, expected = problem.truth, (len(y), *image_shape)
     if truth is not None:
-        truth = as_floats("problem.truth", truth, convert, complex_too=False)
+        truth = as_floats("problem.truth", truth, TO_FLOAT, complex_too=False)
         if truth.shape != expected:
             raise UserError(
                 f"problem.truth: found shape {truth.shape}, expected {expected}"
             )
+    if noise_unit(operators) in PICTURED:
+        warn_of_range(name, y)
     problem = dataclasses.replace(
         problem, operators=operators, measurements=y, truth=truth, shared=shared
     )
@@ -137,12 +146,7 @@ def measurement_loss(problem: Problem, images: Any) -> Float[Array, " batch"]:
     Raises:
         UserError: if the problem does not fit the images.
     """
-    images = as_array("images", images)
-    if images.ndim != 4 or not jnp.issubdtype(images.dtype, jnp.floating):
-        raise UserError(
-            f"images: found {images.dtype} of shape {images.shape}, expected "
-            "floating-point numbers of shape (batch, height, width, channels)"
-        )
+    images = check_images("measurement_loss: images", images)
     problem = settle(problem, images.shape[1:])
     if len(images) != len(problem.measurements):
         raise UserError(
@@ -180,14 +184,14 @@ def image_keys(
 
 
 def make_problem(
-    problem: str,
+    problem: Any,
     truth: Any,
     indices: Any,
     *,
-    ratio: float,
-    seed: int,
-    noise_std: float = 0.0,
-    value_range: Limits = (-1, 1),
+    ratio: Any,
+    seed: Any,
+    noise_std: Any = 0.0,
+    value_range: Any = (-1, 1),
 ) -> tuple[Problem, jax.Array]:
     """Measures images in [-1, 1], each with an operator of its own.
 
@@ -209,10 +213,14 @@ def make_problem(
         UserError: for images of another shape, kind of numbers or range, NaN, indices
             that do not fit them, or as `operators.sample_operator`.
     """
-    truth = as_images("make_problem: truth", truth, value_range)
+    limits = as_limits("make_problem: value_range", value_range)
+    truth = as_images("make_problem: truth", truth, limits)
     indices = _as_indices(indices, len(truth))
-    if not 0 <= noise_std < math.inf:
-        raise UserError(f"noise_std: found {noise_std}, expected at least 0")
+    most = 2**32 - 1
+    seed = as_number("seed", seed, 0, most, "a whole number in [0, 2^32)")
+    noise_std = as_number(
+        "noise_std", noise_std, 0.0, math.inf, "a number of at least 0"
+    )
     operator_keys, noise_keys, start_keys = image_keys(seed, indices)
     _, height, width, channels = truth.shape
     shape = height, width, channels
@@ -224,11 +232,18 @@ def make_problem(
 
 def _as_indices(found: Any, batch: int) -> Array | np.ndarray:
     """Whole numbers, one per image."""
-    indices = as_array("make_problem: indices", found)
+    name = "make_problem: indices"
+    indices = as_array(name, found)
     fits = indices.shape == (batch,) and jnp.issubdtype(indices.dtype, jnp.integer)
     if not fits:
         raise UserError(
-            f"make_problem: indices: found {indices.dtype} of shape {indices.shape}, "
-            f"expected whole numbers of shape ({batch},), one per image"
+            f"{name}: found {indices.dtype} of shape {indices.shape}, expected whole "
+            f"numbers of shape ({batch},), one per image"
         )
-    return indices
+    # Training folds 2^31 - 1 into the key of the same seed.
+    if not is_traced(indices) and not 0 <= indices.min() <= indices.max() < 2**31 - 1:
+        raise UserError(
+            f"{name}: found {indices.min()} to {indices.max()}, expected numbers in "
+            "[0, 2^31 - 1)"
+        )
+    return indices.astype(np.int32)

@@ -6,6 +6,7 @@ computing anything: the right one has the shape of the measurements.
 """
 
 import inspect
+import reprlib
 from collections.abc import Callable
 from typing import Any
 
@@ -15,9 +16,9 @@ import numpy as np
 from flax import struct
 from jaxtyping import Array
 
+from rtil_jax.arrays import extent_of, is_traced
 from rtil_jax.errors import UserError
-from rtil_jax.inversion.arrays import is_traced
-from rtil_jax.operators import OPERATORS, Inpainting
+from rtil_jax.operators import OPERATORS, Inpainting, PhaseRetrieval
 from rtil_jax.operators.interface import ImageShape
 
 _KNOWN = frozenset(OPERATORS.values())
@@ -36,7 +37,7 @@ class OpaqueOperator:
     call: Callable = struct.field(pytree_node=False)
     num_measurements: Any
 
-    def __call__(self, x: Array) -> Array:
+    def __call__(self, x: Array) -> Any:
         return self.call(x)
 
 
@@ -118,13 +119,33 @@ def _check_image_shape(operators: Any, image_shape: ImageShape) -> None:
     """The library's operators know for which images they are."""
     if type(operators) not in _KNOWN:
         return
-    known = getattr(operators, "image_shape", image_shape)
+    name, known = type(operators).__name__, getattr(operators, "image_shape", None)
+    if isinstance(operators, PhaseRetrieval):
+        known = jnp.shape(operators.codes)[-3:]
     if isinstance(operators, Inpainting):
         known = (*image_shape[:2], operators.channels)
-    if tuple(known) != tuple(image_shape):
+    if known is not None and tuple(known) != tuple(image_shape):
         raise UserError(
-            f"problem.operators: found {type(operators).__name__} for images of "
-            f"{tuple(known)}, expected {tuple(image_shape)}"
+            f"problem.operators: found {name} for images of {tuple(known)}, expected "
+            f"{tuple(image_shape)}"
+        )
+    if isinstance(operators, Inpainting):
+        found, expected = jnp.shape(operators.mask), (*image_shape[:2], 1)
+        if found[-3:] != expected:  # or pixels would be counted wrongly
+            raise UserError(
+                f"problem.operators: found {name} with a mask of shape {found}, "
+                f"expected {expected}, or a batch axis before them"
+            )
+
+
+def _check_mask(operator: Any) -> None:
+    """Raises UserError unless the mask of a library's operator is of zeros and ones."""
+    extent = extent_of(operator.mask)
+    if extent is not None and not 0 <= extent[0] <= extent[1] <= 1:
+        raise UserError(
+            f"problem.operators: found {type(operator).__name__} with a mask from "
+            f"{extent[0]:g} to {extent[1]:g}, expected 1 where something is measured "
+            "and 0 elsewhere"
         )
 
 
@@ -162,6 +183,7 @@ def _by_rank(operators: Any, shared: bool | None, batch: int) -> bool | None:
     for part in parts:
         if type(part) not in _KNOWN:
             continue
+        _check_mask(part)
         for array in jax.tree.leaves(part):
             rank: int = part.array_rank
             name, extra = type(part).__name__, jnp.ndim(array) - rank
@@ -191,9 +213,13 @@ def _by_rank(operators: Any, shared: bool | None, batch: int) -> bool | None:
 
 
 def _another_number(found: int, batch: int) -> str:
+    several, hint = f"{found} operators", ""
+    if found == 1:
+        several = "1 operator with a batch axis"
+        hint = "; jax.tree.map(lambda x: x[0], operator) is one for all"
     return (
-        f"problem.operators: found {found} operators for {batch} measurements, "
-        "expected one for all or one for each"
+        f"problem.operators: found {several} for {batch} measurements, expected one "
+        f"for all or one for each{hint}"
     )
 
 
@@ -210,7 +236,7 @@ def _try(
     """What the operators measure, read in one way; why they cannot, if so."""
 
     def one_image(operator, x):
-        return operator(x), jnp.asarray(operator.num_measurements)
+        return operator(x), _count(operator)
 
     if not shared:
         leaves = [x for x in jax.tree.leaves(operators) if jnp.ndim(x)]
@@ -230,8 +256,19 @@ def _try(
     return y
 
 
+def _count(operator: Any) -> Array:
+    count = operator.num_measurements
+    try:
+        return jnp.asarray(count)
+    except (TypeError, ValueError) as error:
+        found = reprlib.repr(count)
+        raise TypeError(f"num_measurements is {found}, not a number") from error
+
+
 def first_line(error: Exception) -> str:
     """An exception's kind and the first line of what it says."""
+    if isinstance(error, jax.errors.TracerArrayConversionError):
+        return "it calls NumPy, where only jax.numpy can be differentiated"
     text = str(error).strip().partition("\n")[0]
     return f"{type(error).__name__}: {text}"
 

@@ -1,13 +1,14 @@
 """What every operator can do, the shapes of images, and measurements with noise."""
 
 import math
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from rtil_jax.arrays import as_array
 from rtil_jax.errors import UserError
 from rtil_jax.operators.masks import scale
 
@@ -60,9 +61,7 @@ class LinearOperator(Operator, Protocol):
         """A^T y."""
 
 
-def measure(
-    operator: Operator, x: Array | np.ndarray, key: jax.Array, noise_std: float
-) -> Array:
+def measure(operator: Any, x: Any, key: jax.Array, noise_std: Any) -> Array:
     """y = A(x) + noise, Gaussian of standard deviation `noise_std` where A measures.
 
     The noise is in the units of y. Those of operators whose y is a picture are pixels;
@@ -73,6 +72,7 @@ def measure(
     Raises:
         UserError: if the pixels or y are not floating-point numbers.
     """
+    x = as_array("measure: images", x)
     _require_floating(x, "images", jnp.floating)
     y = operator(jnp.asarray(x))
     _require_floating(y, f"measurements by {type(operator).__name__}", jnp.inexact)

@@ -1,5 +1,7 @@
 """Operators by the name of their problem."""
 
+from typing import Any
+
 import jax
 
 from rtil_jax.errors import UserError, did_you_mean
@@ -32,14 +34,14 @@ OPERATORS: dict[str, type[ImagingOperator]] = {
 
 
 def sample_operator(
-    problem: str, key: jax.Array, image_shape: ImageShape, ratio: float | int
+    problem: Any, key: jax.Array, image_shape: ImageShape, ratio: Any
 ) -> ImagingOperator:
     """The operator of `problem` for images of `(height, width, channels)`.
 
     Raises:
         UserError: for an unknown problem, or a ratio that the problem does not have.
     """
-    if problem not in OPERATORS:
+    if not isinstance(problem, str) or problem not in OPERATORS:
         raise UserError(
             f"problem: found {problem!r}, expected {known_problems(problem)}"
         )
@@ -53,7 +55,7 @@ def known_problems(problem: object) -> str:
 
 
 def sample_operators(
-    problem: str, keys: jax.Array, image_shape: ImageShape, ratio: float | int
+    problem: Any, keys: jax.Array, image_shape: ImageShape, ratio: Any
 ) -> ImagingOperator:
     """One operator per key, `(batch,)`: the arrays have a leading batch axis.
 

@@ -17,8 +17,8 @@ import jax.numpy as jnp
 from flax import struct
 from jaxtyping import Array, Float
 
-from rtil_jax.perceptual.networks import VGG16_RELU3_3, Activations, Images, Network
-from rtil_jax.ranges import check_pair
+from rtil_jax.arrays import check_pair
+from rtil_jax.perceptual.networks import VGG16_RELU3_3, Activations, Network
 
 Features = tuple[Activations, ...]
 
@@ -27,7 +27,7 @@ Features = tuple[Activations, ...]
 class Perceptual(Protocol):
     """The interface of a perceptual distance."""
 
-    def features(self, images: Images) -> Features:
+    def features(self, images: Any) -> Features:
         """What is compared, of images in [-1, 1], grey or RGB, 32 pixels or more.
 
         Raises:
@@ -37,7 +37,7 @@ class Perceptual(Protocol):
     def distance(self, x: Features, y: Features) -> Float[Array, " batch"]:
         """The distance of each image from its counterpart, by their features."""
 
-    def __call__(self, x: Images, y: Images) -> Float[Array, " batch"]:
+    def __call__(self, x: Any, y: Any) -> Float[Array, " batch"]:
         """The distance of each image of x from its counterpart in y."""
 
 
@@ -62,7 +62,7 @@ class LPIPS:
     def __repr__(self) -> str:
         return f"LPIPS({len(self.network.kernels)} convolutions)"
 
-    def features(self, images: Images) -> Features:
+    def features(self, images: Any) -> Features:
         """Activations of length 1 in every pixel; see `Perceptual.features`."""
         activations = self.network.activations(self.convolutions, images)
         return tuple(_unit(x) for x in activations)
@@ -73,13 +73,13 @@ class LPIPS:
         terms = [jnp.mean((a - b) ** 2 @ head, axis=(1, 2)) for a, b, head in layers]
         return functools.reduce(jnp.add, terms)
 
-    def __call__(self, x: Images, y: Images) -> Float[Array, " batch"]:
+    def __call__(self, x: Any, y: Any) -> Float[Array, " batch"]:
         """d(x, y).
 
         Raises:
             UserError: as `features`, or if x and y differ in shape.
         """
-        check_pair("LPIPS", x, y)
+        x, y = check_pair("LPIPS", x, y)
         return self.distance(self.features(x), self.features(y))
 
 
@@ -99,7 +99,7 @@ class VGGL1:
     def __repr__(self) -> str:
         return f"VGGL1({len(VGG16_RELU3_3.kernels)} convolutions)"
 
-    def features(self, images: Images) -> Features:
+    def features(self, images: Any) -> Features:
         """Activations relu3_3; see `Perceptual.features`."""
         return VGG16_RELU3_3.activations(self.convolutions, images)
 
@@ -108,9 +108,9 @@ class VGGL1:
         (a,), (b,) = x, y
         return 0.001 * jnp.mean(jnp.abs(a - b), axis=(1, 2, 3))
 
-    def __call__(self, x: Images, y: Images) -> Float[Array, " batch"]:
+    def __call__(self, x: Any, y: Any) -> Float[Array, " batch"]:
         """The distance of each image of x from its counterpart in y."""
-        check_pair("VGGL1", x, y)
+        x, y = check_pair("VGGL1", x, y)
         return self.distance(self.features(x), self.features(y))
 
 

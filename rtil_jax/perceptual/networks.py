@@ -8,16 +8,16 @@ and drops an incomplete window at the border, as in torchvision.
 import dataclasses
 import functools
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from rtil_jax.arrays import check_images, check_values
 from rtil_jax.convolutions import conv3x3
 from rtil_jax.errors import UserError
-from rtil_jax.ranges import check_batch, check_values
 
 Images = Float[Array | np.ndarray, "batch height width channels"]
 # `(batch, rows, columns, channels)`; each layer has its own last three.
@@ -57,13 +57,14 @@ class Network:
     read_after: tuple[int, ...]
 
     def activations(
-        self, convolutions: Sequence[Convolution], images: Images
+        self, convolutions: Sequence[Convolution], images: Any
     ) -> tuple[Activations, ...]:
         """ReLU activations after each of `read_after`.
 
         Args:
             convolutions: the weights, one per entry of `kernels`.
-            images: in [-1, 1]; grey ones are repeated to 3 channels.
+            images: `(batch, height, width, channels)` in [-1, 1];
+                grey ones are repeated to 3 channels.
 
         Raises:
             UserError: if the images are too small or neither grey nor RGB.
@@ -101,15 +102,15 @@ VGG16 = Network(
 VGG16_RELU3_3 = dataclasses.replace(VGG16, kernels=VGG16.kernels[:7], read_after=(6,))
 
 
-def normalise(images: Images) -> Float[Array, "batch height width 3"]:
+def normalise(images: Any) -> Float[Array, "batch height width 3"]:
     """[-1, 1] to the inputs that the networks were trained on; grey becomes RGB.
 
     Raises:
         UserError: if the images are too small or neither grey nor RGB, or (outside
             `jax.jit`, where values are known) not in [-1, 1].
     """
-    check_batch("perceptual distance", "images", images)
-    check_values("perceptual distance", -1, 1, images=images)
+    images = check_images("perceptual distance: images", images)
+    check_values("perceptual distance: images", images, (-1, 1))
     height, width, channels = images.shape[1:]
     if min(height, width) < LEAST_SIZE:
         raise UserError(

@@ -8,6 +8,7 @@ from PIL import Image, features
 
 from rtil_jax.data import shrink, to_float, to_uint8
 from rtil_jax.data.pixels import decode, decode_image
+from rtil_jax.errors import UserError
 
 
 def encode(image, format="png", **options):
@@ -171,6 +172,10 @@ def test_value_ranges_round_trip_and_clip():
     assert values.dtype == np.float32 and values.min() == -1 and values.max() == 1
     np.testing.assert_array_equal(to_uint8(values), levels)
     np.testing.assert_array_equal(to_uint8(np.float32([-3, 0, 3])), [0, 128, 255])
+    with pytest.raises(UserError, match="found float32, expected uint8 .*127.5 - 1"):
+        to_float(values)
+    with pytest.raises(UserError, match="found uint8, expected floating-point pixels"):
+        to_uint8(levels)
 
 
 def test_shrinking_takes_means_over_squares():

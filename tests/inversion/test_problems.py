@@ -32,6 +32,7 @@ from rtil_jax.operators import (
     ImagingOperator,
     Inpainting,
     Operator,
+    PhaseRetrieval,
     measure,
     sample_operator,
 )
@@ -223,6 +224,18 @@ def four(operators=None, **changes):
     return dataclasses.replace(Problem(operators, pictures(4)), **changes)
 
 
+class Returning:
+    """A constant, or a function of the image."""
+
+    num_measurements = 192
+
+    def __init__(self, result):
+        self.result = result
+
+    def __call__(self, x):
+        return self.result(x) if callable(self.result) else self.result
+
+
 class Method:
     def __call__(self, x):
         return x
@@ -267,6 +280,28 @@ REFUSED = {
     "an operator for grey images": (
         four(Inpainting(jnp.ones((8, 8, 1)), channels=1)),
         r"Inpainting for images of \(8, 8, 1\), expected \(8, 8, 3\)",
+    ),
+    "a mask for each channel": (
+        four(Inpainting(jnp.ones(SHAPE), 3)),
+        r"with a mask of shape \(8, 8, 3\), expected \(8, 8, 1\)",
+    ),
+    "a mask of bytes": (
+        four(Inpainting(np.full((8, 8, 1), 255, np.uint8), 3)),
+        "with a mask from 255 to 255, expected 1 where something is measured",
+    ),
+    "magnitudes of grey images": (
+        four(PhaseRetrieval(jnp.ones((8, 8, 1), jnp.complex64), jnp.ones((8, 8, 1)))),
+        r"PhaseRetrieval for images of \(8, 8, 1\), expected \(8, 8, 3\)",
+    ),
+    "one of a batch": (
+        four(repeated(one_operator("inpainting"), 1)),
+        "found 1 operator with a batch axis for 4 .*x: x.0., operator. is one for all",
+    ),
+    "two arrays": (four(Returning((1, 2))), "it returns a tuple, not one array"),
+    "numpy": (four(Returning(np.asarray)), "it calls NumPy, where only jax.numpy"),
+    "a count in words": (
+        four(Weighted(1.0, None)),
+        "num_measurements is None, not a number",
     ),
     "whole numbers": (
         four(measurements=np.full((4, *SHAPE), 9, np.uint8)),
@@ -319,20 +354,6 @@ def test_lists_and_double_precision_are_taken(prior):
     np.testing.assert_array_equal(found.images, again.images)
 
 
-@pytest.mark.parametrize(
-    "wrong, message",
-    [
-        (jax.random.split(jax.random.key(0), 3), "found 3 keys, expected 4"),
-        (0, "keys: found 0, expected jax.random.key"),
-        (np.arange(4), "keys: found int64 of shape .4,., expected jax.random.key"),
-    ],
-    ids=["three", "a number", "numbers"],
-)
-def test_keys_are_one_per_image(wrong, message, prior):
-    with pytest.raises(UserError, match=message):
-        invert(FEW, prior, four(Denoising(SHAPE)), wrong)
-
-
 @struct.dataclass
 class Spectrum:
     """y = mask * F x, as users write it, or its real and imaginary parts."""
@@ -372,11 +393,16 @@ def test_noise_on_complex_measurements_is_on_both_parts():
 
 RANGES = {
     "bytes": (np.arange(192, dtype=np.uint8).reshape(1, *SHAPE), "uint8 from 0 to 191"),
-    "0 to 255": (255 * abs(pictures(2)), "expected images in .-1, 1.; rtil_jax.data"),
-    "0 to 3": (3 * abs(pictures(2)), "expected images in .-1, 1.; rtil_jax.data"),
+    "0 to 255": (
+        255 * abs(pictures(2)),
+        "expected images in .-1, 1.; write truth / 127.5 - 1",
+    ),
+    "0 to 3": (3 * abs(pictures(2)), "write truth / 127.5 - 1 for images in .0, 255."),
     "NaN": (np.full((1, *SHAPE), np.nan), "found NaN or infinity in 1 of 1"),
-    "no batch axis": (pictures(1)[0], r"found shape \(8, 8, 3\).*images\[None\]"),
+    "no batch axis": (pictures(1)[0], r"found shape \(8, 8, 3\).*truth\[None\]"),
     "channels first": (pictures(2, (3, 8, 8)), "np.moveaxis"),
+    "16 bits": (65535 * abs(pictures(2)), r"2 \* truth / WHITE - 1, where WHITE is"),
+    "grey": (pictures(2)[..., 0], r"shape \(2, 8, 8\).*grey ones are truth\[..., None"),
     "nothing": (pictures(2)[:0], "expected at least 1 image"),
     "a path": ("faces.zip", "found a str, expected an array of numbers"),
 }
@@ -399,9 +425,46 @@ def test_ranges_that_may_be_meant_are_measured():
         made(255 * abs(pictures(2)), value_range=(0, 255))
     with pytest.warns(UserWarning, match="from -1.9.* to 1.9.*, expected images in"):
         made(2 * pictures(2))
-    for indices in ([0], [0.0, 1.0], 0):
+    for indices in ([0], [0.0, 1.0], 0, [-1, 0], [0, 2**32]):
         with pytest.raises(UserError, match="indices: found"):
             make_problem("inpainting", pictures(2), indices, ratio=0.5, seed=0)
+    with pytest.warns(UserWarning, match="measurements: found .*write problem.meas"):
+        settle(Problem(Denoising(SHAPE), 255 * abs(pictures(2))), SHAPE)
+
+
+@pytest.mark.parametrize(
+    "field, value",
+    [
+        ("problem", None),
+        ("problem", Inpainting),
+        ("ratio", "0.5"),
+        ("seed", -1),
+        ("seed", 2**32),
+        ("seed", 0.5),
+        ("noise_std", -1),
+        ("noise_std", float("nan")),
+        ("noise_std", None),
+        ("value_range", (1, 0)),
+        ("value_range", 255),
+    ],
+)
+def test_other_arguments_of_make_problem_are_refused(field, value):
+    given = {"problem": "denoising", "ratio": 1, "seed": 0} | {field: value}
+    with pytest.raises(UserError, match=f"{field}s?: found .*, expected") as error:
+        make_problem(truth=pictures(1), indices=[0], **given)
+    assert "\n" not in str(error.value)
+
+
+def test_numbers_of_numpy_and_jax_do():
+    def measured(ratio, seed, noise_std, value_range):
+        given = {"ratio": ratio, "seed": seed, "noise_std": noise_std}
+        problem, _ = make_problem(
+            "denoising", pictures(1), np.arange(1, dtype=np.uint64), **given
+        )
+        return problem.measurements
+
+    found = measured(np.float32(1), np.int64(3), jnp.float32(1), [-1, 1])
+    np.testing.assert_array_equal(found, measured(1, 3, 1, (-1, 1)))
 
 
 def test_a_function_may_be_added_to_the_loss(prior):
