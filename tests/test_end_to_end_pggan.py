@@ -141,6 +141,7 @@ def test_dry_runs_say_the_plan(home, capsys):
     plan = capsys.readouterr().out
     assert "MGANPrior(codes=4, block=2" in plan and "MiB" in plan
     config = get_config("configs/pggan_ffhq256.py", "tiny")
+    config.data.source, config.data.count = "avatars", 4
     train(config, str(home / "never"), dry_run=True)
     plan = capsys.readouterr().out
     assert "growing        4, 8, 16 pixels from step 0, 7, 14\n" in plan
