@@ -467,7 +467,7 @@ def test_a_dry_run_says_the_plan_and_writes_nothing(home, capsys):
         "0.25",
     ):
         assert word in plan
-    assert f"5 images of {home / 'pictures'} [test]\n" in plan
+    assert "5 images of pictures [test], cut to squares of 16 x 16\n" in plan
     assert "batches      3 x 2 images in each of 2 settings\n" in plan
     assert "this part    shard 2 of 4: batches 2 to 3 of 6\n" in plan
     assert re.search(r"time +about .*: 24 steps at [\d.e-]+ s, and .* to compile", plan)
