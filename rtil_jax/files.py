@@ -13,7 +13,7 @@ from rtil_jax.errors import UserError
 _URL = re.compile("([A-Za-z][A-Za-z0-9+.-]+):/")
 
 
-def local_path(path: str | os.PathLike, name: str) -> str:
+def local_path(path: Any, name: str) -> str:
     """The path with `~` replaced by the home directory.
 
     Args:
