@@ -12,8 +12,7 @@ scikit-image's functions of the same name, averaged over channels.
 
 import math
 import sys
-from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +20,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from rtil_jax.arrays import (
+    as_array,
     as_number,
     check_pair,
     check_values,
@@ -56,7 +56,7 @@ def ssim(
     x: Any,
     y: Any,
     *,
-    window: Literal["gaussian", "uniform"] = "gaussian",
+    window: Any = "gaussian",
     data_range: Any = 1.0,
 ) -> Float[Array, " batch"]:
     """Structural similarity (Wang et al. 2004), the mean over pixels and channels.
@@ -73,6 +73,8 @@ def ssim(
         UserError: as `psnr`, or if the images are smaller than the window.
     """
     x, y = _checked("ssim", x, y, data_range)
+    if not isinstance(window, str) or window not in _TAPS:
+        raise UserError(f"ssim: window: found {window!r}, expected gaussian or uniform")
     taps = _TAPS[window]
     if min(x.shape[1:3]) < taps.size:
         raise UserError(
@@ -121,14 +123,20 @@ def _window_means(
 
 
 def confidence_interval(
-    values: Sequence[float] | Float[Array | np.ndarray, " images"],
+    values: Any,
     level: float = 0.95,
 ) -> tuple[float, float]:
     """Mean over images and half-width of its Student t confidence interval.
 
     The half-width is nan for fewer than two values, and if one of them is infinite.
     """
-    values = np.asarray(values, np.float64)
+    array = as_array("confidence_interval", values)
+    if array.ndim != 1:
+        raise UserError(
+            f"confidence_interval: found shape {array.shape}, expected one number per "
+            "image"
+        )
+    values = np.asarray(array, np.float64)
     count = values.size
     mean = float(np.mean(values)) if count else np.nan
     if count < 2 or not np.isfinite(values).all():

@@ -96,6 +96,18 @@ def test_confidence_interval_without_enough_values():
     assert mean == math.inf and math.isnan(half)
 
 
+def test_other_arguments_are_refused():
+    for call, message in (
+        (lambda: ssim(UNIT, UNIT, window="box"), "ssim: window: found 'box', expected"),
+        (lambda: psnr(UNIT, UNIT, 0), "psnr: data_range: found 0, expected a number"),
+        (lambda: confidence_interval(UNIT), "found shape .2, 16, 16, 1., expected one"),
+        (lambda: confidence_interval(None), "confidence_interval: found a NoneType"),
+    ):
+        with pytest.raises(UserError, match=message):
+            call()
+    assert confidence_interval([1, 2, 3]) == confidence_interval([1.0, 2.0, 3.0])
+
+
 UNIT = noisy_pair((2, 16, 16, 1))[0]
 
 

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import reprlib
-from typing import Any, get_args
+from typing import Any
 
 from rtil_jax.errors import UserError
 
@@ -58,9 +58,10 @@ def check_argument(path: str, value: Any, field: dataclasses.Field) -> None:
     """Raises UserError if `value` cannot be that of the field, called `path`."""
     default = default_of(field)
     if isinstance(default, str):
-        known = get_args(field.type)
+        known = field.metadata["known"]
         expected = f"one of {', '.join(known)}"
-        return _require(value in known, path, value, expected)
+        fits = isinstance(value, str) and value in known
+        return _require(fits, path, value, expected)
     if isinstance(default, bool):
         return _require(isinstance(value, bool), path, value, "True or False")
     several = isinstance(default, tuple)

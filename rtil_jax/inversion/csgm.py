@@ -31,8 +31,9 @@ class CSGM:
         UserError: at once, for an argument of a wrong type or range.
     """
 
-    steps: int = 2_000
-    learning_rate: float = 0.1
+    # Checked by `clean_arguments`, which says what is expected.
+    steps: Any = 2_000
+    learning_rate: Any = 0.1
 
     def __post_init__(self) -> None:
         clean_arguments(self)

@@ -15,7 +15,7 @@ one, start from z_k = 0, the solution of the stage before.
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
 import jax
 import jax.numpy as jnp
@@ -69,21 +69,22 @@ class ILO:
         prior_sigma: sigma of the training.
     """
 
-    steps: Sequence[int] | int | None = dataclasses.field(
+    # Checked by `clean_arguments`, which says what is expected.
+    steps: Any = dataclasses.field(
         default=None, metadata={"published": PUBLISHED_STEPS, "one_for_all": True}
     )
-    learning_rate: float = 0.2
-    geocross: float = 0.01
-    sphere: bool = True
-    keep_skip: bool = True
-    noise_radii: Sequence[float | int] = ()
-    style_radii: Sequence[float | int] = ()
-    feature_radii: Sequence[float | int] = ()
-    prior_weight: Sequence[float | int] | float = dataclasses.field(
-        default=(), metadata={"one_for_all": True}
+    learning_rate: Any = 0.2
+    geocross: Any = 0.01
+    sphere: Any = True
+    keep_skip: Any = True
+    noise_radii: Any = ()
+    style_radii: Any = ()
+    feature_radii: Any = ()
+    prior_weight: Any = dataclasses.field(default=(), metadata={"one_for_all": True})
+    prior_form: Any = dataclasses.field(
+        default="gaussian", metadata={"known": get_args(PriorForm)}
     )
-    prior_form: PriorForm = "gaussian"
-    prior_sigma: float = 1.0
+    prior_sigma: Any = 1.0
 
     def __post_init__(self) -> None:
         clean_arguments(self)

@@ -37,7 +37,7 @@ from rtil_jax.generators import Generator
 from rtil_jax.inversion.ilo import ILO
 from rtil_jax.inversion.inverting import Reconstruction, invert
 from rtil_jax.inversion.keys import keys_of_images
-from rtil_jax.inversion.prior import Prior
+from rtil_jax.inversion.prior import Prior, check_prior
 from rtil_jax.inversion.problems import (
     Problem,
     count_measurements,
@@ -128,9 +128,9 @@ class PosteriorSamples:
 
 
 def posterior_samples(
-    method: ILO,
-    prior: Prior,
-    problem: Problem,
+    method: Any,
+    prior: Any,
+    problem: Any,
     keys: Any,
     *,
     noise_std: Any,
@@ -158,6 +158,10 @@ def posterior_samples(
         UserError: if an argument is out of range, or the images' operators measure
             different numbers of entries, hence differ in T.
     """
+    if not isinstance(method, ILO):
+        kind = type(method).__name__
+        raise UserError(f"method: found a {kind}, expected an ILO, as ILO(steps=100)")
+    check_prior(prior)
     least, expected = sys.float_info.min, "a number above 0"
     samples = as_number("samples", samples, 2, 2**31, "at least 2 for a spread")
     steps = as_number("steps", steps, 0, 2**31, "a whole number from 0")

@@ -10,7 +10,7 @@ stay as drawn, and g_1 reads the styles and noise maps of the first code.
 """
 
 import dataclasses
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, get_args
 
 import jax
 import jax.numpy as jnp
@@ -25,7 +25,7 @@ from rtil_jax.inversion.prior import Prior
 from rtil_jax.inversion.solutions import Solution
 from rtil_jax.inversion.stages import OptimizerName, Stage
 
-Start = Literal["dirichlet", "uniform", "channels"]
+STARTS = ("dirichlet", "uniform", "channels")
 PUBLISHED_BLOCK = 4
 
 
@@ -52,15 +52,20 @@ class MGANPrior:
         UserError: at once, for an argument of a wrong type or range.
     """
 
-    codes: int = 20
-    block: int | None = dataclasses.field(
+    # Checked by `clean_arguments`, which says what is expected.
+    codes: Any = 20
+    block: Any = dataclasses.field(
         default=None, metadata={"published": PUBLISHED_BLOCK}
     )
-    steps: int = 2_500
-    learning_rate: float = 0.05
-    optimizer: OptimizerName = "adam"
-    start_weights: Start = "dirichlet"
-    codes_at_once: int = 0
+    steps: Any = 2_500
+    learning_rate: Any = 0.05
+    optimizer: Any = dataclasses.field(
+        default="adam", metadata={"known": get_args(OptimizerName)}
+    )
+    start_weights: Any = dataclasses.field(
+        default="dirichlet", metadata={"known": STARTS}
+    )
+    codes_at_once: Any = 0
 
     def __post_init__(self) -> None:
         clean_arguments(self)

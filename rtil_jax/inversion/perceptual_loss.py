@@ -131,13 +131,14 @@ def as_loss(perceptual: Any, problem: Problem, image_shape: ImageShape) -> Loss 
     Raises:
         UserError: if it is neither, or the function fails on images of `image_shape`.
     """
-    if perceptual is None or hasattr(perceptual, "prepare"):
+    is_class = isinstance(perceptual, type)
+    if perceptual is None or (hasattr(perceptual, "prepare") and not is_class):
         return perceptual
     name = getattr(perceptual, "__name__", type(perceptual).__name__)
     expected = "expected a PerceptualLoss or a function of (problem, images)"
     if isinstance(perceptual, Perceptual):
         expected = f"expected PerceptualLoss({name}, weight)"
-    if isinstance(perceptual, Perceptual) or not callable(perceptual):
+    if isinstance(perceptual, Perceptual) or is_class or not callable(perceptual):
         raise UserError(f"perceptual: found {name}, {expected}")
     loss = OwnLoss(_as_pytree(perceptual))
     batch = (len(problem.measurements), *image_shape)

@@ -81,7 +81,7 @@ class Prior:
         return f"Prior({name}, {shape}, {count:,} parameters{styles})"
 
     @classmethod
-    def of(cls, generator: Generator, variables: dict) -> "Prior":
+    def of(cls, generator: Any, variables: Any) -> "Prior":
         """The prior of a generator; fits its styles if it has `map_styles`.
 
         Args:
@@ -89,7 +89,7 @@ class Prior:
             variables: `{"params": ...}`, as `generators.init` returns.
 
         Raises:
-            UserError: if the variables are not those of the generator.
+            UserError: if it is no generator, or the variables are not its own.
         """
         check_variables(generator, variables)
         variables = single(variables)
@@ -107,11 +107,21 @@ def check_prior(prior: Any) -> None:
         )
 
 
-def check_variables(generator: Generator, variables: Any) -> None:
-    """Raises UserError unless the generator can make an image with `variables`.
+def check_variables(generator: Any, variables: Any) -> None:
+    """Raises UserError unless it is a generator that makes images with `variables`.
 
     Nothing is computed: shapes alone say so.
     """
+
+    found = f"an object of {type(generator).__name__}"
+    if isinstance(generator, type):
+        found = f"the class {generator.__name__}"
+    parts = ("apply", "num_blocks", "resolution", "channels")
+    if isinstance(generator, type) or not all(hasattr(generator, x) for x in parts):
+        raise UserError(
+            f"Prior.of: found {found}, expected a generator: a Flax module with the "
+            "methods of docs/own_generator.md"
+        )
 
     def image(variables, key):
         latents = sample_latents(generator, variables, key, 1)
@@ -119,7 +129,7 @@ def check_variables(generator: Generator, variables: Any) -> None:
 
     try:
         found = jax.eval_shape(image, variables, jax.random.key(0)).shape
-    except (FlaxError, TypeError) as error:
+    except (FlaxError, TypeError, AttributeError) as error:
         parameters = isinstance(variables, Mapping) and "params" not in variables
         reason = " ".join(str(error).partition("(https")[0].split())
         raise UserError(
@@ -163,7 +173,7 @@ def fit_styles(generator: StyledGenerator, variables: dict) -> StyleFit:
     return moments(variables)
 
 
-def load_prior(source: str | os.PathLike) -> Prior:
+def load_prior(source: Any) -> Prior:
     """The prior in a directory, or the packaged one that `pretrained:NAME` names.
 
     Of a training directory it is the EMA of the newest checkpoint.

@@ -62,13 +62,18 @@ class Problem:
         return f"Problem({type(self.operators).__name__}, measurements {shape}{truth})"
 
 
-def settle(problem: Problem, image_shape: ImageShape) -> Problem:
+def settle(problem: Any, image_shape: ImageShape) -> Problem:
     """The problem checked, with `shared` found out and arrays in single precision.
 
     Raises:
         UserError: if its parts do not fit each other or images of `image_shape`, or
             hold anything but finite floating-point numbers.
     """
+    if not isinstance(problem, Problem):
+        raise UserError(
+            f"problem: found a {type(problem).__name__}, expected Problem(operators, "
+            "measurements), or the first of the two that make_problem returns"
+        )
     name, convert = "problem.measurements", f"{TO_FLOAT}, or .astype('float32')"
     y = as_floats(name, problem.measurements, convert, complex_too=True)
     if not y.ndim or not len(y):
@@ -136,7 +141,7 @@ def _counts(operators, shared):
     return count(operators) if shared else jax.vmap(count)(operators)
 
 
-def measurement_loss(problem: Problem, images: Any) -> Float[Array, " batch"]:
+def measurement_loss(problem: Any, images: Any) -> Float[Array, " batch"]:
     """||A(G) - y||^2 / m, the mean squared error over the m measured numbers.
 
     Args:

@@ -43,11 +43,12 @@ class Surgery:
         UserError: at once, for an argument of a wrong type or range.
     """
 
-    block: int | None = dataclasses.field(
+    # Checked by `clean_arguments`, which says what is expected.
+    block: Any = dataclasses.field(
         default=None, metadata={"published": PUBLISHED_BLOCK}
     )
-    steps: int = 2_000
-    learning_rate: float = 0.1
+    steps: Any = 2_000
+    learning_rate: Any = 0.1
 
     def __post_init__(self) -> None:
         clean_arguments(self)

@@ -1,6 +1,7 @@
 """From `pretrained:NAME` to a folder."""
 
 import os
+from typing import Any
 
 from rtil_jax.errors import UserError, did_you_mean
 from rtil_jax.files import local_path
@@ -18,7 +19,7 @@ def names() -> list[str]:
     return sorted(n for n in os.listdir(ROOT) if is_packed(os.path.join(ROOT, n)))
 
 
-def locate(source: str | os.PathLike, field: str = "prior") -> str:
+def locate(source: Any, field: str = "prior") -> str:
     """The folder of a prior: of `pretrained:NAME`, or the directory itself.
 
     Args:

@@ -55,6 +55,9 @@ def test_what_is_printed_is_short(style_prior, toy_prior, sampled_problem):
 @pytest.mark.parametrize(
     "generator, change, message",
     [
+        (ToyGenerator(), lambda v: None, "variables that do not fit ToyGenerator"),
+        (ToyGenerator, dict, "the class ToyGenerator, expected a generator"),
+        ({"params": {}}, dict, "an object of dict, expected a generator"),
         (ToyGenerator(), lambda v: v["params"], r"write Prior.of\(generator, .*params"),
         (ToyGenerator(), lambda v: {}, r"expected \{'params': ...\}"),
         (ToyGenerator(channels=3), lambda v: v, r"do not fit ToyGenerator .*shape"),

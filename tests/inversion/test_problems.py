@@ -25,6 +25,7 @@ from rtil_jax.inversion import (
     measurement_loss,
     posterior_samples,
 )
+from rtil_jax.inversion.perceptual_loss import PerceptualLoss
 from rtil_jax.inversion.problems import settle
 from rtil_jax.operators import (
     OPERATORS,
@@ -487,14 +488,39 @@ def test_a_function_may_be_added_to_the_loss(prior):
         (lambda images: jnp.sum(images), "fails .*expected a function of .problem"),
         (lambda problem, images: jnp.sum(images), r"shape \(\) for 4 images"),
         (lambda problem, images: np.asarray(images), "<lambda> fails"),
+        (PerceptualLoss, "found .*, expected a PerceptualLoss"),
         ("lpips", "found str, expected a PerceptualLoss or a function"),
     ],
-    ids=["images alone", "one number", "numpy", "a name"],
+    ids=["images alone", "one number", "numpy", "a class", "a name"],
 )
 def test_other_functions_are_refused(function, message, prior):
     with pytest.raises(UserError, match=message) as error:
         invert(FEW, prior, four(Denoising(SHAPE)), keys(4), perceptual=function)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("found", [None, (four(), keys(4)), pictures(1)])
+def test_what_is_no_problem_is_told_so(found, prior):
+    with pytest.raises(UserError, match="problem: found a .*expected Problem.operat"):
+        invert(FEW, prior, found, keys(4))
+
+
+@pytest.mark.parametrize(
+    "field, value",
+    [
+        ("method", FEW),
+        ("prior", "pretrained:faces64_rtil"),
+        ("samples", 1),
+        ("steps", 2.5),
+        ("noise_std", 0),
+        ("learning_rate", None),
+    ],
+)
+def test_other_arguments_of_posterior_samples_are_refused(field, value, prior):
+    given = {"method": ILO(steps=1), "prior": prior, "noise_std": 0.1, "steps": 1}
+    given |= {"learning_rate": 1e-3, field: value}
+    with pytest.raises(UserError, match=f"^{field}: found .*, expected"):
+        posterior_samples(problem=four(), keys=keys(4), **given)
 
 
 def test_an_operator_is_to_be_called_and_to_count():
