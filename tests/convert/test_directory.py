@@ -169,7 +169,7 @@ def test_nothing_is_overwritten(save, tmp_path):
     [
         ("out.pt", "found the name of a file, .*, expected a directory, because the"),
         ("source.pt/prior", "found a file at .*, expected a new or empty directory"),
-        ("gs://bucket/prior", "found 'gs://bucket/prior', expected a path on this"),
+        ("gs://bucket/prior", "found gs://bucket/prior, expected a local path"),
         ("", "found '', expected a path"),
     ],
 )
