@@ -13,7 +13,7 @@ from rtil_jax.errors import UserError
 _URL = re.compile("([A-Za-z][A-Za-z0-9+.-]+):/")
 
 
-def local_path(path: str | os.PathLike, name: str) -> str:
+def local_path(path: Any, name: str) -> str:
     """The path with `~` replaced by the home directory.
 
     Args:
@@ -22,13 +22,15 @@ def local_path(path: str | os.PathLike, name: str) -> str:
 
     Raises:
         UserError: for a URL such as `gs://bucket/run`, which would be taken for a
-            folder called `gs:`, or for what is no path.
+            folder called `gs:`, or for what is no path, or empty.
     """
     if not isinstance(path, str | os.PathLike):
         raise UserError(f"{name}: found {type(path).__name__}, expected a path")
     text = os.fspath(path)
     if not isinstance(text, str):
         raise UserError(f"{name}: found {text!r}, expected text, not bytes")
+    if not text:
+        raise UserError(f"{name}: found '', expected a path")
     if url := _URL.match(text):
         scheme, rest = url[1].lower(), text[url.end() :].lstrip("/")
         hint = "copy it from or to there, or mount the bucket as a folder (gcsfuse)"
