@@ -37,13 +37,17 @@ def print_usage(module: ModuleType) -> None:
     """What the program of a module does, and its flags."""
     print((module.__doc__ or "").strip())
     print("\nflags:")
-    # absl knows the module that runs by the name of its file.
-    name = sys.argv[0] if module.__name__ == "__main__" else module.__name__
-    for flag in flags.FLAGS.get_key_flags_for_module(name):
-        if flag.name == "num-shards":  # another spelling
-            continue
+    for flag in key_flags(module):
         print(f"  --{flag.name}" + ("" if flag.boolean else "=VALUE"))
         print(_indented(flag.help or "", 6))
+
+
+def key_flags(module: ModuleType) -> list[flags.Flag]:
+    """The program's own flags, without other spellings."""
+    # absl knows the module that runs by the name of its file.
+    name = sys.argv[0] if module.__name__ == "__main__" else module.__name__
+    found = flags.FLAGS.get_key_flags_for_module(name)
+    return [flag for flag in found if "-" not in flag.name]
 
 
 def print_configs(module: ModuleType) -> None:

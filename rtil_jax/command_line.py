@@ -21,6 +21,7 @@ from rtil_jax.checkpoints.orbax import silence_orbax
 from rtil_jax.command_help import (
     asks_for_help,
     is_help,
+    key_flags,
     known_configs,
     print_configs,
     print_fields,
@@ -129,6 +130,8 @@ def _parse_flags(module: ModuleType, argv: list[str]) -> list[str]:
         remaining = flags.FLAGS(argv)
         # What ml_collections could not open raises only once it is touched.
         hasattr(flags.FLAGS.config, "lock")
+    except flags.UnrecognizedFlagError as error:
+        _fail(_unknown(error.flagname, module))
     except Exception as error:  # A configuration file can raise anything.
         _fail(_explain(error, argv, path))
     if remaining[1:]:
@@ -137,6 +140,17 @@ def _parse_flags(module: ModuleType, argv: list[str]) -> list[str]:
         print_fields(flags.FLAGS.config, path, called)
         sys.exit(0)
     return remaining
+
+
+def _unknown(name: str, module: ModuleType) -> str:
+    """What to write instead of a flag that there is not."""
+    own = [flag.name for flag in key_flags(module)]
+    near = difflib.get_close_matches(name.replace("-", "_"), own, 1, 0.7)
+    expected = f"expected perhaps --{near[0]}" if near else ""
+    if not near:
+        listed = ", ".join(f"--{flag}" for flag in own)
+        expected = f"expected one of {listed}, or a field as --config.FIELD=VALUE"
+    return f"--{name}: found no such flag, {expected}"
 
 
 def _similar(path: str) -> str:
@@ -164,6 +178,8 @@ def _explain(error: Exception, argv: list[str], path: str | None) -> str:
         found = " and no ".join(f"--{name}" for name in missing)
         expected = "--config FILE[:variant] --workdir DIR"
         return f"command line: found no {found}, expected {expected}"
+    if missing := re.findall(r"Missing value for flag (--[\w.]+)", text):
+        return f"{missing[0]}: found no value, expected {missing[0]}=VALUE"
     root: BaseException = error
     while root.__context__ is not None:
         root = root.__context__

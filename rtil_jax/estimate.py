@@ -1,59 +1,75 @@
 """What a program costs before it runs: memory, and time from its operations.
 
-XLA counts a program's operations and the bytes of its buffers. How many operations a
+XLA counts a program's operations before it compiles it, and the bytes of its buffers
+after. Compiling takes most of the time, so of many programs only the one that reads and
+writes most is compiled: it is the largest, or within a few per cent of it. How long
+others take to compile follows from the length of their text. How many operations a
 device does in a second is measured, on a convolution and its gradient. Where networks
 are so small that their overhead counts, or the machine is shared, the time is longer.
 """
 
 import dataclasses
 import time
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 # Buffers are assigned before machine code is written, which is most of a compilation.
 QUICK = {
     "xla_backend_optimization_level": 0,
     "xla_llvm_disable_expensive_passes": True,
 }
-# A full compilation takes so many times as long as one with QUICK; measured, 1 to 6.
-FULL = 3.0
+# A full compilation takes so many times as long as one with QUICK: about 2 in ILO's
+# stages and StyleGAN2's steps.
+FULL = 2.0
 RUNS = 5
 
 
 @dataclasses.dataclass(frozen=True)
-class Cost:
-    """Of one call of a program, on one device.
+class Work:
+    """Of one call of a program, on all devices.
 
     Attributes:
-        memory: bytes of its arguments and temporaries.
         operations: floating-point operations; the body of a loop counts once.
-        compiling: seconds that its compilation takes, about.
+        traffic: bytes that all operations together read and write.
+        length: lines of its text, which its compilation takes time in proportion to.
     """
 
-    memory: int
     operations: float
-    compiling: float
+    traffic: float
+    length: int
 
 
-def program_cost(function: Any, *arguments: Any) -> Cost:
-    """The cost of a jitted function; the arguments may be shapes."""
+def work_of(function: Any, *arguments: Any) -> Work:
+    """The work of a jitted function, not compiled; the arguments may be shapes."""
     lowered = function.lower(*arguments)
-    started = time.perf_counter()
-    compiled = lowered.compile(QUICK)
-    seconds = time.perf_counter() - started
-    memory = compiled.memory_analysis()
-    return Cost(
-        memory.argument_size_in_bytes + memory.temp_size_in_bytes,
-        operations(compiled),
-        FULL * seconds,
+    counts = lowered.cost_analysis() or {}
+    return Work(
+        counts.get("flops", 0.0),
+        counts.get("bytes accessed", 0.0),
+        lowered.as_text().count("\n"),
     )
 
 
-def operations(program: Any) -> float:
-    """Of a lowered or compiled function."""
-    return (program.cost_analysis() or {}).get("flops", 0.0)
+def compiled_cost(function: Any, *arguments: Any) -> tuple[int, float]:
+    """(bytes of arguments and temporaries on a device, seconds to compile a line)."""
+    lowered = function.lower(*arguments)
+    length = lowered.as_text().count("\n")
+    started = time.perf_counter()
+    memory = lowered.compile(QUICK).memory_analysis()
+    seconds = FULL * (time.perf_counter() - started)
+    return memory.argument_size_in_bytes + memory.temp_size_in_bytes, seconds / length
+
+
+def same_program(function: Callable, *arguments: Any) -> tuple:
+    """Equal for calls that share a compiled program; the arguments may be shapes."""
+    leaves, structure = jax.tree.flatten(arguments)
+    arrays = jax.Array | np.ndarray | jax.ShapeDtypeStruct
+    kinds = [(x.shape, x.dtype) if isinstance(x, arrays) else x for x in leaves]
+    return function, structure, *kinds
 
 
 def measured_speed() -> float:
@@ -73,7 +89,7 @@ def measured_speed() -> float:
     arrays = jnp.ones((16, 32, 32, 48)), jnp.ones((3, 3, 48, 48))
     program = gradient.lower(*arrays).compile()
     fastest = min(_seconds(program, arrays) for _ in range(RUNS))
-    return operations(program) / fastest
+    return program.cost_analysis()["flops"] / fastest
 
 
 def _seconds(program: Any, arrays: tuple) -> float:

@@ -86,7 +86,18 @@ FLAGS = [
         ["--config=configs/quickstart.py:tinny", "--workdir=d"],
         "config variant: found 'tinny', expected some of ('rtil', 'vanilla',",
     ),
-    ([TINY, "--wrkdir=d"], "Unknown command line flag 'wrkdir'"),
+    ([TINY, "--wrkdir=d"], "--wrkdir: found no such flag, expected perhaps --workdir"),
+    ([TINY, "--workdir=d", "--dry-run"], "expected perhaps --dry_run"),
+    (
+        [TINY, "--workdir=d", "--epochs=3"],
+        "--epochs: found no such flag, expected one of --config, --workdir,",
+    ),
+    ([TINY, "--workdir"], "--workdir: found no value, expected --workdir=VALUE"),
+    ([TINY, "--workdir="], "--workdir: found '', expected a path"),
+    (
+        ["--config=configs/invert/csgm.py", "--workdir=d"],
+        "--config: found a config without config.training, expected one for train.py",
+    ),
     ([TINY, "--workdir=d", "word"], "command line: found 'word', expected --NAME"),
     (
         [TINY, "--workdir=d", "--dry_run=perhaps"],

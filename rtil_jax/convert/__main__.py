@@ -17,7 +17,7 @@ def main() -> None:
         "python -m rtil_jax.convert", description=__doc__.partition("\n")[0]
     )
     parser.add_argument(
-        "source", help="a .pt, .pth or .safetensors file, or a directory"
+        "source", help="a file of torch.save or safetensors, or a directory"
     )
     parser.add_argument("--to", required=True, help="the directory, or the file")
     parser.add_argument("--style_fit", help="ILO's gaussian_fit.pt")

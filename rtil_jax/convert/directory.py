@@ -39,8 +39,8 @@ def convert(
     """A public PyTorch checkpoint to a prior directory, or a directory to a file.
 
     Args:
-        source: a `.pt`, `.pth` or `.safetensors` file, or a directory that `train.py`
-            or this function has written.
+        source: a file of `torch.save` or of safetensors, whatever it is called, or a
+            directory that `train.py` or this function has written.
         to: the new directory, or the file.
         style_fit: of a StyleGAN2: a file with `mean` and `std` of the styles, such as
             ILO's `gaussian_fit.pt`. None for a fit of the network's own mapping.

@@ -10,7 +10,7 @@ from typing import Any
 
 from rtil_jax.convert.checkpoint import MODULE, Checkpoint
 from rtil_jax.convert.foreign import asks_for
-from rtil_jax.convert.safe_tensors import read_safe_tensors
+from rtil_jax.convert.safe_tensors import is_safe_tensors, read_safe_tensors
 from rtil_jax.errors import UserError
 from rtil_jax.inert_pickle import ForbiddenReference
 from rtil_jax.torch_files import Saved, read_torch
@@ -18,8 +18,18 @@ from rtil_jax.torch_files import Saved, read_torch
 SUFFIXES = (".pt", ".pth", ".safetensors")
 
 
+_TORCH = (b"PK", b"\x80\x02")  # a zip, a pickle
+# What files begin with that are no checkpoints; what they are, and what to do.
+_NO_CHECKPOINTS = {
+    b"version https://git-lfs": (
+        "a pointer of Git LFS, expected the file that it stands for (`git lfs pull`)"
+    ),
+    b"<": "a web page, expected a checkpoint: its download has failed",
+}
+
+
 def read(path: str) -> Saved:
-    """Reads `path`, whatever is in it.
+    """Reads `path`, whatever it is called and whatever is in it.
 
     Raises:
         UserError: if it cannot be read, or asks for code to be run.
@@ -27,7 +37,16 @@ def read(path: str) -> Saved:
     safe = path.endswith(".safetensors")
     try:
         with open(path, "rb") as file:
+            start = file.read(64)
+            file.seek(0)
+            for beginning, what in _NO_CHECKPOINTS.items():
+                if start.lstrip().startswith(beginning):
+                    raise UserError(f"{path}: found {what}")
+            # The name decides about what is neither.
+            safe = is_safe_tensors(start) or (safe and start[:2] not in _TORCH)
             return Saved(read_safe_tensors(file)) if safe else read_torch(file)
+    except UserError:
+        raise
     except OSError as error:
         raise UserError(
             f"{path}: found no readable file ({error.strerror}), expected a checkpoint"

@@ -12,6 +12,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+_LONGEST = 100_000_000  # header
 _DTYPES = {
     "F64": "float64",
     "F32": "float32",
@@ -30,6 +31,12 @@ _DTYPES = {
     "U8": "uint8",
     "BOOL": "bool",
 }
+
+
+def is_safe_tensors(start: bytes) -> bool:
+    """Whether a file that begins so is one: a length that the library allows, JSON."""
+    length = int.from_bytes(start[:8], "little")
+    return length <= _LONGEST and start[8:9] == b"{"
 
 
 def read_safe_tensors(file: io.BufferedIOBase) -> dict[str, np.ndarray]:

@@ -6,6 +6,7 @@ the role of a network, where there are several, is taken from what the group is 
 """
 
 import dataclasses
+import logging
 import re
 
 import numpy as np
@@ -78,6 +79,7 @@ def find_networks(saved: Saved) -> Checkpoint:
     if not claims:
         return Checkpoint({"g_ema": arrays}, flat=True, origins={"g_ema": ""})
     chosen = _roles(claims)
+    _warn_of_others(claims, chosen)
     chosen |= _discriminator(arrays, groups, chosen)
     parts = {part: _network(group.tensors) for part, group in chosen.items()}
     for part in (part for part, group in chosen.items() if group.exact):
@@ -174,6 +176,19 @@ def _roles(claims: list[_Group]) -> dict[str, _Group]:
         if alike or group.key == "g":  # another `g` is refused later
             return {"g_ema": ema, "g": group}
     return {"g_ema": ema}
+
+
+def _warn_of_others(claims: list[_Group], chosen: dict[str, _Group]) -> None:
+    """Says which whole generators are left out: the file may hold several models."""
+    taken = {group.key for group in chosen.values()}
+    others = [group.key for group in claims if group.exact and group.key not in taken]
+    if others:
+        logging.getLogger("rtil_jax").warning(
+            "found more generators, which are left out: %s (taken: %s); to convert "
+            "another one, save it in a file of its own",
+            ", ".join(dict.fromkeys(others)),
+            ", ".join(taken),
+        )
 
 
 def _discriminator(

@@ -35,7 +35,12 @@ SHARED = (
 
 def check_inversion_config(config: ConfigDict) -> None:
     """Raises UserError for the first field that cannot be used."""
-    name = config.get("method", ConfigDict()).get("name")
+    if "method" not in config or "priors" not in config:
+        raise UserError(
+            "--config: found a config without config.priors and config.method, "
+            "expected one for invert.py, such as configs/invert/ilo.py"
+        )
+    name = config.method.get("name")
     require(name in METHODS, "method.name", name, f"one of {', '.join(METHODS)}")
     _check_names(config)
     require(config.lpips in ("alex", "vgg", ""), "lpips", config.lpips, "alex or vgg")

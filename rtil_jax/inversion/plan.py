@@ -11,11 +11,15 @@ from ml_collections import ConfigDict
 from rtil_jax import data
 from rtil_jax.devices import data_mesh, replicated
 from rtil_jax.estimate import (
+    Work as ProgramWork,
+)
+from rtil_jax.estimate import (
+    compiled_cost,
     duration,
     measured_speed,
-    operations,
-    program_cost,
+    same_program,
     time_line,
+    work_of,
 )
 from rtil_jax.inversion.defaults import build_method
 from rtil_jax.inversion.inverting import Method
@@ -33,31 +37,30 @@ from rtil_jax.training.plan import count_parameters
 
 
 @dataclasses.dataclass(frozen=True)
-class BatchCost:
-    """Of one batch in one setting, with one prior.
+class BatchPlan:
+    """One batch in one setting, with one prior.
 
     Attributes:
-        memory: bytes that the costliest stage needs per device.
-        steps: of all stages.
-        operations: of all steps, on one device.
-        compiling: seconds of compiling, once for all batches.
+        steps: of each stage.
+        programs: (jitted function, *arguments) of each stage, as they are called.
+        single: likewise, of one step at a time, because XLA counts the body of a loop
+            once.
     """
 
-    memory: int
-    steps: int
-    operations: float
-    compiling: float
+    steps: list[int]
+    programs: list[tuple]
+    single: list[tuple]
 
 
-def batch_cost(
+def plan_batch(
     prior: Prior,
     method: Method,
     problem: str,
     ratio: float,
     batch: int,
     perceptual: PerceptualLoss | None = None,
-) -> BatchCost:
-    """What XLA says of the programs for `batch` images, restarts included."""
+) -> BatchPlan:
+    """The programs for `batch` images, restarts included; nothing is computed."""
     mesh = data_mesh()
     prior, perceptual = jax.device_put((prior, perceptual), replicated(mesh))
 
@@ -77,22 +80,14 @@ def batch_cost(
     programs = functools.partial(
         stage_programs, stages, *given, select="measurement", mesh=mesh
     )
-    costs = [program_cost(*program) for program in programs()]
-    # XLA counts the body of a loop once, so one step at a time.
-    single = programs(at_once=1)
-    counts = [stage.steps + 1 for stage in stages]
-    each = [operations(function.lower(*given)) for function, *given in single]
-    return BatchCost(
-        memory=max(cost.memory for cost in costs),
-        steps=sum(counts),
-        operations=sum(n * x for n, x in zip(counts, each, strict=True)) / mesh.size,
-        compiling=sum(cost.compiling for cost in costs),
-    )
+    steps = [stage.steps + 1 for stage in stages]
+    return BatchPlan(steps, programs(), programs(at_once=1))
 
 
 def step_memory(*arguments: Any) -> int:
-    """Bytes that the costliest stage's step needs per device; see `batch_cost`."""
-    return batch_cost(*arguments).memory
+    """Bytes that the costliest stage's step needs per device; see `plan_batch`."""
+    programs = plan_batch(*arguments).programs
+    return max(compiled_cost(*program)[0] for program in programs)
 
 
 def print_plan(
@@ -103,7 +98,7 @@ def print_plan(
     num_images: int,
     shard: Shard,
 ) -> None:
-    """Devices, images, batches, priors, stages, memory, this part and its time.
+    """Devices, images, batches, priors, stages, this part, its memory and time.
 
     `images` are the first of the `num_images` to recover.
     """
@@ -119,7 +114,7 @@ def print_plan(
         shape = " x ".join(map(str, prior.image_shape))
         print(f"""  prior        {name}: {config.priors[name]}, {shape}, \
 {count_parameters(prior.variables):,} parameters""")
-    costs: dict[tuple, BatchCost] = {}
+    plans: dict[tuple, BatchPlan] = {}
     for label, one in expand(config):
         starts = size * one.restarts
         starts += -starts % mesh.size
@@ -127,44 +122,33 @@ def print_plan(
     selection  {one.select}, {one.restarts} starts
     noise      {describe_noise(one, snr.get(label))}""")
         for name, prior in priors.items():
-            cost = _cost_of(one, name, prior, distances, starts)
-            costs[label, one.problem, one.select, name] = cost
-            print(_plan_of(one, name, prior, cost))
-    _print_part(work, costs, shard)
+            plan = _plan_of(one, name, prior, distances, starts)
+            plans[label, one.problem, one.select, name] = plan
+            _print_method(one, name, plan)
+    _print_part(work, plans, shard)
 
 
-def _cost_of(
+def _plan_of(
     config: ConfigDict, name: str, prior: Prior, distances: dict, starts: int
-) -> BatchCost:
+) -> BatchPlan:
     """At the setting's largest ratio."""
     method, ratio = build_method(config, name), float(max(config.ratios))
     loss = perceptual_loss(config, name, ratio, distances)
-    return batch_cost(prior, method, config.problem, ratio, starts, loss)
+    return plan_batch(prior, method, config.problem, ratio, starts, loss)
 
 
-def _plan_of(config: ConfigDict, name: str, prior: Prior, cost: BatchCost) -> str:
+def _print_method(config: ConfigDict, name: str, plan: BatchPlan) -> None:
     """Lines about one prior in one setting."""
-    method = build_method(config, name)
-    steps = " + ".join(str(stage.steps) for stage in method.stages(prior.generator))
     weights = {r: perceptual_weight(config, name, r) for r in config.ratios}
     terms = [f"{w:g} at {r:g}" for r, w in weights.items() if w]
     perceptual = f"{config.perceptual.distance} {', '.join(terms)}" if terms else "none"
-    return f"""    method     {name}: {method}
-    steps      {steps} per batch and ratio
-    perceptual {perceptual}
-    memory     {cost.memory / 2**20:,.0f} MiB per device"""
+    print(f"""    method     {name}: {build_method(config, name)}
+    steps      {" + ".join(str(steps - 1) for steps in plan.steps)} per batch and ratio
+    perceptual {perceptual}""")
 
 
-def _print_part(work: Work, costs: dict[tuple, BatchCost], shard: Shard) -> None:
-    """What is this process's, and how long it takes if none of it is done yet."""
-    running = compiling = 0.0
-    steps = 0
-    for number, (_, name, setting) in enumerate(work.settings):
-        key = (*(setting[c] for c in ("method", "problem", "select")), name)
-        cost, count = costs[key], len(work.own(number))
-        steps += count * cost.steps
-        running += count * cost.operations
-        compiling += cost.compiling if count else 0
+def _print_part(work: Work, plans: dict[tuple, BatchPlan], shard: Shard) -> None:
+    """What is this process's, and what it takes if none of it is done yet."""
     part = "all of it"
     if shard.count > 1:
         part = f"shard {shard.index + 1} of {shard.count}"
@@ -172,7 +156,27 @@ def _print_part(work: Work, costs: dict[tuple, BatchCost], shard: Shard) -> None
     if work.mine:
         numbers = f"batches {work.mine[0] + 1:,} to {work.mine[-1] + 1:,}"
     print(f"  this part    {part}: {numbers} of {work.total:,}")
-    if steps:
-        speed = measured_speed()
-        what = f"{steps:,} steps at {duration(running / speed / steps)}"
-        print(f"  time         {time_line(running / speed, compiling, what, speed)}")
+    if not work.mine:
+        return
+    each: dict[tuple, ProgramWork] = {}  # several priors and methods share programs
+    lengths: dict[tuple, int] = {}
+    largest, traffic, operations, steps = (), -1.0, 0.0, 0
+    for number, (_, name, setting) in enumerate(work.settings):
+        plan = plans[(*(setting[c] for c in ("method", "problem", "select")), name)]
+        batches = len(work.own(number))
+        stages = zip(plan.steps, plan.programs, plan.single, strict=True)
+        for count, program, single in stages if batches else ():
+            key = same_program(*single)
+            if key not in each:
+                each[key] = work_of(*single)
+            lengths[*key, setting["ratio"]] = each[key].length
+            steps += batches * count
+            operations += batches * count * each[key].operations
+            if each[key].traffic > traffic:
+                largest, traffic = program, each[key].traffic
+    memory, per_line = compiled_cost(*largest)
+    speed = measured_speed()
+    running = operations / data_mesh().size / speed
+    what = f"{steps:,} steps at {duration(running / steps)}"
+    line = time_line(running, per_line * sum(lengths.values()), what, speed)
+    print(f"  memory       {memory / 2**20:,.0f} MiB per device\n  time         {line}")

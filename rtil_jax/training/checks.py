@@ -108,6 +108,11 @@ def check_trainable(config: ConfigDict) -> str:
 
 def check_training_config(config: ConfigDict, num_devices: int) -> None:
     """Raises UserError for the first field that cannot be used."""
+    if "training" not in config:
+        raise UserError(
+            "--config: found a config without config.training, expected one for "
+            "train.py, such as configs/quickstart.py"
+        )
     architecture = check_trainable(config)
     fields = _ALL | _TRAINED[architecture]
     for field, (holds, expected) in fields.items():

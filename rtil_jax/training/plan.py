@@ -9,7 +9,13 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from rtil_jax import data, devices, distributed
-from rtil_jax.estimate import Cost, duration, measured_speed, program_cost, time_line
+from rtil_jax.estimate import (
+    compiled_cost,
+    duration,
+    measured_speed,
+    time_line,
+    work_of,
+)
 from rtil_jax.training.images import describe_flips
 from rtil_jax.training.recipe import BatchPlan, Recipe
 from rtil_jax.training.state import TrainState
@@ -41,18 +47,19 @@ def abstract_images(
     )
 
 
-def program_costs(
+def programs_of(
     recipe: Recipe, mesh: jax.sharding.Mesh, step: int | None = None
-) -> dict[str, Cost]:
-    """What each program of the step after `step` finished ones (of all) costs."""
+) -> dict[str, tuple]:
+    """(jitted function, *shapes) of what the step after `step` finished ones runs.
+
+    Without `step`, of every program that any step runs.
+    """
 
     def images_at(batch: BatchPlan) -> jax.ShapeDtypeStruct:
         return abstract_images(batch, recipe.generator.channels, mesh)
 
     key = jax.eval_shape(lambda: jax.random.key(0))
-    programs = recipe.programs(abstract_state(recipe, mesh), images_at, key, step)
-    with jax.set_mesh(mesh):
-        return {name: program_cost(*program) for name, program in programs.items()}
+    return recipe.programs(abstract_state(recipe, mesh), images_at, key, step)
 
 
 def step_memory(recipe: Recipe, mesh: jax.sharding.Mesh) -> dict[str, int]:
@@ -61,8 +68,9 @@ def step_memory(recipe: Recipe, mesh: jax.sharding.Mesh) -> dict[str, int]:
     The state, the activations and the gradients. What the runtime keeps beside them
     (compiled code, the images' cache) is not in it.
     """
-    costs = program_costs(recipe, mesh)
-    return {name: cost.memory for name, cost in costs.items()}
+    programs = programs_of(recipe, mesh)
+    with jax.set_mesh(mesh):
+        return {name: compiled_cost(*program)[0] for name, program in programs.items()}
 
 
 def how_often(recipe: Recipe, program: str) -> float:
@@ -148,20 +156,21 @@ def print_plan(
 
 
 def _print_costs(steps: int, recipe: Recipe, mesh: jax.sharding.Mesh) -> None:
-    """Memory of the largest program, and the time of all steps."""
-    memory: dict[str, int] = {}
-    running = compiling = 0.0
-    for first, following in itertools.pairwise([*recipe.first_steps(), steps]):
-        for name, cost in program_costs(recipe, mesh, first).items():
-            memory[name] = cost.memory
-            compiling += cost.compiling
-            calls = (following - first) * how_often(recipe, name)
-            running += calls * cost.operations
-    largest, speed = max(memory, key=memory.__getitem__), measured_speed()
+    """Memory of the program that does most, and the time of all steps."""
+    work, programs, running = {}, {}, 0.0
+    with jax.set_mesh(mesh):
+        for first, following in itertools.pairwise([*recipe.first_steps(), steps]):
+            for name, program in programs_of(recipe, mesh, first).items():
+                work[name], programs[name] = work_of(*program), program
+                calls = (following - first) * how_often(recipe, name)
+                running += calls * work[name].operations / mesh.size
+        largest = max(work, key=lambda name: work[name].traffic)
+        memory, per_line = compiled_cost(*programs[largest])
+    compiling, speed = per_line * sum(w.length for w in work.values()), measured_speed()
     what = f"{steps:,} steps at {duration(running / speed / steps)}"
     line = time_line(running / speed, compiling, what, speed)
     distributed.say(
-        f"  memory         {math.ceil(memory[largest] / 2**20):,} MiB per device, "
+        f"  memory         {math.ceil(memory / 2**20):,} MiB per device, "
         f"in the {largest} step: weights, optimisers and activations, "
         f"besides what the process itself needs\n  time           {line}"
     )

@@ -293,6 +293,26 @@ def test_safetensors_of_every_float(dtype, tmp_path):
         np.testing.assert_array_equal(array, expected)
 
 
+def test_the_content_says_what_a_file_is(tmp_path):
+    safe, torch = safetensors_bytes(NETWORK, "float32"), torch_bytes(NETWORK)
+    for name, content in ("pytorch_model.bin", safe), ("a.safetensors", torch):
+        (tmp_path / name).write_bytes(content)
+        assert files.read(str(tmp_path / name)).arrays.keys() == NETWORK.keys()
+
+
+@pytest.mark.parametrize(
+    "content, what",
+    [
+        (b"version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS"),
+        (b"\n<!DOCTYPE html><html>quota exceeded", "a web page"),
+    ],
+)
+def test_files_that_stand_for_a_checkpoint_are_named(content, what, tmp_path):
+    (tmp_path / "a.pt").write_bytes(content)
+    with pytest.raises(UserError, match=f"a.pt: found {what}, expected"):
+        files.read(str(tmp_path / "a.pt"))
+
+
 def test_damaged_safetensors_are_refused_in_one_line(tmp_path):
     path = tmp_path / "a.safetensors"
     whole = safetensors_bytes(NETWORK, "bfloat16")

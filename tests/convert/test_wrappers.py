@@ -109,6 +109,11 @@ def test_a_known_network_is_found_in_any_wrapper(name):
         np.testing.assert_array_equal(found.tensors["latent_avg"], MEAN)
 
 
+def test_generators_that_are_left_out_are_named(caplog):
+    find_networks(saved({"G_A": NETWORK, "G_B": OTHER}))
+    assert "left out: G_B (taken: G_A)" in caplog.text
+
+
 @pytest.mark.parametrize("network", [PGGAN, OFFICIAL], ids=["RTIL's", "official"])
 def test_a_pggan_is_found_in_a_wrapper(network):
     tree = {"nets": {"netG_ema": under("module.", network), "step": 1, "alpha": 0.5}}
