@@ -160,7 +160,8 @@ def _print_part(work: Work, plans: dict[tuple, BatchPlan], shard: Shard) -> None
         return
     each: dict[tuple, ProgramWork] = {}  # several priors and methods share programs
     lengths: dict[tuple, int] = {}
-    largest, traffic, operations, steps = (), -1.0, 0.0, 0
+    largest: tuple[Any, ...] = ()
+    traffic, operations, steps = -1.0, 0.0, 0
     for number, (_, name, setting) in enumerate(work.settings):
         plan = plans[(*(setting[c] for c in ("method", "problem", "select")), name)]
         batches = len(work.own(number))
@@ -174,7 +175,8 @@ def _print_part(work: Work, plans: dict[tuple, BatchPlan], shard: Shard) -> None
             operations += batches * count * each[key].operations
             if each[key].traffic > traffic:
                 largest, traffic = program, each[key].traffic
-    memory, per_line = compiled_cost(*largest)
+    function, *given = largest
+    memory, per_line = compiled_cost(function, *given)
     speed = measured_speed()
     running = operations / data_mesh().size / speed
     what = f"{steps:,} steps at {duration(running / steps)}"
