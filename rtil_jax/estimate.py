@@ -8,14 +8,16 @@ device does in a second is measured, on a convolution and its gradient. Where ne
 are so small that their overhead counts, or the machine is shared, the time is longer.
 """
 
+import contextlib
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.experimental.compilation_cache import compilation_cache
 
 # Buffers are assigned before machine code is written, which is most of a compilation.
 QUICK = {
@@ -29,7 +31,7 @@ RUNS = 5
 
 
 @dataclasses.dataclass(frozen=True)
-class Work:
+class ProgramWork:
     """Of one call of a program, on all devices.
 
     Attributes:
@@ -43,25 +45,38 @@ class Work:
     length: int
 
 
-def work_of(function: Any, *arguments: Any) -> Work:
-    """The work of a jitted function, not compiled; the arguments may be shapes."""
-    lowered = function.lower(*arguments)
+def work_of(lowered: Any) -> ProgramWork:
+    """The work of a program, as `jax.jit(...).lower(...)` returns it."""
     counts = lowered.cost_analysis() or {}
-    return Work(
+    return ProgramWork(
         counts.get("flops", 0.0),
         counts.get("bytes accessed", 0.0),
         lowered.as_text().count("\n"),
     )
 
 
-def compiled_cost(function: Any, *arguments: Any) -> tuple[int, float]:
+def compiled_cost(lowered: Any) -> tuple[int, float]:
     """(bytes of arguments and temporaries on a device, seconds to compile a line)."""
-    lowered = function.lower(*arguments)
     length = lowered.as_text().count("\n")
-    started = time.perf_counter()
-    memory = lowered.compile(QUICK).memory_analysis()
-    seconds = FULL * (time.perf_counter() - started)
+    with _uncached():
+        started = time.perf_counter()
+        memory = lowered.compile(QUICK).memory_analysis()
+        seconds = FULL * (time.perf_counter() - started)
     return memory.argument_size_in_bytes + memory.temp_size_in_bytes, seconds / length
+
+
+@contextlib.contextmanager
+def _uncached() -> Iterator[None]:
+    """A block whose compilations take their time, also where they were done before."""
+    name = "jax_enable_compilation_cache"
+    enabled = getattr(jax.config, name)
+    jax.config.update(name, False)
+    compilation_cache.reset_cache()  # else JAX does not look at it again
+    try:
+        yield
+    finally:
+        jax.config.update(name, enabled)
+        compilation_cache.reset_cache()
 
 
 def same_program(function: Callable, *arguments: Any) -> tuple:

@@ -11,9 +11,7 @@ from ml_collections import ConfigDict
 from rtil_jax import data
 from rtil_jax.devices import data_mesh, replicated
 from rtil_jax.estimate import (
-    Work as ProgramWork,
-)
-from rtil_jax.estimate import (
+    ProgramWork,
     compiled_cost,
     duration,
     measured_speed,
@@ -87,7 +85,9 @@ def plan_batch(
 def step_memory(*arguments: Any) -> int:
     """Bytes that the costliest stage's step needs per device; see `plan_batch`."""
     programs = plan_batch(*arguments).programs
-    return max(compiled_cost(*program)[0] for program in programs)
+    return max(
+        compiled_cost(function.lower(*given))[0] for function, *given in programs
+    )
 
 
 def print_plan(
@@ -156,27 +156,31 @@ def _print_part(work: Work, plans: dict[tuple, BatchPlan], shard: Shard) -> None
     if work.mine:
         numbers = f"batches {work.mine[0] + 1:,} to {work.mine[-1] + 1:,}"
     print(f"  this part    {part}: {numbers} of {work.total:,}")
-    if not work.mine:
-        return
-    each: dict[tuple, ProgramWork] = {}  # several priors and methods share programs
-    lengths: dict[tuple, int] = {}
-    largest: tuple[Any, ...] = ()
-    traffic, operations, steps = -1.0, 0.0, 0
+    if work.mine:
+        _print_costs(work, plans)
+
+
+def _print_costs(work: Work, plans: dict[tuple, BatchPlan]) -> None:
+    """Memory of the program that does most, and the time of this process's batches."""
+    known: dict[tuple, ProgramWork] = {}  # several priors and methods share programs
+    lengths: dict[tuple, int] = {}  # of those that are compiled
+    found: list[tuple[ProgramWork, tuple]] = []
+    operations, steps = 0.0, 0
     for number, (_, name, setting) in enumerate(work.settings):
         plan = plans[(*(setting[c] for c in ("method", "problem", "select")), name)]
         batches = len(work.own(number))
         stages = zip(plan.steps, plan.programs, plan.single, strict=True)
         for count, program, single in stages if batches else ():
             key = same_program(*single)
-            if key not in each:
-                each[key] = work_of(*single)
-            lengths[*key, setting["ratio"]] = each[key].length
+            if key not in known:
+                function, *given = single
+                known[key] = work_of(function.lower(*given))
+                found.append((known[key], program))
+            lengths[*key, setting["ratio"]] = known[key].length
             steps += batches * count
-            operations += batches * count * each[key].operations
-            if each[key].traffic > traffic:
-                largest, traffic = program, each[key].traffic
-    function, *given = largest
-    memory, per_line = compiled_cost(function, *given)
+            operations += batches * count * known[key].operations
+    function, *given = max(found, key=lambda pair: pair[0].traffic)[1]
+    memory, per_line = compiled_cost(function.lower(*given))
     speed = measured_speed()
     running = operations / data_mesh().size / speed
     what = f"{steps:,} steps at {duration(running / steps)}"

@@ -70,7 +70,10 @@ def step_memory(recipe: Recipe, mesh: jax.sharding.Mesh) -> dict[str, int]:
     """
     programs = programs_of(recipe, mesh)
     with jax.set_mesh(mesh):
-        return {name: compiled_cost(*program)[0] for name, program in programs.items()}
+        return {
+            name: compiled_cost(function.lower(*arguments))[0]
+            for name, (function, *arguments) in programs.items()
+        }
 
 
 def how_often(recipe: Recipe, program: str) -> float:
@@ -157,15 +160,17 @@ def print_plan(
 
 def _print_costs(steps: int, recipe: Recipe, mesh: jax.sharding.Mesh) -> None:
     """Memory of the program that does most, and the time of all steps."""
-    work, programs, running = {}, {}, 0.0
+    work, lowered, running = {}, {}, 0.0
     with jax.set_mesh(mesh):
         for first, following in itertools.pairwise([*recipe.first_steps(), steps]):
-            for name, program in programs_of(recipe, mesh, first).items():
-                work[name], programs[name] = work_of(*program), program
+            programs = programs_of(recipe, mesh, first)
+            for name, (function, *arguments) in programs.items():
+                lowered[name] = function.lower(*arguments)
+                work[name] = work_of(lowered[name])
                 calls = (following - first) * how_often(recipe, name)
                 running += calls * work[name].operations / mesh.size
         largest = max(work, key=lambda name: work[name].traffic)
-        memory, per_line = compiled_cost(*programs[largest])
+        memory, per_line = compiled_cost(lowered[largest])
     compiling, speed = per_line * sum(w.length for w in work.values()), measured_speed()
     what = f"{steps:,} steps at {duration(running / speed / steps)}"
     line = time_line(running / speed, compiling, what, speed)
