@@ -19,6 +19,7 @@ from tqdm import tqdm
 from rtil_jax.stopping import Stopping
 
 LASTS = 2.0  # seconds; what is compiled in less is not worth a line
+ALARMS = 110.0  # seconds; after 120, XLA writes an alarm that looks like an error
 _threads: list[threading.Thread] = []
 
 
@@ -66,16 +67,19 @@ def aside(work: Callable[[], Any], stopping: Stopping | None, doing: str) -> Any
 
     thread = threading.Thread(target=run, daemon=True)
     _threads.append(thread)
-    started, said = time.monotonic(), False
+    started = time.monotonic()
+    lines = [
+        (LASTS, f"{doing} ..."),
+        (ALARMS, f"{doing} still goes on: XLA's `Very slow compile?` is no error"),
+    ]
     with stopping.at_once() if stopping else contextlib.nullcontext():
         thread.start()
         while not future.done():
             futures.wait([future], timeout=0.1)
             if stopping is not None and stopping.may_leave():
                 raise Abandoned
-            if not said and time.monotonic() - started > LASTS:
-                said = True
-                tqdm.write(f"{doing} ...", file=sys.stderr)
+            if lines and time.monotonic() - started > lines[0][0]:
+                tqdm.write(lines.pop(0)[1], file=sys.stderr)
     thread.join()
     _threads.remove(thread)
     return future.result()

@@ -22,10 +22,13 @@ PATIENCE = 1.0  # seconds that Python has to raise a KeyboardInterrupt
 
 
 @contextlib.contextmanager
-def nothing_to_save() -> Iterator[None]:
+def nothing_to_save(*names: str) -> Iterator[None]:
     """A context before the first step, in which signals end the process well, at once.
 
     With `jax.distributed`, SIGTERM stays JAX's.
+
+    Args:
+        names: of the signals, such as "SIGTERM"; all that ask for the end without any.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -34,12 +37,14 @@ def nothing_to_save() -> Iterator[None]:
     def leave(number, frame):
         name = signal.Signals(number).name
         print(
-            f"{name}: stopped before the first step; the same command starts anew",
+            f"{name}: stopped before anything was computed; the same command starts "
+            "anew",
             file=sys.stderr,
         )
         sys.exit(0)
 
-    previous = {number: signal.signal(number, leave) for number in _signals()}
+    chosen = [s for s in _signals() if not names or signal.Signals(s).name in names]
+    previous = {number: signal.signal(number, leave) for number in chosen}
     try:
         yield
     finally:

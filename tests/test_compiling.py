@@ -23,6 +23,15 @@ def test_it_says_what_lasts(monkeypatch, capsys):
     assert capsys.readouterr().err == "compiling stage 3 of 5 ...\n"
 
 
+def test_it_says_that_the_compilers_own_alarm_is_no_error(monkeypatch, capsys):
+    monkeypatch.setattr(compiling, "LASTS", 0.0)
+    monkeypatch.setattr(compiling, "ALARMS", 0.1)
+    aside(lambda: threading.Event().wait(0.5), None, "compiling stage 3 of 5")
+    last = "compiling stage 3 of 5 still goes on: XLA's `Very slow compile?` is no "
+    last += "error"
+    assert capsys.readouterr().err.splitlines()[1:] == [last]
+
+
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGUSR1"])
 def test_a_signal_abandons_it(name, capsys):
     ends = threading.Event()

@@ -51,7 +51,7 @@ from rtil_jax.operators import sample_operator
 from rtil_jax.perceptual import Perceptual
 from rtil_jax.pretrained import locate
 from rtil_jax.progress import progress
-from rtil_jax.stopping import Stopping
+from rtil_jax.stopping import Stopping, nothing_to_save
 
 SHOW_EVERY = 20  # steps; reading the losses waits for the device
 
@@ -92,7 +92,8 @@ def run_sweep(
         if data.has_record(workdir):
             check_images(load_test_images(config, first), workdir)
         return print_plan(config, priors, distances, shown, count, shard)
-    images = load_test_images(config, first)
+    with nothing_to_save("SIGTERM", "SIGUSR1"):
+        images = load_test_images(config, first)
     make_workdir(workdir)
     with (
         owned(workdir, f"lock{shard.suffix}", shard.hint),
@@ -281,6 +282,7 @@ def invert_missing(
             numbers = range(1, len(programs) + 1)
             names = [f"stage {number} of {len(programs)}" for number in numbers]
             compile_ahead(programs, names, stopping)
+            bar.unpause()  # as if compiling took no time
 
         for batch, absent in to_do:
             # The last batch repeats an image, so that it does not compile anew.

@@ -260,6 +260,7 @@ def run(
                     if checkpoints.latest_step() != step > first:
                         save_state(step, checked(step))
                     break
+                bar.unpause()  # as if compiling took no time
             batch = read_batch(config, recipe, images, step, progress.skipped_images)
             state, metrics = recipe.train_step(state, batch, key, step)
             bar.update()
