@@ -248,10 +248,11 @@ def _remedy(
     name: str, least: float, most: float, low: float | int, high: float | int
 ) -> str:
     """What to write in place of `name`."""
-    if least >= -1 and most > 256:
+    from_black = least >= -0.05 * most  # where resizing may overshoot
+    if from_black and most > 2 * 255:
         scaled = f"{name} / WHITE" if low == 0 else f"2 * {name} / WHITE - 1"
         return f"{scaled}, where WHITE is the value of white"
-    if least >= -1 and most > 2 * max(abs(low), high):
+    if from_black and most > 2 * max(abs(low), high):
         scaled = f"{name} / 127.5 - 1" if low < 0 else f"{name} / 255"
         return f"{scaled} for images in [0, 255]"
     clip = f"jnp.clip({name}, {low:g}, {high:g})"

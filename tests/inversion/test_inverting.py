@@ -297,7 +297,7 @@ def test_eight_devices_find_what_one_does_without_a_collective():
     [
         ({"select": "orcale"}, "found select='orcale', expected one of measurement"),
         ({"select": "oracle"}, "select='oracle' needs problem.truth"),
-        ({"restarts": 0}, "found restarts=0, expected at least 1"),
+        ({"restarts": 0}, "restarts: found 0, expected a whole number from 1"),
         ({"keys": 5}, "found 5 keys, expected 2"),
     ],
 )

@@ -209,7 +209,7 @@ def test_the_figure_has_mean_spread_and_samples(linear_prior, noisy_problem, tmp
     "options, message",
     [
         ({"samples": 1}, "samples: found 1, expected at least 2"),
-        ({"noise_std": 0.0}, "noise_std: found 0, expected above 0"),
+        ({"noise_std": 0.0}, "noise_std: found 0.0, expected a number above 0"),
     ],
 )
 def test_arguments_out_of_range(options, message, linear_prior, noisy_problem):

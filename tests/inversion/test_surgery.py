@@ -58,9 +58,9 @@ def first_solution(prior):
 def test_the_image_is_the_tail_of_the_free_features(toy_prior):
     start, solution = first_solution(toy_prior)
     image = render(toy_prior.generator, toy_prior.variables, solution)
-    kernel, bias = toy_prior.variables["params"]["dense_1"].values()
+    dense = toy_prior.variables["params"]["dense_1"]
     flat = jnp.tanh(start["features"]).reshape(2, 32)
-    expected = (flat @ kernel + bias[None]).reshape(2, 8, 8, 1)
+    expected = (flat @ dense["kernel"] + dense["bias"][None]).reshape(2, 8, 8, 1)
     np.testing.assert_allclose(image, expected, atol=1e-5)
 
 
