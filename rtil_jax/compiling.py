@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 import jax
 from tqdm import tqdm
 
+from rtil_jax import distributed
 from rtil_jax.stopping import Stopping
 
 LASTS = 2.0  # seconds; what is compiled in less is not worth a line
@@ -72,6 +73,8 @@ def aside(work: Callable[[], Any], stopping: Stopping | None, doing: str) -> Any
         (LASTS, f"{doing} ..."),
         (ALARMS, f"{doing} still goes on: XLA's `Very slow compile?` is no error"),
     ]
+    if not distributed.is_lead():
+        lines.clear()
     with stopping.at_once() if stopping else contextlib.nullcontext():
         thread.start()
         while not future.done():

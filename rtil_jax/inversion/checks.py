@@ -76,7 +76,7 @@ def _check_values(config: ConfigDict) -> None:
     require(len(config.ratios) > 0, "ratios", (), "at least one number in (0, 1]")
     for ratio in config.ratios:
         number = type(ratio) in (float, int)
-        hint = ratio_hint(config.problem, ratio) if number else ""
+        hint = ratio_hint(config.problem, float(ratio)) if number else ""
         expected = f"numbers in (0, 1]{hint}"
         require(number and 0 < ratio <= 1, "ratios", config.ratios, expected)
     for field, least in (("restarts", 1), ("noise_std", 0)):
