@@ -14,9 +14,9 @@ import sys
 from absl import flags
 from ml_collections import config_flags
 
-from rtil_jax.command_line import run_main
-from rtil_jax.inversion.shards import find_shard
-from rtil_jax.inversion.sweep import run_sweep
+from rtil_jax.cli.command_line import run_main
+from rtil_jax.experiments.inversion.shards import find_shard
+from rtil_jax.experiments.inversion.sweep import run_sweep
 
 # Priors have names of their own, so the config is open; `run_sweep` checks the others.
 CONFIG = config_flags.DEFINE_config_file(

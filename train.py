@@ -19,8 +19,8 @@ from absl import flags
 from ml_collections import config_flags
 
 from rtil_jax import distributed
-from rtil_jax.command_line import run_main
-from rtil_jax.training.loop import train
+from rtil_jax.cli.command_line import run_main
+from rtil_jax.experiments.training.loop import train
 
 CONFIG = config_flags.DEFINE_config_file(
     "config", None, "Training configuration, FILE[:variant].", lock_config=True

@@ -21,10 +21,10 @@ import jax
 
 from benchmarks.timing import table
 from rtil_jax import devices
-from rtil_jax.estimate import QUICK
-from rtil_jax.training.plan import abstract_state, how_often
+from rtil_jax.experiments.estimate import QUICK
+from rtil_jax.experiments.training.configured_recipe import build_recipe, resolved
+from rtil_jax.experiments.training.training_plan import abstract_state, how_often
 from rtil_jax.training.recipe import Recipe
-from rtil_jax.training.recipes import build_recipe, resolved
 
 KINDS = (
     "all-reduce",

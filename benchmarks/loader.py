@@ -20,8 +20,12 @@ from ml_collections import config_flags
 
 from benchmarks.timing import table
 from rtil_jax import devices
-from rtil_jax.training.images import load_training_images, near_devices, read_batch
-from rtil_jax.training.recipes import build_recipe, resolved
+from rtil_jax.experiments.training.configured_recipe import build_recipe, resolved
+from rtil_jax.experiments.training.training_images import (
+    load_training_images,
+    near_devices,
+    read_batch,
+)
 
 CONFIG = config_flags.DEFINE_config_file("config", None, "As for train.py.")
 ROUNDS = flags.DEFINE_integer("rounds", 7, "Of as many steps as R1 has in between.")

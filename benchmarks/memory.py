@@ -19,12 +19,12 @@ import jax.numpy as jnp
 
 from benchmarks.timing import table
 from rtil_jax import devices, generators
+from rtil_jax.experiments.inversion import inversion_plan
+from rtil_jax.experiments.inversion.inversion_config import build_method
+from rtil_jax.experiments.training import training_plan
+from rtil_jax.experiments.training.configured_recipe import build_recipe, resolved
 from rtil_jax.inversion import Prior, solver
-from rtil_jax.inversion import plan as inversion_plan
-from rtil_jax.inversion.defaults import build_method
-from rtil_jax.inversion.prior import StyleFit, has_styles
-from rtil_jax.training import plan as training_plan
-from rtil_jax.training.recipes import build_recipe, resolved
+from rtil_jax.priors.prior import StyleFit, has_styles
 
 TRAINING = ("stylegan2_ffhq256", "pggan_ffhq256")
 INVERSION = {

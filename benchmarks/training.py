@@ -21,7 +21,7 @@ from ml_collections import ConfigDict
 from benchmarks import timing
 from benchmarks.machine import Machine
 from rtil_jax import devices
-from rtil_jax.training.recipes import build_recipe, resolved
+from rtil_jax.experiments.training.configured_recipe import build_recipe, resolved
 
 CYCLE = 16
 FAMILIES = {

@@ -18,7 +18,7 @@ two other runs on an H200.
 """
 
 from rtil_jax.config import parse_variants
-from rtil_jax.training.defaults import pggan_config
+from rtil_jax.experiments.training.training_config import pggan_config
 
 
 def get_config(variant=None):

@@ -12,7 +12,7 @@ averaged down from there while growing. Not run to its end here.
 """
 
 from rtil_jax.config import parse_variants
-from rtil_jax.training.defaults import pggan_config
+from rtil_jax.experiments.training.training_config import pggan_config
 
 
 def get_config(variant=None):

@@ -27,7 +27,7 @@ RTIL minus vanilla on 8 test images, in dB: +0.53 +- 0.47, +0.76 +- 0.46 and +1.
 """
 
 from rtil_jax.config import parse_variants
-from rtil_jax.training.defaults import pggan_config, stylegan2_config
+from rtil_jax.experiments.training.training_config import pggan_config, stylegan2_config
 
 
 def get_config(variant=None):

@@ -16,7 +16,7 @@ As GANs they then score like real photographs (`frechet_vgg`), but for member 4.
 """
 
 from rtil_jax.config import parse_variants
-from rtil_jax.training.defaults import stylegan2_config
+from rtil_jax.experiments.training.training_config import stylegan2_config
 
 
 def get_config(variant=None):

@@ -12,7 +12,7 @@ Not run to its end here: the paper used two RTX 2080 Ti.
 """
 
 from rtil_jax.config import parse_variants
-from rtil_jax.training.defaults import stylegan2_config
+from rtil_jax.experiments.training.training_config import stylegan2_config
 
 
 def get_config(variant=None):

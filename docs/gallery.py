@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from PIL import Image
 
-from rtil_jax import data, report
+from rtil_jax import data
+from rtil_jax.experiments import report
 from rtil_jax.operators import measure, sample_operator
 from rtil_jax.operators.ratios import RECIPROCALS
 

@@ -1,4 +1,4 @@
-"""What is kept on disk to save work: bounded, and cleared by `rtil_jax.clean_cache`.
+"""What is kept on disk to save work: bounded, and cleared by `clean-cache`.
 
 Decoded images are in folders, one per set, of $RTIL_JAX_DATA or ~/.cache/rtil_jax.
 Compiled programs are in ~/.cache/rtil_jax/compiled; where JAX's own variables name

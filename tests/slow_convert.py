@@ -26,7 +26,7 @@ from rtil_jax.convert.wrappers import find_networks
 from rtil_jax.discriminators import PGGANDiscriminator, StyleGAN2Discriminator
 from rtil_jax.errors import UserError
 from rtil_jax.generators.configured import network_fields
-from rtil_jax.inversion.prior import load_prior
+from rtil_jax.priors.prior import load_prior
 from tests.convert import checkpoints
 from tests.convert.parity import BATCH, check_parity, converted, our_scores
 
@@ -428,7 +428,14 @@ def test_truncated_files_are_refused(share, zipped, tmp_path):
     torch.save(tree, source, _use_new_zipfile_serialization=zipped)
     data = source.read_bytes()
     source.write_bytes(data[: int(share * len(data))])
-    command = ["-m", "rtil_jax.convert", str(source), "--to", str(tmp_path / "prior")]
+    command = [
+        "-m",
+        "rtil_jax",
+        "convert",
+        str(source),
+        "--to",
+        str(tmp_path / "prior"),
+    ]
     found = subprocess.run([sys.executable, *command], capture_output=True, text=True)
     assert found.returncode == 1 and found.stderr.count("\n") == 1
     assert "truncated, damaged or foreign file" in found.stderr

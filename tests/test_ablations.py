@@ -7,16 +7,16 @@ import jax.numpy as jnp
 import pytest
 
 from rtil_jax.errors import UserError
+from rtil_jax.experiments.inversion.inversion_checks import check_inversion_config
+from rtil_jax.experiments.inversion.inversion_config import build_method
+from rtil_jax.experiments.inversion.settings import expand, labelled, perceptual_weight
+from rtil_jax.experiments.inversion.sweep import check_settings, load_priors
 from rtil_jax.generators import init
 from rtil_jax.generators.configured import build_generator
 from rtil_jax.inversion import Prior, make_problem, measurement_loss, render
-from rtil_jax.inversion.checks import check_inversion_config
-from rtil_jax.inversion.defaults import build_method
 from rtil_jax.inversion.perceptual_loss import PerceptualLoss
-from rtil_jax.inversion.prior import StyleFit
-from rtil_jax.inversion.settings import expand, labelled, perceptual_weight
-from rtil_jax.inversion.sweep import check_settings, load_priors
-from rtil_jax.perceptual import load_lpips
+from rtil_jax.metrics.perceptual import load_lpips
+from rtil_jax.priors.prior import StyleFit
 from tests.test_config import CONFIGS, MODULES, load, variants_of
 
 FIGURES = {

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from ml_collections import ConfigDict
 
 from rtil_jax.errors import UserError
-from rtil_jax.inversion.checks import check_inversion_config
-from rtil_jax.inversion.defaults import build_method
-from rtil_jax.training.recipes import resolved
+from rtil_jax.experiments.inversion.inversion_checks import check_inversion_config
+from rtil_jax.experiments.inversion.inversion_config import build_method
+from rtil_jax.experiments.training.configured_recipe import resolved
 
 CONFIGS = pathlib.Path(__file__).parent.parent / "configs"
 # Values of each type, the command line's parser having refused those of others.

@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from rtil_jax import caches, clean_cache
+from rtil_jax import caches
+from rtil_jax.cli import clean_cache
 from rtil_jax.errors import UserError
 
 NAMES = [f"{name}8x3-{number:016x}" for number, name in enumerate(("faces-train-", ""))]
@@ -81,6 +82,7 @@ def test_the_programs_used_longest_ago_are_removed(root):
 
 def test_one_command_clears_both(root, monkeypatch, capsys):
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "/elsewhere")
+    monkeypatch.setattr(sys, "argv", ["clean-cache"])
     clean_cache.main()
     text = capsys.readouterr().out
     assert str(root) in text and "left alone: /elsewhere" in text

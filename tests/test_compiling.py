@@ -5,9 +5,9 @@ import threading
 
 import pytest
 
-from rtil_jax import compiling
-from rtil_jax.compiling import Abandoned, aside
-from rtil_jax.stopping import Stopping
+from rtil_jax.experiments import compiling
+from rtil_jax.experiments.compiling import Abandoned, aside
+from rtil_jax.experiments.stopping import Stopping
 
 
 def test_it_returns_or_raises_what_the_work_does():

@@ -15,9 +15,9 @@ from rtil_jax.config import (
     save_config,
 )
 from rtil_jax.errors import UserError
-from rtil_jax.training.defaults import stylegan2_config
-from rtil_jax.training.plan import abstract_state, count_parameters
-from rtil_jax.training.recipes import build_recipe, resolved
+from rtil_jax.experiments.training.configured_recipe import build_recipe, resolved
+from rtil_jax.experiments.training.training_config import stylegan2_config
+from rtil_jax.experiments.training.training_plan import abstract_state, count_parameters
 
 CONFIGS = pathlib.Path(__file__).parent.parent / "configs"
 

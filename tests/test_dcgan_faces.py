@@ -15,14 +15,14 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
-from rtil_jax import dcgan_faces
-from rtil_jax.dcgan_faces import read_wheel, write_prior
+from rtil_jax.convert import dcgan_faces
+from rtil_jax.convert.dcgan_faces import read_wheel, write_prior
 from rtil_jax.errors import UserError
-from rtil_jax.family_samples import draw_family_samples
+from rtil_jax.experiments.family_samples import draw_family_samples
+from rtil_jax.experiments.training.configured_recipe import resolved
+from rtil_jax.experiments.training.training_config import stylegan2_config
 from rtil_jax.inversion import load_prior
 from rtil_jax.torch_files import read_torch
-from rtil_jax.training.defaults import stylegan2_config
-from rtil_jax.training.recipes import resolved
 
 LATENT, BASE = 3, 2
 
@@ -268,7 +268,7 @@ def test_weights_of_any_size_are_not_read(tmp_path, monkeypatch):
 
 
 def test_the_program_says_what_is_wrong_in_one_line(tmp_path):
-    command = [sys.executable, "-m", "rtil_jax.dcgan_faces"]
+    command = [sys.executable, "-m", "rtil_jax", "dcgan-faces"]
     command += ["--wheel", str(tmp_path / "none.whl"), "--to", str(tmp_path / "prior")]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 1

@@ -17,18 +17,19 @@ import pytest
 from ml_collections import ConfigDict
 from PIL import Image
 
-from rtil_jax.compiling import Abandoned
 from rtil_jax.errors import UserError
-from rtil_jax.family_samples import draw_family_samples
-from rtil_jax.inversion import load_prior, load_solution, render, sweep
-from rtil_jax.inversion.defaults import build_method
-from rtil_jax.inversion.results import COLUMNS, read_picture
-from rtil_jax.inversion.shards import Shard
-from rtil_jax.inversion.sweep import run_sweep
+from rtil_jax.experiments.compiling import Abandoned
+from rtil_jax.experiments.family_samples import draw_family_samples
+from rtil_jax.experiments.inversion import sweep
+from rtil_jax.experiments.inversion.inversion_config import build_method
+from rtil_jax.experiments.inversion.results import COLUMNS, read_picture
+from rtil_jax.experiments.inversion.shards import Shard
+from rtil_jax.experiments.inversion.sweep import run_sweep
+from rtil_jax.experiments.posterior import run_posterior
+from rtil_jax.experiments.report import samples
+from rtil_jax.experiments.training.loop import train
+from rtil_jax.inversion import load_prior, load_solution, render
 from rtil_jax.locks import owned
-from rtil_jax.posterior import run_posterior
-from rtil_jax.report import samples
-from rtil_jax.training.loop import train
 
 
 def get_config(path, variant):

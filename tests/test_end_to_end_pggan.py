@@ -10,10 +10,10 @@ from PIL import Image
 
 from rtil_jax.data import to_uint8
 from rtil_jax.errors import UserError
+from rtil_jax.experiments.inversion.results import read_picture
+from rtil_jax.experiments.inversion.sweep import run_sweep
+from rtil_jax.experiments.training.loop import train
 from rtil_jax.inversion import load_prior, load_solution, render
-from rtil_jax.inversion.results import read_picture
-from rtil_jax.inversion.sweep import run_sweep
-from rtil_jax.training.loop import train
 from tests.test_end_to_end import get_config, write_pictures
 
 

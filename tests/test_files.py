@@ -6,17 +6,17 @@ import pathlib
 import pytest
 from ml_collections import ConfigDict
 
+from rtil_jax.convert.dcgan_faces import write_prior
 from rtil_jax.convert.directory import convert
 from rtil_jax.data import load_images
-from rtil_jax.dcgan_faces import write_prior
 from rtil_jax.errors import UserError
-from rtil_jax.family_samples import draw_family_samples
+from rtil_jax.experiments.family_samples import draw_family_samples
+from rtil_jax.experiments.inversion.sweep import run_sweep
+from rtil_jax.experiments.posterior import run_posterior
+from rtil_jax.experiments.theory.experiment import run_theory
+from rtil_jax.experiments.training.loop import train
 from rtil_jax.files import local_path, replacing
 from rtil_jax.inversion import load_prior
-from rtil_jax.inversion.sweep import run_sweep
-from rtil_jax.posterior import run_posterior
-from rtil_jax.theory.experiment import run_theory
-from rtil_jax.training.loop import train
 
 
 def test_a_file_is_replaced_once_the_block_has_ended(tmp_path):

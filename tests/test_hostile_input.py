@@ -20,7 +20,7 @@ from rtil_jax import metrics
 from rtil_jax.data import load_images, sources
 from rtil_jax.data.pixels import decode_image
 from rtil_jax.errors import UserError
-from rtil_jax.inversion.results import file_stem
+from rtil_jax.experiments.inversion.results import file_stem
 from rtil_jax.operators import OPERATORS, sample_operator
 
 exhaustive = settings(deadline=None, derandomize=True, max_examples=40)

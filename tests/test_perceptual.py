@@ -10,8 +10,13 @@ import numpy as np
 import pytest
 
 from rtil_jax.errors import UserError
-from rtil_jax.perceptual import LPIPS, VGGL1, load_lpips, load_vgg_l1
-from rtil_jax.perceptual.networks import ALEXNET, VGG16, VGG16_RELU3_3, Convolution
+from rtil_jax.metrics.perceptual import LPIPS, VGGL1, load_lpips, load_vgg_l1
+from rtil_jax.metrics.perceptual.networks import (
+    ALEXNET,
+    VGG16,
+    VGG16_RELU3_3,
+    Convolution,
+)
 from tests import slow_perceptual
 
 NETWORKS = {"alex": ALEXNET, "vgg": VGG16}

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from rtil_jax.errors import UserError
-from rtil_jax.perceptual import load_lpips
-from rtil_jax.perceptual.networks import ALEXNET
+from rtil_jax.metrics.perceptual import load_lpips
+from rtil_jax.metrics.perceptual.networks import ALEXNET
 
 
 def alexnet_weights():

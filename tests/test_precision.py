@@ -9,6 +9,8 @@ import pytest
 
 from rtil_jax import devices
 from rtil_jax.checkpoints import Checkpoints
+from rtil_jax.experiments.training.configured_recipe import build_recipe, resolved
+from rtil_jax.experiments.training.training_plan import abstract_state
 from rtil_jax.families import AdditiveFamily, draw_members, flat_dirichlet
 from rtil_jax.generators import (
     DCGANGenerator,
@@ -30,12 +32,10 @@ from rtil_jax.inversion import (
 from rtil_jax.inversion.inverting import _start
 from rtil_jax.inversion.langevin import Langevin
 from rtil_jax.inversion.solver import begin, descend
+from rtil_jax.metrics.sliced_wasserstein import patches
 from rtil_jax.operators import OPERATORS, sample_operator
 from rtil_jax.precision import single
-from rtil_jax.scores.sliced_wasserstein import patches
 from rtil_jax.theory import learning
-from rtil_jax.training.plan import abstract_state
-from rtil_jax.training.recipes import build_recipe, resolved
 from tests.training.tiny_run import make_images, tiny_config, tiny_pggan_config
 
 GENERATORS = (

@@ -7,7 +7,7 @@ import sys
 import pytest
 from jax.experimental import multihost_utils
 
-from rtil_jax.stopping import Stopping, nothing_to_save
+from rtil_jax.experiments.stopping import Stopping, nothing_to_save
 
 
 def test_signals_are_themselves_again_afterwards():
@@ -50,7 +50,7 @@ def test_before_the_first_step_a_signal_ends_it_well(name, capsys):
 # Handlers of signals wait for the main thread, which is in one long call.
 BUSY = """
 import ctypes
-from rtil_jax.stopping import Stopping
+from rtil_jax.experiments.stopping import Stopping
 with Stopping():
     print("ready", flush=True)
     ctypes.CDLL(None).poll(None, 0, 60_000) and ctypes.CDLL(None).poll(None, 0, 60_000)

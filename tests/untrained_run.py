@@ -6,7 +6,7 @@ import jax
 
 from rtil_jax.checkpoints import Checkpoints
 from rtil_jax.config import plain
-from rtil_jax.training.recipes import build_recipe, resolved
+from rtil_jax.experiments.training.configured_recipe import build_recipe, resolved
 
 
 def write_run(config, directory, step):

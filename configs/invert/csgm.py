@@ -12,7 +12,7 @@ at 25 %; 0.8 s per image on two CPU cores.
 """
 
 from rtil_jax.config import parse_variants
-from rtil_jax.inversion.defaults import inversion_config
+from rtil_jax.experiments.inversion.inversion_config import inversion_config
 
 
 def get_config(variant=None):

@@ -35,7 +35,7 @@ pixels has not been measured: --config.perceptual.fill=False.
 """
 
 from rtil_jax.config import parse_variants
-from rtil_jax.inversion.defaults import inversion_config
+from rtil_jax.experiments.inversion.inversion_config import inversion_config
 
 
 def get_config(variant=None):

@@ -30,7 +30,7 @@ after 300 steps where the loss is that of images (the last two problems).
 """
 
 from rtil_jax.config import parse_variants
-from rtil_jax.inversion.defaults import inversion_config
+from rtil_jax.experiments.inversion.inversion_config import inversion_config
 
 # The paper prints 0.1; the public code uses 0.05.
 RTIL = {"optimizer": "adam", "learning_rate": 0.05, "start_weights": "dirichlet"}

@@ -13,7 +13,7 @@ Measured with `short` on the first 8 faces and the priors of `configs/invert/ilo
 """
 
 from rtil_jax.config import parse_variants
-from rtil_jax.inversion.defaults import inversion_config
+from rtil_jax.experiments.inversion.inversion_config import inversion_config
 
 
 def get_config(variant=None):

@@ -13,7 +13,7 @@ What its published numbers were made with, oddities included:
 
 Two things are not the demo's: the last iterate of a stage is scored too (the demo stops
 one short), and styles are fitted to the prior in hand (the demo takes the mean and
-standard deviation of another network's; `rtil_jax.inversion.prior.StyleFit` takes any).
+standard deviation of another network's; `rtil_jax.priors.prior.StyleFit` takes any).
 The demo's random numbers are not reproduced: it seeds none.
 
 Variants: `short` (minutes on two cores), `tiny` (about a minute), on the 32-pixel

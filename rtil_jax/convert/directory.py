@@ -2,7 +2,7 @@
 
 A converted directory has `config.json` and `checkpoints/` like one that `train.py` has
 written, and beside them, where the source has such things, `style_fit.npz` (see
-`rtil_jax.inversion.prior`) and `torch_buffers.npz`, PyTorch's fixed noise maps and mean
+`rtil_jax.priors.prior`) and `torch_buffers.npz`, PyTorch's fixed noise maps and mean
 of w.
 """
 
@@ -24,11 +24,11 @@ from rtil_jax.convert.layouts import Tensors
 from rtil_jax.convert.networks import Converted, checkpoint_from, convert_checkpoint
 from rtil_jax.convert.wrappers import find_networks
 from rtil_jax.errors import UserError
+from rtil_jax.experiments.training.configured_recipe import build_recipe
+from rtil_jax.experiments.training.training_plan import abstract_state, count_parameters
 from rtil_jax.files import local_path
-from rtil_jax.inversion.prior import STYLE_FIT, check_grown
 from rtil_jax.precision import single
-from rtil_jax.training.plan import abstract_state, count_parameters
-from rtil_jax.training.recipes import build_recipe
+from rtil_jax.priors.prior import STYLE_FIT, check_grown
 
 BUFFERS = "torch_buffers.npz"
 

@@ -23,9 +23,9 @@ from rtil_jax.convert.layouts import (
     to_tensors,
 )
 from rtil_jax.errors import UserError
+from rtil_jax.experiments.training.training_config import pggan_config, stylegan2_config
 from rtil_jax.generators.configured import architecture_of
 from rtil_jax.layers import pggan_width
-from rtil_jax.training.defaults import pggan_config, stylegan2_config
 
 
 @dataclasses.dataclass(frozen=True)

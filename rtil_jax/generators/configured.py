@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from ml_collections import ConfigDict
-
 from rtil_jax.errors import UserError
 from rtil_jax.generators.dcgan import DCGANGenerator
 from rtil_jax.generators.interface import Generator
@@ -17,7 +15,7 @@ ARCHITECTURES = {
 }
 
 
-def architecture_of(config: ConfigDict | dict) -> str:
+def architecture_of(config: Any) -> str:
     """Of a training config; those of the first version had StyleGAN2 only.
 
     Raises:
@@ -32,40 +30,41 @@ def architecture_of(config: ConfigDict | dict) -> str:
     return architecture
 
 
-def network_fields(section: ConfigDict) -> dict[str, Any]:
+def network_fields(section: Any) -> dict[str, Any]:
     """The fields of config.generator or .discriminator as hashable attributes.
 
     A config that was saved has lists where it had tuples.
     """
-    fields = section.to_dict()
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in section.items()}
 
 
-def build_generator(config: ConfigDict, **changes: float) -> Generator:
+def build_generator(config: Any, **changes: float) -> Generator:
     """The generator of a training config, with `changes` of its attributes.
 
     Raises:
         UserError: for an architecture or attributes that there are not.
     """
     architecture = architecture_of(config)
-    attributes = {"resolution": config.resolution, "channels": config.channels}
-    attributes |= network_fields(config.generator)
+    attributes = {"resolution": config["resolution"], "channels": config["channels"]}
+    attributes |= network_fields(config["generator"])
     if architecture == "stylegan2":
         attributes["style_mixing"] = 0.0  # the config's is for training
     try:
         return ARCHITECTURES[architecture](**attributes | changes)
     except TypeError as error:
         raise UserError(
-            f"config.generator: found {', '.join(config.generator)}, expected the "
+            f"config.generator: found {', '.join(config['generator'])}, expected the "
             f"fields of {architecture} ({error})"
         ) from error
 
 
-def steps_to_grow(config: ConfigDict) -> int:
+def steps_to_grow(config: Any) -> int:
     """Steps after which a network with `resolved` phases is at its full resolution."""
-    if architecture_of(config) != "pggan" or config.growing == "none":
+    if architecture_of(config) != "pggan" or config["growing"] == "none":
         return 0
-    return growing_steps(len(config.phases.resolutions), config.phases.steps)
+    return growing_steps(
+        len(config["phases"]["resolutions"]), config["phases"]["steps"]
+    )
 
 
 def growing_steps(num_phases: int, steps: int) -> int:

@@ -6,11 +6,9 @@ from rtil_jax.inversion.inverting import Reconstruction, invert
 from rtil_jax.inversion.langevin import (
     Langevin,
     PosteriorSamples,
-    draw_posterior,
     posterior_samples,
 )
 from rtil_jax.inversion.mganprior import MGANPrior
-from rtil_jax.inversion.prior import Prior, load_prior
 from rtil_jax.inversion.problems import Problem, make_problem, measurement_loss
 from rtil_jax.inversion.solutions import (
     Solution,
@@ -19,6 +17,7 @@ from rtil_jax.inversion.solutions import (
     save_solution,
 )
 from rtil_jax.inversion.surgery import Surgery
+from rtil_jax.priors.prior import Prior, load_prior
 
 __all__ = [
     "CSGM",
@@ -31,7 +30,6 @@ __all__ = [
     "Reconstruction",
     "Solution",
     "Surgery",
-    "draw_posterior",
     "invert",
     "load_prior",
     "load_solution",

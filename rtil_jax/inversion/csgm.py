@@ -14,9 +14,9 @@ from jaxtyping import Array, Float
 from rtil_jax.generators import Generator
 from rtil_jax.inversion.arguments import clean_arguments
 from rtil_jax.inversion.latents import mapping_space
-from rtil_jax.inversion.prior import Prior
 from rtil_jax.inversion.solutions import Solution
 from rtil_jax.inversion.stages import OptimizerName, Stage
+from rtil_jax.priors.prior import Prior
 
 
 @dataclasses.dataclass(frozen=True)

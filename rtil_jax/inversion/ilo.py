@@ -31,9 +31,9 @@ from rtil_jax.inversion.constraints import (
     to_l1_ball,
 )
 from rtil_jax.inversion.latents import clip_latents, rescale_latents, style_space
-from rtil_jax.inversion.prior import Prior, has_styles
 from rtil_jax.inversion.solutions import Solution
 from rtil_jax.inversion.stages import OptimizerName
+from rtil_jax.priors.prior import Prior, has_styles
 
 RADII = ("noise_radii", "style_radii", "feature_radii")
 PUBLISHED_STEPS = (2_000, 1_000, 1_000, 1_000, 2_000)

@@ -16,13 +16,13 @@ from rtil_jax.generators import Generator
 from rtil_jax.inversion.arguments import check_method
 from rtil_jax.inversion.keys import keys_of_images
 from rtil_jax.inversion.perceptual_loss import as_loss
-from rtil_jax.inversion.prior import Prior, check_prior
 from rtil_jax.inversion.problems import Problem, map_batched, placed, settle
 from rtil_jax.inversion.programs import stage_programs
 from rtil_jax.inversion.solutions import Solution, render
 from rtil_jax.inversion.solver import SELECTIONS, run_stage
 from rtil_jax.inversion.stages import Stage
 from rtil_jax.precision import single
+from rtil_jax.priors.prior import Prior, check_prior
 
 HISTORY_EVERY = 10
 # A run that lowers its measurement loss by less than this fraction has stalled.

@@ -30,22 +30,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from rtil_jax import metrics, report
 from rtil_jax.arrays import as_number
 from rtil_jax.errors import UserError
 from rtil_jax.generators import Generator
 from rtil_jax.inversion.ilo import ILO
 from rtil_jax.inversion.inverting import Reconstruction, invert
 from rtil_jax.inversion.keys import keys_of_images
-from rtil_jax.inversion.prior import Prior, check_prior
-from rtil_jax.inversion.problems import (
-    Problem,
-    count_measurements,
-    map_batched,
-    over_images,
-    settle,
-)
+from rtil_jax.inversion.problems import count_measurements, map_batched, settle
 from rtil_jax.inversion.stages import Stage
+from rtil_jax.priors.prior import Prior, check_prior
 
 
 @dataclasses.dataclass(frozen=True)
@@ -189,32 +182,3 @@ def posterior_samples(
     )
     shape = (keys.shape[0], samples, *chains.images.shape[1:])
     return PosteriorSamples(chains.images.reshape(shape), chains)
-
-
-def draw_posterior(
-    problem: Problem, found: PosteriorSamples, path: str, shown: int = 3
-) -> None:
-    """A PNG: truth, measurement, mean and its PSNR, spread, and some samples.
-
-    White in the spread's column is the largest standard deviation of any pixel, which
-    the title says. There is no truth, and no PSNR, of a problem without one, and no
-    measurement of an operator without a `preview`.
-    """
-    height, width, channels = found.images.shape[2:]
-    problem = settle(problem, (height, width, channels))
-    spread = jnp.mean(found.std, axis=-1, keepdims=True)
-    largest = float(jnp.max(spread))
-    columns, psnr = {}, {}
-    if problem.truth is not None:
-        columns["truth"] = problem.truth
-        mean, truth = ((np.clip(x, -1, 1) + 1) / 2 for x in (found.mean, problem.truth))
-        psnr["mean"] = np.asarray(metrics.psnr(mean, truth))
-    if hasattr(type(problem.operators), "preview"):
-        columns["measurement"] = over_images(
-            lambda operator, y: operator.preview(y), problem, problem.measurements
-        )
-    columns["mean"] = found.mean
-    columns[f"spread (white: {largest:.2g})"] = 2 * spread / largest - 1
-    for i in range(min(shown, found.images.shape[1])):
-        columns[f"sample {i + 1}"] = found.images[:, i]
-    report.image_grid(columns, path, psnr)

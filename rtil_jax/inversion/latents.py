@@ -15,7 +15,7 @@ from jaxtyping import Array
 from rtil_jax.generators import Generator, sample_latents
 from rtil_jax.generators.interface import Latents
 from rtil_jax.inversion.constraints import to_l1_ball, to_sphere
-from rtil_jax.inversion.prior import Prior, has_styles
+from rtil_jax.priors.prior import Prior, has_styles
 
 Variables = Any
 

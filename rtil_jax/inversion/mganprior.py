@@ -21,9 +21,9 @@ from rtil_jax.families import flat_dirichlet
 from rtil_jax.generators import Generator, mix_codes
 from rtil_jax.inversion.arguments import clean_arguments
 from rtil_jax.inversion.latents import mapping_space
-from rtil_jax.inversion.prior import Prior
 from rtil_jax.inversion.solutions import Solution
 from rtil_jax.inversion.stages import OptimizerName, Stage
+from rtil_jax.priors.prior import Prior
 
 STARTS = ("dirichlet", "uniform", "channels")
 PUBLISHED_BLOCK = 4

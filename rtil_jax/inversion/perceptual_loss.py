@@ -19,11 +19,11 @@ from rtil_jax.arrays import as_array
 from rtil_jax.errors import UserError
 from rtil_jax.inversion.problems import Problem, over_images, settle
 from rtil_jax.inversion.readings import first_line
+from rtil_jax.metrics.perceptual import Perceptual
+from rtil_jax.metrics.perceptual.networks import LEAST_SIZE
 from rtil_jax.operators import OPERATORS, Inpainting
 from rtil_jax.operators.interface import ImageShape
 from rtil_jax.operators.masks import scale
-from rtil_jax.perceptual import Perceptual
-from rtil_jax.perceptual.networks import LEAST_SIZE
 
 # Problems whose y is a picture.
 PICTURED = (
@@ -43,7 +43,7 @@ class PerceptualLoss:
     """weight * d between what is measured of G and y, one number per image.
 
     Attributes:
-        distance: d, a `rtil_jax.perceptual.Perceptual`.
+        distance: d, a `rtil_jax.metrics.perceptual.Perceptual`.
         weight: lambda.
         fill: how an inpainting problem is compared. True: all of G with
             y + (1 - mask) * G, whose gaps G fills, as the public code of ILO does.

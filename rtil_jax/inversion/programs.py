@@ -8,10 +8,10 @@ import numpy as np
 
 from rtil_jax.devices import batch_sharded
 from rtil_jax.inversion.perceptual_loss import Loss
-from rtil_jax.inversion.prior import Prior
 from rtil_jax.inversion.problems import Problem
 from rtil_jax.inversion.solver import begin, descend, steps_at_once
 from rtil_jax.inversion.stages import Stage
+from rtil_jax.priors.prior import Prior
 
 
 def stage_programs(

@@ -24,12 +24,12 @@ from rtil_jax.devices import batch_sharded
 from rtil_jax.generators import Generator
 from rtil_jax.generators.chain import BlockChain
 from rtil_jax.inversion.perceptual_loss import Loss
-from rtil_jax.inversion.prior import Prior
 from rtil_jax.inversion.problems import Problem, placed, squared_error
 from rtil_jax.inversion.schedules import ramp
 from rtil_jax.inversion.solutions import render
 from rtil_jax.inversion.stages import OPTIMIZERS, Stage
 from rtil_jax.precision import single
+from rtil_jax.priors.prior import Prior
 
 SELECTIONS = ("measurement", "last", "oracle")
 STEPS_AT_ONCE = 10

@@ -5,9 +5,9 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import optax
 from jaxtyping import Array, Float
 
-from rtil_jax.inversion.prior import Prior
 from rtil_jax.inversion.problems import Problem
 from rtil_jax.inversion.solutions import Solution
+from rtil_jax.priors.prior import Prior
 
 OptimizerName = Literal["adam", "sgd"]
 OPTIMIZERS = {"adam": optax.scale_by_adam(), "sgd": optax.identity()}

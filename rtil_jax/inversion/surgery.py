@@ -22,9 +22,9 @@ from rtil_jax.errors import UserError
 from rtil_jax.generators import Generator
 from rtil_jax.inversion.arguments import clean_arguments
 from rtil_jax.inversion.latents import style_space
-from rtil_jax.inversion.prior import Prior
 from rtil_jax.inversion.solutions import Solution
 from rtil_jax.inversion.stages import OptimizerName, Stage
+from rtil_jax.priors.prior import Prior
 
 PUBLISHED_BLOCK = 2
 

@@ -17,9 +17,6 @@ The order and the flips of the images are drawn by NumPy, see `rtil_jax.data.bat
 from typing import NamedTuple
 
 import jax
-from ml_collections import ConfigDict
-
-from rtil_jax.training.state import Progress
 
 # Inversion folds the key of the same seed with the numbers of images, which are less.
 TRAINING = 2**31 - 1
@@ -45,9 +42,9 @@ def run_keys(seed: int) -> RunKeys:
     return RunKeys(*jax.random.split(root, 3))
 
 
-def run_key(config: ConfigDict, progress: Progress) -> jax.Array:
+def run_key(seed: int, skipped_images: int) -> jax.Array:
     """The key that every step is folded from; another one after going back."""
-    return jax.random.fold_in(run_keys(config.seed).steps, progress.skipped_images)
+    return jax.random.fold_in(run_keys(seed).steps, skipped_images)
 
 
 def sample_key() -> jax.Array:

@@ -20,9 +20,9 @@ from rtil_jax.convert.checkpoint import Checkpoint
 from rtil_jax.convert.directory import training_flags
 from rtil_jax.devices import data_mesh
 from rtil_jax.errors import UserError
-from rtil_jax.inversion.prior import load_prior
-from rtil_jax.training.plan import abstract_state
-from rtil_jax.training.recipes import build_recipe, resolved
+from rtil_jax.experiments.training.configured_recipe import build_recipe, resolved
+from rtil_jax.experiments.training.training_plan import abstract_state
+from rtil_jax.priors.prior import load_prior
 from tests.convert import checkpoints
 from tests.convert.parity import converted
 from tests.torch_writer import torch_bytes
@@ -203,7 +203,7 @@ def test_exports_that_cannot_be_are_refused(tmp_path):
 
 
 def test_messages_are_one_line_without_a_traceback(tmp_path):
-    command = [sys.executable, "-m", "rtil_jax.convert"]
+    command = [sys.executable, "-m", "rtil_jax", "convert"]
     found = subprocess.run(
         [*command, str(tmp_path / "none.pt"), "--to", str(tmp_path / "prior")],
         capture_output=True,

@@ -16,11 +16,11 @@ from PIL import Image
 from configs.parity import rtil_demo
 from rtil_jax import data
 from rtil_jax.devices import data_mesh
+from rtil_jax.experiments.inversion.inversion_config import build_method
+from rtil_jax.experiments.inversion.settings import problem_of
 from rtil_jax.generators import StyleGAN2Generator, init
-from rtil_jax.inversion.defaults import build_method
-from rtil_jax.inversion.prior import Prior, StyleFit
-from rtil_jax.inversion.settings import problem_of
 from rtil_jax.inversion.solver import begin, descend
+from rtil_jax.priors.prior import Prior, StyleFit
 from tests.slow_stylegan2 import random_like, random_variables
 
 SIZE, CHANNELS, LATENT, BATCH = 32, 3, 6, 2

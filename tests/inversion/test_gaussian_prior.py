@@ -8,11 +8,11 @@ from ml_collections import ConfigDict
 
 from configs.ablations import gaussian_prior
 from rtil_jax.errors import UserError
+from rtil_jax.experiments.inversion.inversion_config import build_method
+from rtil_jax.experiments.inversion.settings import labelled
 from rtil_jax.generators import PGGANGenerator, StyleGAN2Generator
 from rtil_jax.inversion import ILO, invert
 from rtil_jax.inversion.constraints import prior_penalty
-from rtil_jax.inversion.defaults import build_method
-from rtil_jax.inversion.settings import labelled
 
 SIGMA = 0.5
 

@@ -11,12 +11,12 @@ import pytest
 from PIL import Image
 
 from rtil_jax.errors import UserError
+from rtil_jax.experiments.report import draw_posterior
 from rtil_jax.generators import init
 from rtil_jax.inversion import (
     ILO,
     Langevin,
     Prior,
-    draw_posterior,
     invert,
     make_problem,
     posterior_samples,

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
-from rtil_jax import data, report
+from rtil_jax import data
 from rtil_jax.errors import UserError
-from rtil_jax.inversion import overlap
-from rtil_jax.inversion.workdir import check_images, record_images
-from tests.report.directory import row, write_results
+from rtil_jax.experiments import report
+from rtil_jax.experiments.inversion import overlap
+from rtil_jax.experiments.inversion.inversion_workdir import check_images, record_images
+from tests.experiments.report.directory import row, write_results
 
 
 def images_of(*names, source="faces [all]"):

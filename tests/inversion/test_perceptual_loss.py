@@ -9,8 +9,8 @@ from flax import struct
 from rtil_jax.errors import UserError
 from rtil_jax.inversion import CSGM, MGANPrior, Prior, invert, make_problem
 from rtil_jax.inversion.perceptual_loss import PICTURED, PerceptualLoss, enlarge
+from rtil_jax.metrics.perceptual import load_lpips
 from rtil_jax.operators import OPERATORS
-from rtil_jax.perceptual import load_lpips
 from tests.toy_generator import ToyGenerator
 
 

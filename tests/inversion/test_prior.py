@@ -6,7 +6,7 @@ import pytest
 from rtil_jax.errors import UserError
 from rtil_jax.generators import PGGANGenerator
 from rtil_jax.inversion import Prior, Reconstruction, Solution
-from rtil_jax.inversion.prior import check_prior
+from rtil_jax.priors.prior import check_prior
 from tests.toy_generator import ToyGenerator
 
 

@@ -12,13 +12,13 @@ from flax import struct
 from PIL import Image
 
 from rtil_jax.errors import UserError
+from rtil_jax.experiments.report import draw_posterior
 from rtil_jax.generators import init
 from rtil_jax.inversion import (
     CSGM,
     ILO,
     Prior,
     Problem,
-    draw_posterior,
     invert,
     langevin,
     make_problem,

@@ -8,7 +8,7 @@ from ml_collections import ConfigDict
 
 from rtil_jax import metrics
 from rtil_jax.errors import UserError
-from rtil_jax.inversion import quality
+from rtil_jax.experiments.inversion import quality
 from rtil_jax.inversion.inverting import Reconstruction
 from rtil_jax.inversion.solutions import Solution
 

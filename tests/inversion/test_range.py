@@ -13,6 +13,10 @@ from PIL import Image
 from rtil_jax import metrics
 from rtil_jax.checkpoints import Checkpoints
 from rtil_jax.errors import UserError
+from rtil_jax.experiments.inversion.inversion_checks import check_inversion_config
+from rtil_jax.experiments.inversion.inversion_config import inversion_config
+from rtil_jax.experiments.inversion.settings import from_range, in_range
+from rtil_jax.experiments.inversion.sweep import run_sweep
 from rtil_jax.generators import DCGANGenerator, init
 from rtil_jax.inversion import (
     load_prior,
@@ -21,10 +25,6 @@ from rtil_jax.inversion import (
     measurement_loss,
     render,
 )
-from rtil_jax.inversion.checks import check_inversion_config
-from rtil_jax.inversion.defaults import inversion_config
-from rtil_jax.inversion.settings import from_range, in_range
-from rtil_jax.inversion.sweep import run_sweep
 from rtil_jax.training.state import TrainState
 from tests.slow_stylegan2 import random_variables
 

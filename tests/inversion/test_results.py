@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from rtil_jax.inversion.file_names import file_stem, old_file_stem
-from rtil_jax.inversion.results import KEY, Results
-from rtil_jax.inversion.shards import ALL, Shard
-from rtil_jax.report import read_results
-from tests.report.directory import row
+from rtil_jax.experiments.inversion.file_names import file_stem, old_file_stem
+from rtil_jax.experiments.inversion.results import KEY, Results
+from rtil_jax.experiments.inversion.shards import ALL, Shard
+from rtil_jax.experiments.report import read_results
+from tests.experiments.report.directory import row
 
 OTHERS = (Shard(0, 2), Shard(1, 2), Shard(2, 3), ALL)
 
@@ -136,12 +136,12 @@ def test_files_of_version_01_are_found_by_whom_they_are_of(tmp_path):
 EIGHT = """
 import multiprocessing, sys
 from ml_collections import ConfigDict
-from rtil_jax.inversion import workdir
-from rtil_jax.inversion.defaults import inversion_config
-from rtil_jax.inversion.results import Results
-from rtil_jax.inversion.shards import Shard
-from rtil_jax.report import write_summary
-from tests.report.directory import row
+from rtil_jax.experiments.inversion import inversion_workdir as workdir
+from rtil_jax.experiments.inversion.inversion_config import inversion_config
+from rtil_jax.experiments.inversion.results import Results
+from rtil_jax.experiments.inversion.shards import Shard
+from rtil_jax.experiments.report import write_summary
+from tests.experiments.report.directory import row
 
 home = sys.argv[1]
 workdir.provenance = lambda command: {"command": command}

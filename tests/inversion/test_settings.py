@@ -6,15 +6,18 @@ import pytest
 from ml_collections import ConfigDict
 
 from rtil_jax.errors import UserError
-from rtil_jax.generators import StyleGAN2Generator
-from rtil_jax.inversion import Prior
-from rtil_jax.inversion.checks import check_inversion_config
-from rtil_jax.inversion.defaults import build_method, inversion_config
-from rtil_jax.inversion.settings import (
+from rtil_jax.experiments.inversion.inversion_checks import check_inversion_config
+from rtil_jax.experiments.inversion.inversion_config import (
+    build_method,
+    inversion_config,
+)
+from rtil_jax.experiments.inversion.settings import (
     expand,
     load_distances,
     perceptual_weight,
 )
+from rtil_jax.generators import StyleGAN2Generator
+from rtil_jax.inversion import Prior
 
 
 def figure(**settings):

@@ -3,7 +3,7 @@
 import pytest
 
 from rtil_jax.errors import UserError
-from rtil_jax.inversion.shards import ALL, Shard, find_shard
+from rtil_jax.experiments.inversion.shards import ALL, Shard, find_shard
 
 
 @pytest.mark.parametrize("total", [0, 1, 5, 12])

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from rtil_jax.inversion.stopwatch import Stopwatch, covered
+from rtil_jax.experiments.inversion.stopwatch import Stopwatch, covered
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,10 @@ import pytest
 from PIL import Image
 
 from rtil_jax.errors import UserError
+from rtil_jax.experiments.inversion import sweep
+from rtil_jax.experiments.inversion.inversion_config import inversion_config
 from rtil_jax.generators import init
-from rtil_jax.inversion import Prior, sweep
-from rtil_jax.inversion.defaults import inversion_config
+from rtil_jax.inversion import Prior
 from rtil_jax.operators import OPERATORS, sample_operator
 from rtil_jax.operators.ratios import RATIO_LABELS, RECIPROCALS, check_ratio
 from tests.toy_generator import ToyGenerator

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from rtil_jax.scores import frechet_distance, load_frechet_vgg
-from rtil_jax.scores.frechet import feature_distance
+from rtil_jax.experiments.scoring import frechet_distance, load_frechet_vgg
+from rtil_jax.metrics.frechet import feature_distance
 
 
 def gaussian(seed, size=6, rank=6):

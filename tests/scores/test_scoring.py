@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from rtil_jax.cli.score import main
 from rtil_jax.errors import UserError
+from rtil_jax.experiments.publishing.card import Notes
+from rtil_jax.experiments.publishing.export import export
+from rtil_jax.experiments.scoring import score_prior, score_table, scoring
 from rtil_jax.inversion import load_prior
-from rtil_jax.pretrained import registry
-from rtil_jax.pretrained.card import Notes
-from rtil_jax.pretrained.export import export
-from rtil_jax.scores import score_prior, score_table, scoring
-from rtil_jax.scores.__main__ import main
+from rtil_jax.priors import registry
 from tests.training.tiny_run import tiny_config
 from tests.untrained_run import write_run
 

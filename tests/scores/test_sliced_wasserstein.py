@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import scipy.ndimage
 
-from rtil_jax.scores.sliced_wasserstein import (
+from rtil_jax.metrics.sliced_wasserstein import (
     PATCHES_PER_IMAGE,
     enlarge,
     laplacian_pyramid,

@@ -1,4 +1,4 @@
-"""`python -m rtil_jax.theory`: what it writes, and what it refuses."""
+"""`python -m rtil_jax theory`: what it writes, and what it refuses."""
 
 import csv
 import importlib.util
@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 from PIL import Image
 
 from rtil_jax.errors import UserError
-from rtil_jax.theory.experiment import check_theory_config, run_theory
+from rtil_jax.experiments.theory.experiment import check_theory_config, run_theory
 
 PATH = "configs/ablations/theory.py"
 SPEC = importlib.util.spec_from_file_location("theory", PATH)
@@ -104,7 +104,7 @@ def test_the_config_is_one_that_can_run(variant):
     config = CONFIG.get_config(variant)
     check_theory_config(config)
     assert isinstance(config, ConfigDict)
-    assert f"python -m rtil_jax.theory --config {PATH}" in CONFIG.__doc__
+    assert f"python -m rtil_jax theory --config {PATH}" in CONFIG.__doc__
     with pytest.raises(UserError, match="expected some of"):
         CONFIG.get_config("huge")
 
@@ -134,7 +134,7 @@ def test_bad_fields_are_named(field, found, message):
 
 def test_the_command_line_says_one_line_to_bad_input(tmp_path):
     flags = [f"--config={PATH}:tiny", "--config.latent_dim=20", f"--workdir={tmp_path}"]
-    command = [sys.executable, "-m", "rtil_jax.theory", *flags]
+    command = [sys.executable, "-m", "rtil_jax", "theory", *flags]
     done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (1, "")
     expected = "found 16, expected more than latent_dim (20)"

@@ -1,7 +1,7 @@
 import pytest
 
-from rtil_jax.training import loop
-from rtil_jax.training.loop import train
+from rtil_jax.experiments.training import loop
+from rtil_jax.experiments.training.loop import train
 from tests.training.tiny_run import Killed, make_images, tiny_config
 
 

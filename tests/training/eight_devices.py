@@ -10,8 +10,8 @@ import jax
 
 from benchmarks.collectives import step_programs
 from rtil_jax import devices
-from rtil_jax.training.plan import count_parameters
-from rtil_jax.training.recipes import build_recipe, resolved
+from rtil_jax.experiments.training.configured_recipe import build_recipe, resolved
+from rtil_jax.experiments.training.training_plan import count_parameters
 from tests.training.tiny_run import tiny_config, tiny_pggan_config
 
 STEPS = 4

@@ -8,10 +8,10 @@ import pytest
 
 from rtil_jax.config import plain, save_config
 from rtil_jax.errors import UserError
-from rtil_jax.training.checks import check_training_config
-from rtil_jax.training.defaults import pggan_config, stylegan2_config
-from rtil_jax.training.recipes import build_recipe, resolved
-from rtil_jax.training.workdir import check_workdir
+from rtil_jax.experiments.training.configured_recipe import build_recipe, resolved
+from rtil_jax.experiments.training.training_checks import check_training_config
+from rtil_jax.experiments.training.training_config import pggan_config, stylegan2_config
+from rtil_jax.experiments.training.training_workdir import check_workdir
 
 BAD_FIELDS = [
     ("seed", -1, "an integer in [0, 2^32)"),

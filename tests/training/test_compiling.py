@@ -4,9 +4,9 @@ import signal
 
 import pytest
 
-from rtil_jax.compiling import Abandoned
-from rtil_jax.training import loop
-from rtil_jax.training.loop import train
+from rtil_jax.experiments.compiling import Abandoned
+from rtil_jax.experiments.training import loop
+from rtil_jax.experiments.training.loop import train
 from tests.training.tiny_run import saved_steps, tiny_config
 
 

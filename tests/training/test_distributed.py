@@ -17,10 +17,13 @@ import numpy as np
 import pytest
 
 from rtil_jax import data, devices, distributed
-from rtil_jax.training import loop
-from rtil_jax.training.images import load_training_images, read_batch
-from rtil_jax.training.loop import train
-from rtil_jax.training.recipes import build_recipe, resolved
+from rtil_jax.experiments.training import loop
+from rtil_jax.experiments.training.configured_recipe import build_recipe, resolved
+from rtil_jax.experiments.training.loop import train
+from rtil_jax.experiments.training.training_images import (
+    load_training_images,
+    read_batch,
+)
 from tests.training.tiny_run import FIELDS, read_metrics, saved_steps, tiny_config
 
 # Forks of a process that has imported all of `train.py` and run nothing.

@@ -8,9 +8,9 @@ import pytest
 from rtil_jax import data
 from rtil_jax.checkpoints import Checkpoints
 from rtil_jax.errors import UserError
-from rtil_jax.training import loop
-from rtil_jax.training.divergence import Diverged, newest_values
-from rtil_jax.training.loop import train
+from rtil_jax.experiments.training import loop
+from rtil_jax.experiments.training.divergence import Diverged, newest_values
+from rtil_jax.experiments.training.loop import train
 from rtil_jax.training.state import Progress, TrainState
 from rtil_jax.training.stylegan2 import StyleGAN2Recipe
 from tests.training.tiny_run import (

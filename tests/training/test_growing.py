@@ -6,8 +6,9 @@ import pytest
 
 from rtil_jax.checkpoints import load_config
 from rtil_jax.errors import UserError
-from rtil_jax.inversion import load_prior, prior
-from rtil_jax.training.loop import train
+from rtil_jax.experiments.training.loop import train
+from rtil_jax.inversion import load_prior
+from rtil_jax.priors import prior
 from tests.training.tiny_run import (
     Killed,
     assert_same_run,

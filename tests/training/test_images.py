@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 
 from rtil_jax import devices
-from rtil_jax.training import images as reading
-from rtil_jax.training.images import (
+from rtil_jax.experiments.training import training_images as reading
+from rtil_jax.experiments.training.configured_recipe import build_recipe, resolved
+from rtil_jax.experiments.training.training_images import (
     Resident,
     load_training_images,
     near_devices,
     read_batch,
 )
-from rtil_jax.training.recipes import build_recipe, resolved
 from tests.training.tiny_run import tiny_config, tiny_pggan_config
 
 

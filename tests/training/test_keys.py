@@ -6,11 +6,11 @@ import pytest
 
 from rtil_jax import generators
 from rtil_jax.discriminators import PGGANDiscriminator, StyleGAN2Discriminator
+from rtil_jax.experiments.training.configured_recipe import build_recipe, resolved
 from rtil_jax.inversion.problems import image_keys
 from rtil_jax.training import pggan, stylegan2
 from rtil_jax.training.keys import run_key, run_keys, sample_key
-from rtil_jax.training.recipes import build_recipe, resolved
-from rtil_jax.training.state import Progress, TrainState
+from rtil_jax.training.state import TrainState
 from tests.training.tiny_run import make_images, tiny_config, tiny_pggan_config
 
 SEED, STEPS = 0, 18
@@ -56,7 +56,7 @@ def test_every_purpose_has_a_key_of_its_own(make_config, drawn, tmp_path):
     recipe.fresh_state(run_keys(SEED).weights)
     assert len(drawn) == 2
 
-    runs = [run_key(config, Progress(skipped_images=count)) for count in SKIPPED]
+    runs = [run_key(SEED, count) for count in SKIPPED]
     for key in runs:
         for step in range(STEPS):
             recipe.train_step(STATE, np.zeros(0), key, step)

@@ -14,12 +14,12 @@ from rtil_jax import devices
 from rtil_jax.checkpoints import Checkpoints
 from rtil_jax.config import plain, save_config
 from rtil_jax.errors import UserError
-from rtil_jax.pretrained import registry
-from rtil_jax.pretrained.packed import write_weights
-from rtil_jax.training import loop
-from rtil_jax.training.loop import train
-from rtil_jax.training.metrics_file import MetricsFile
-from rtil_jax.training.recipes import build_recipe
+from rtil_jax.experiments.training import loop
+from rtil_jax.experiments.training.configured_recipe import build_recipe
+from rtil_jax.experiments.training.loop import train
+from rtil_jax.experiments.training.metrics_file import MetricsFile
+from rtil_jax.priors import registry
+from rtil_jax.priors.packed import write_weights
 from tests.training.tiny_run import (
     Killed,
     assert_same_run,
@@ -100,7 +100,7 @@ def test_a_killed_run_continues_bit_for_bit(images, finished_run, kill_at, tmp_p
 KILLED_WHILE_SAVING = """
 import os, pathlib, signal, sys
 from rtil_jax.checkpoints import Checkpoints
-from rtil_jax.training.loop import train
+from rtil_jax.experiments.training.loop import train
 from tests.training.tiny_run import tiny_config
 Checkpoints._complete = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 train(tiny_config(pathlib.Path(sys.argv[1])), sys.argv[2])

@@ -15,16 +15,16 @@ import pytest
 import rtil_jax
 from rtil_jax.config import plain, save_config
 from rtil_jax.errors import UserError
-from rtil_jax.locks import owned, waiting
-from rtil_jax.training.images import load_training_images
-from rtil_jax.training.loop import train
-from rtil_jax.training.metrics_file import MetricsFile
-from rtil_jax.training.workdir import (
+from rtil_jax.experiments.training.loop import train
+from rtil_jax.experiments.training.metrics_file import MetricsFile
+from rtil_jax.experiments.training.training_images import load_training_images
+from rtil_jax.experiments.training.training_workdir import (
     check_images,
     check_workdir,
     record_config,
     record_images,
 )
+from rtil_jax.locks import owned, waiting
 from tests.training.tiny_run import contents, read_metrics, tiny_config
 
 OWNER = """

@@ -9,8 +9,8 @@ from PIL import Image
 from configs.quickstart import get_config
 from rtil_jax import devices
 from rtil_jax.checkpoints import Checkpoints
-from rtil_jax.training.plan import abstract_state
-from rtil_jax.training.recipes import build_recipe, resolved
+from rtil_jax.experiments.training.configured_recipe import build_recipe, resolved
+from rtil_jax.experiments.training.training_plan import abstract_state
 
 FIELDS = {
     "resolution": 8,

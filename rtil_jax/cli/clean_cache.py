@@ -1,0 +1,25 @@
+"""Removes decoded images and compiled programs; both are made again when needed.
+
+python -m rtil_jax clean-cache
+"""
+
+import argparse
+import os
+
+from rtil_jax.caches import COMPILED, image_root, prune_compiled, prune_images
+
+NAMED = "JAX_COMPILATION_CACHE_DIR"
+
+
+def main() -> None:
+    """Empties both caches, but for sets of images that a process uses."""
+    argparse.ArgumentParser(
+        "python -m rtil_jax clean-cache", description=__doc__.partition("\n")[0]
+    ).parse_args()
+    root = image_root()
+    removed = prune_images(root, 0) if root.is_dir() else 0
+    print(f"images    {removed / 2**20:,.0f} MiB removed from {root}")
+    removed = prune_compiled(0)
+    print(f"programs  {removed / 2**20:,.0f} MiB removed from {COMPILED}")
+    if os.environ.get(NAMED):
+        print(f"          left alone: {os.environ[NAMED]}, which {NAMED} names")

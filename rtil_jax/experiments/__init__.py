@@ -1,0 +1,1 @@
+"""What surrounds the mathematics: configs, training runs, sweeps, reports, priors."""

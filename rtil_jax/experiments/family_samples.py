@@ -1,0 +1,53 @@
+"""Draws samples of every member of the families that priors were trained with."""
+
+import os
+
+from ml_collections import ConfigDict
+
+from rtil_jax.config import require
+from rtil_jax.errors import UserError
+from rtil_jax.experiments import report
+from rtil_jax.experiments.training.configured_recipe import build_recipe
+from rtil_jax.files import local_path
+from rtil_jax.priors import locate
+from rtil_jax.priors.prior import load_prior, load_training_config
+
+
+def draw_family_samples(config: ConfigDict, workdir: str) -> str:
+    """Writes `family_samples.png`, one row per prior and member (Figures 8 and 10).
+
+    G^0 is the base model, G^k the family's k-th member, in training's own terms.
+
+    Args:
+        config: `priors` (name -> directory or `pretrained:NAME`, "" to leave one out)
+            and `columns`.
+        workdir: made if it is not there.
+
+    Returns:
+        The path of the picture.
+
+    Raises:
+        UserError: if a prior cannot be loaded, or the directory not written.
+    """
+    workdir = local_path(workdir, "--workdir")
+    require(config.columns >= 1, "columns", config.columns, "at least 1")
+    named = {name: path for name, path in config.priors.items() if path}
+    require(bool(named), "priors", "no directory", "at least one that train.py wrote")
+    rows = {}
+    for name in sorted(named, key=lambda name: (name != "vanilla", name)):
+        locate(named[name], f"config.priors.{name}")
+        prior = load_prior(named[name])
+        training = ConfigDict(load_training_config(named[name]))
+        recipe, steps = build_recipe(training), training.training.steps
+        samples = recipe.sample(prior.variables, steps, config.columns)
+        for member, images in enumerate(samples):
+            rows[f"{name}, G^{member}"] = images
+    path = os.path.join(workdir, "family_samples.png")
+    try:
+        os.makedirs(workdir, exist_ok=True)
+        report.labelled_rows(rows, path)
+    except OSError as error:
+        raise UserError(
+            f"--workdir={workdir}: cannot be written ({error.strerror})"
+        ) from error
+    return path

@@ -1,0 +1,1 @@
+"""Sweeps of inversions: their configs, shards, results and files."""

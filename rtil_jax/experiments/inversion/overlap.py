@@ -1,0 +1,61 @@
+"""Whether images to recover are among those that a prior was trained on."""
+
+import os
+
+from ml_collections import ConfigDict
+
+from rtil_jax import data
+from rtil_jax.errors import UserError
+from rtil_jax.priors import locate
+from rtil_jax.priors.prior import load_training_config
+
+
+def seen_in_training(config: ConfigDict, images: data.ImageSet) -> dict[str, str]:
+    """Name of a prior -> a warning, for those that were trained on these images.
+
+    Images are compared by content where a training has recorded it; else what was
+    taken from where, as far as that is known.
+    """
+    warnings = {}
+    for name, source in config.priors.items():
+        if not source:
+            continue
+        record = data.read_record(locate(source))
+        if record:
+            trained, says = set(record["identities"]), record["says"]
+            number = sum(identity in trained for identity in images.identities)
+        else:
+            says = _taken(ConfigDict(load_training_config(source)), config, images)
+            number = len(images) if says else 0
+        if number:
+            warnings[name] = (
+                f"{number:,} of the {len(images):,} images to recover are among those "
+                f"that config.priors.{name} was trained on ({says}): its results say "
+                "nothing of new images; choose others with config.images.source or "
+                "config.images.split"
+            )
+    return warnings
+
+
+def _taken(trained: ConfigDict, config: ConfigDict, images: data.ImageSet) -> str:
+    """What a training of which only the config is known took, if it is the same."""
+    fields = trained.get("data")
+    if fields is None or "converted" in trained:
+        return ""
+    says = f"{fields.source} [{fields.split}]"
+    source, split = config.images.source, config.images.split
+    if _is_catalogue(fields.source) or not os.path.exists(fields.source):
+        # A prior that has moved to another machine has a file's name at most.
+        named = os.path.basename(os.path.normpath(source))
+        alike = fields.source in (source, named) and fields.split == split
+        return says if alike else ""
+    same = os.path.exists(source) and os.path.samefile(fields.source, source)
+    try:
+        listed = data.list_images(fields.source, fields.split, trained.resolution)
+    except UserError:
+        return ""
+    return says if same and listed.says == images.source else ""
+
+
+def _is_catalogue(source: str) -> bool:
+    return source.partition(":")[0] in ("avatars", "tfds")

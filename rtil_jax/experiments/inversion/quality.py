@@ -1,0 +1,51 @@
+"""How good reconstructions are, against the true images."""
+
+import jax
+import numpy as np
+from jaxtyping import Array
+from ml_collections import ConfigDict
+
+from rtil_jax import metrics
+from rtil_jax.errors import UserError
+from rtil_jax.inversion.inverting import Reconstruction
+from rtil_jax.metrics.perceptual import Perceptual, load_lpips
+from rtil_jax.metrics.perceptual.networks import LEAST_SIZE
+
+MIN_SSIM_SIZE = 11
+
+
+def load_metric(config: ConfigDict) -> Perceptual | None:
+    """LPIPS as a metric; without its weights the column stays empty."""
+    if not config.lpips:
+        return None
+    try:
+        return load_lpips(config.lpips, config.perceptual_files[config.lpips] or None)
+    except UserError as error:
+        print(f"LPIPS is left out: {error}")
+        return None
+
+
+def evaluate(
+    found: Reconstruction, truth: Array, lpips: Perceptual | None
+) -> list[dict]:
+    """Quality of each image, clipped; PSNR and SSIM of pixels in [0, 1]."""
+    count = len(found.status)
+    clipped = [np.clip(images, -1, 1) for images in (found.images, truth)]
+    x, y = ((images + 1) / 2 for images in clipped)
+    size, left_out = min(x.shape[1:3]), np.full(count, np.nan)
+    quality = {
+        "psnr": metrics.psnr(x, y),
+        "ssim": metrics.ssim(x, y) if size >= MIN_SSIM_SIZE else left_out,
+        "lpips": left_out,
+        "measurement_mse": found.measurement_loss,
+    }
+    if lpips and size >= LEAST_SIZE:
+        quality["lpips"] = _distance(lpips, *clipped)
+    return [
+        {name: float(values[i]) for name, values in quality.items()}
+        | {"status": found.status[i]}
+        for i in range(count)
+    ]
+
+
+_distance = jax.jit(lambda lpips, x, y: lpips(x, y))

@@ -1,0 +1,1 @@
+"""From a training directory to a packed prior with its card."""

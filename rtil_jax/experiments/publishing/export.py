@@ -1,0 +1,169 @@
+"""From a training directory to a folder that the package can carry."""
+
+import json
+import os
+import re
+import shutil
+import tempfile
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from rtil_jax.checkpoints import checksum, load_config, load_step
+from rtil_jax.config import plain, save_config
+from rtil_jax.errors import UserError
+from rtil_jax.experiments import report
+from rtil_jax.experiments.publishing.card import Notes, card, run_facts
+from rtil_jax.experiments.publishing.rounding import (
+    RECOVERED,
+    TOLERATED,
+    lost,
+    rounded,
+    rounding_psnr,
+)
+from rtil_jax.experiments.training.configured_recipe import build_recipe
+from rtil_jax.experiments.training.training_plan import count_parameters
+from rtil_jax.files import local_path
+from rtil_jax.generators import Generator
+from rtil_jax.priors import registry
+from rtil_jax.priors.packed import CONFIG, WEIGHTS, is_packed, write_weights
+from rtil_jax.priors.prior import STYLE_FIT, load_prior
+from rtil_jax.training.recipe import Recipe
+
+CARD, SAMPLES = "card.md", "samples.png"
+COLUMNS = 8
+NAME = re.compile(r"[A-Za-z0-9][\w-]*")
+
+
+def export(directory: str, name: str, notes: Notes, scores: str | None = None) -> str:
+    """Makes `pretrained:NAME` of a training directory; one of that name is replaced.
+
+    Weights are stored as float16 if that costs less than `rounding.TOLERATED`.
+
+    Args:
+        directory: that `train.py` has written.
+        name: of the prior.
+        notes: for its card.
+        scores: a file that `python -m rtil_jax score` has written for `directory`.
+
+    Returns:
+        What was done, in one line.
+
+    Raises:
+        UserError: if the directory has no finished prior, the scores are another's, or
+            the folder cannot be written.
+    """
+    to, directory = folder_of(name), local_path(directory, "DIR")
+    prior, config = load_prior(directory), ConfigDict(load_config(directory))
+    recipe, step = build_recipe(config), load_step(directory)
+    exact = jax.device_get(prior.variables)
+    scored = read_scores(scores, checksum(exact)) if scores else None
+    weights, precision = stored(prior.generator, recipe, exact)
+    facts = run_facts(directory, config, recipe, step)
+    with tempfile.TemporaryDirectory() as made:
+        write_weights(made, weights)
+        save_config(plain(without_paths(config)), os.path.join(made, CONFIG))
+        if os.path.exists(fit := os.path.join(directory, STYLE_FIT)):
+            shutil.copy(fit, made)
+        draw_samples(recipe, weights, step, os.path.join(made, SAMPLES))
+        size = os.path.getsize(os.path.join(made, WEIGHTS)) / 2**20
+        facts["weights"] = f"{size:.2f} MiB, {precision}"
+        text = card(name, describe(config, recipe, weights), facts, notes, scored)
+        with open(os.path.join(made, CARD), "w", encoding="utf-8") as file:
+            file.write(text)
+        os.chmod(made, 0o755)  # a temporary folder is its owner's alone
+        put(made, to)
+    return f"{to}: {facts['weights']}"
+
+
+def folder_of(name: str) -> str:
+    """Of `pretrained:NAME`.
+
+    Raises:
+        UserError: if a prior cannot have that name.
+    """
+    to = os.path.join(registry.ROOT, name)
+    if not NAME.fullmatch(name) or (os.path.exists(to) and not is_packed(to)):
+        raise UserError(
+            f"NAME: found {name!r}, expected letters, digits, _ and -, and none of the "
+            f"other names in {registry.ROOT}"
+        )
+    return to
+
+
+def put(made: str, to: str) -> None:
+    """A folder in the place of another. Raises UserError if that cannot be written."""
+    try:
+        if os.path.exists(to):
+            shutil.rmtree(to)
+        shutil.copytree(made, to)
+    except OSError as error:
+        raise UserError(f"{to}: cannot be written ({error.strerror})") from error
+
+
+def stored(generator: Generator, recipe: Recipe, exact: dict) -> tuple[dict, str]:
+    """The weights to store, and what is to be said of their precision."""
+    half = rounded(exact)
+    psnr = rounding_psnr(generator, recipe.family, exact, half)
+    cost = lost(psnr)
+    says = (
+        f"{psnr:.1f} dB between float16 and float32 images of the same latents, which "
+        f"costs an image {RECOVERED:g} dB from the truth {cost:.1g} dB"
+    )
+    if cost < TOLERATED:  # False for nan
+        return half, f"float16: {says}"
+    return exact, f"float32: {says}"
+
+
+def describe(config: ConfigDict, recipe: Recipe, weights: dict) -> str:
+    """Architecture, size and family, a sentence."""
+    size, members = config.resolution, recipe.family.num_members
+    trained = "as usual (vanilla)"
+    if members > 1:
+        trained = f"with RTIL, as a family of {members} members: {recipe.family}"
+    return (
+        f"{config.architecture} generator of {size} x {size} x {config.channels} "
+        f"images, {count_parameters(weights):,} parameters, trained {trained}."
+    )
+
+
+def draw_samples(recipe: Recipe, weights: dict, step: int, path: str) -> None:
+    """One row of each member, of the weights as they are stored."""
+    variables = jax.tree.map(lambda x: np.asarray(x, np.float32), weights)
+    rows = recipe.sample(variables, step, COLUMNS)
+    labelled = {f"G^{member}": images for member, images in enumerate(rows)}
+    report.labelled_rows(labelled, path)
+
+
+def without_paths(config: ConfigDict) -> ConfigDict:
+    """A copy that does not tell where things are on this machine."""
+    config = config.copy_and_resolve_references().unlock()
+    config.data.source = file_name(config.data.source)
+    config.init_from = file_name(config.init_from)
+    config.data.cache_dir = ""
+    return config
+
+
+def file_name(source: str) -> str:
+    """The last part of an absolute path; anything else as it is."""
+    return os.path.basename(source.rstrip("/")) if os.path.isabs(source) else source
+
+
+def read_scores(path: str, network: int) -> dict:
+    """Raises UserError if it is no file of scores, or one of another network."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            scores = json.load(file)
+        found, images = scores["network"], scores["images"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"--scores: found no scores in {path} ({type(error).__name__}), expected a "
+            "file of python -m rtil_jax score"
+        ) from error
+    if found != network:
+        raise UserError(
+            f"--scores: found those of another network in {path}, expected scores of "
+            "this directory's newest checkpoint"
+        )
+    return scores | {"images": images | {"source": file_name(images["source"])}}

@@ -1,0 +1,29 @@
+"""Tables, figures and the page of results."""
+
+from rtil_jax.experiments.report.convergence import plot_convergence
+from rtil_jax.experiments.report.curves import plot_curves
+from rtil_jax.experiments.report.page import write_page
+from rtil_jax.experiments.report.pictures import MAX_GRID_ROWS, image_grid, sample_grid
+from rtil_jax.experiments.report.posterior_picture import draw_posterior
+from rtil_jax.experiments.report.published import PUBLISHED
+from rtil_jax.experiments.report.rows import Row, read_results
+from rtil_jax.experiments.report.samples import labelled_rows
+from rtil_jax.experiments.report.style import COLOURS, DPI
+from rtil_jax.experiments.report.tables import write_summary
+
+__all__ = [
+    "COLOURS",
+    "DPI",
+    "MAX_GRID_ROWS",
+    "PUBLISHED",
+    "Row",
+    "draw_posterior",
+    "image_grid",
+    "labelled_rows",
+    "plot_convergence",
+    "plot_curves",
+    "read_results",
+    "sample_grid",
+    "write_page",
+    "write_summary",
+]

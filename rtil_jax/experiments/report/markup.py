@@ -1,0 +1,179 @@
+"""HTML of the report's parts; every text is escaped, every picture embedded."""
+
+import base64
+import html
+import io
+import os
+import re
+from collections.abc import Iterable
+
+from PIL import Image
+
+from rtil_jax.experiments.report.tables import Table
+
+# A picture of more bytes is embedded smaller and as a JPEG.
+MAX_PICTURE_BYTES = 1_000_000
+REDUCED_WIDTH = 1600
+JPEG_QUALITY = 88
+
+STYLE = """
+:root { color-scheme: light; }
+body { margin: 0 auto; max-width: 70rem; padding: 1rem; color: #1a1a1a;
+  background: #fff; font: 1rem/1.5 system-ui, sans-serif; }
+h1, h2, h3 { line-height: 1.25; }
+h2 { margin-top: 2.5rem; border-bottom: 1px solid #ccc; }
+.scroll { overflow-x: auto; margin: 1rem 0; }
+table { border-collapse: collapse; font-size: .8125rem;
+  font-variant-numeric: tabular-nums; }
+th, td { padding: .25rem .5rem; border-bottom: 1px solid #ddd; text-align: left;
+  white-space: nowrap; }
+thead th { border-bottom: 2px solid #777; }
+th.number, td.number { text-align: right; }
+td.notok { font-weight: bold; color: #a00000; }
+figure { margin: 1rem 0; }
+img { display: block; width: 100%; height: auto; }
+figcaption { color: #444; font-size: .875rem; }
+pre { background: #f5f5f5; padding: .75rem; font-size: .8125rem;
+  white-space: pre-wrap; overflow-wrap: anywhere; }
+dt { font-weight: bold; }
+dd { margin: 0 0 .5rem; overflow-wrap: anywhere; }
+summary { cursor: pointer; }
+@media print {
+  body { max-width: none; padding: 0; font-size: 9pt; }
+  .scroll { overflow: visible; }
+  th, td { white-space: normal; padding: .1rem .3rem; font-size: 7pt; }
+  img { min-width: 0 !important; }
+  figure, tr { break-inside: avoid; }
+  h2, h3, summary, p { break-after: avoid; }
+}
+"""
+
+
+def document(title: str, parts: Iterable[str]) -> str:
+    """A page that needs no other file."""
+    return "\n".join(
+        [
+            "<!DOCTYPE html>",
+            '<html lang="en">',
+            '<head><meta charset="utf-8">',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            f"<title>{html.escape(title)}</title>",
+            f"<style>{STYLE}</style></head>",
+            f"<body><main>\n<h1>{html.escape(title)}</h1>",
+            *parts,
+            "</main></body></html>\n",
+        ]
+    )
+
+
+def prose(text: str) -> str:
+    """Text whose `words` in backticks are code."""
+    return re.sub("`([^`]*)`", r"<code>\1</code>", html.escape(text))
+
+
+def heading(level: int, text: str) -> str:
+    return f"<h{level}>{html.escape(text)}</h{level}>"
+
+
+def paragraph(text: str) -> str:
+    return f"<p>{prose(text)}</p>"
+
+
+def listing(text: str) -> str:
+    """Lines as they are."""
+    return f"<pre><code>{html.escape(text)}</code></pre>"
+
+
+def facts(pairs: Iterable[tuple[str, str]]) -> str:
+    """Names and what they stand for."""
+    lines = [
+        f"<dt>{html.escape(name)}</dt><dd>{prose(text)}</dd>" for name, text in pairs
+    ]
+    return f"<dl>{''.join(lines)}</dl>"
+
+
+def folded(summary: str, inside: str, is_open: bool) -> str:
+    """A part that the reader can fold."""
+    state = " open" if is_open else ""
+    return (
+        f"<details{state}><summary>{html.escape(summary)}</summary>{inside}</details>"
+    )
+
+
+def table(content: Table, name: str) -> str:
+    """A table that scrolls sideways where it is wider than the page.
+
+    Args:
+        content: its `not ok` column, if it has one, stands out where it is not 0.
+        name: what a screen reader calls it.
+    """
+    kinds = [all(map(_is_number, cells)) for cells in zip(*content.body, strict=True)]
+    head = "".join(map(_heading_cell, content.header, kinds))
+    lines = ["".join(map(_cell, content.header, kinds, line)) for line in content.body]
+    body = "\n".join(f"<tr>{line}</tr>" for line in lines)
+    title = paragraph(content.title) if content.title else ""
+    return (
+        f"{title}{_scrolling(name)}<table><thead><tr>{head}</tr></thead>\n"
+        f"<tbody>{body}</tbody></table></div>"
+    )
+
+
+def _is_number(text: str) -> bool:
+    return re.match(r"[+-]?(\d|inf)|n/a|–$", text) is not None
+
+
+def _heading_cell(column: str, is_number: bool) -> str:
+    kind = ' class="number"' if is_number else ""
+    return f'<th scope="col"{kind}>{html.escape(column)}</th>'
+
+
+def _cell(column: str, is_number: bool, text: str) -> str:
+    kinds = ["number"] if is_number else []
+    kinds += ["notok"] if column == "not ok" and text != "0" else []
+    attribute = f' class="{" ".join(kinds)}"' if kinds else ""
+    return f"<td{attribute}>{html.escape(text)}</td>"
+
+
+def _scrolling(name: str) -> str:
+    # With a tab stop, or the keyboard could not scroll it.
+    label = html.escape(name, quote=True)
+    return f'<div class="scroll" role="region" tabindex="0" aria-label="{label}">'
+
+
+def picture(path: str, alt: str, caption: str, scale: float) -> str:
+    """A PNG inside the page.
+
+    Args:
+        path: of the PNG.
+        alt: what it shows, for those who do not see it.
+        caption: below it; may be empty.
+        scale: CSS pixels per pixel, at most; on a narrow page it is shrunk to two
+            thirds of that, and scrolls from there on.
+    """
+    kind, data, width = _encoded(path)
+    if kind != "png":
+        caption += f" Reduced; in full it is `figures/{os.path.basename(path)}`."
+    text = base64.b64encode(data).decode("ascii")
+    size = f"max-width: {scale * width:.0f}px; min-width: {scale * width * 2 / 3:.0f}px"
+    return (
+        f"<figure>{_scrolling(alt)}"
+        f'<img style="{size}" alt="{html.escape(alt, quote=True)}" '
+        f'src="data:image/{kind};base64,{text}"></div>'
+        f"{f'<figcaption>{prose(caption)}</figcaption>' if caption else ''}</figure>"
+    )
+
+
+def _encoded(path: str) -> tuple[str, bytes, int]:
+    """Format, bytes to embed, and the width of the file's picture."""
+    with open(path, "rb") as file:
+        data = file.read()
+    with Image.open(io.BytesIO(data)) as image:
+        width, height = image.size
+        if len(data) <= MAX_PICTURE_BYTES:
+            return "png", data, width
+        reduced = image.convert("RGB")
+    if width > REDUCED_WIDTH:
+        reduced = reduced.resize((REDUCED_WIDTH, REDUCED_WIDTH * height // width))
+    buffer = io.BytesIO()
+    reduced.save(buffer, "JPEG", quality=JPEG_QUALITY)
+    return "jpeg", buffer.getvalue(), width

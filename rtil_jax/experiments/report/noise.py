@@ -1,0 +1,39 @@
+"""What the noise on the measurements of a directory was, in words."""
+
+from collections.abc import Sequence
+
+from rtil_jax.experiments.report.rows import Row, groups
+from rtil_jax.experiments.report.style import problem_text
+from rtil_jax.operators import OPERATORS
+from rtil_jax.operators.noise import noise_text, noise_unit
+
+
+def noise_sentences(rows: Sequence[Row], record: dict) -> list[str]:
+    """One per problem and noise, of the methods that the record knows.
+
+    Args:
+        rows: of `results.csv`.
+        record: what `config.json` holds; an old one knows less.
+    """
+    found: dict[tuple[str, str], list[str]] = {}
+    for problem, label in groups(rows, "problem", "method"):
+        settings = record.get("methods", {}).get(label)
+        if settings and "noise_std" in settings and problem in OPERATORS:
+            limits = settings.get("images", {}).get("range", (-1, 1))
+            levels = record.get("snr", {}).get(label, {}).get(problem, {})
+            text = noise_text(
+                noise_unit(OPERATORS[problem]),
+                settings["noise_std"],
+                tuple(limits),
+                dict(sorted(levels.items(), key=lambda item: float(item[0]))),
+            )
+            found.setdefault((problem, text), []).append(label)
+    if {text for _, text in found} == {"none"}:
+        return ["Noise on the measurements: none."]
+    several = len({label for labels in found.values() for label in labels}) > 1
+    return [
+        f"Noise on the measurements, {problem_text(problem)}"
+        + (f" ({', '.join(labels)})" if several else "")
+        + f": {text}."
+        for (problem, text), labels in found.items()
+    ]

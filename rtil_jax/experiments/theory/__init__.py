@@ -1,0 +1,1 @@
+"""The experiment of Section 5: closed forms beside training and inversion."""

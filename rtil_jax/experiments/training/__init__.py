@@ -1,0 +1,1 @@
+"""Training runs: their configs, loop, directory and metrics."""

@@ -1,0 +1,312 @@
+"""The training loop: reads top to bottom; what training writes is all written here."""
+
+import contextlib
+import dataclasses
+import json
+import logging
+import os
+
+import jax
+from ml_collections import ConfigDict
+
+from rtil_jax import data, devices, distributed
+from rtil_jax.checkpoints import Checkpoints, has_checkpoint
+from rtil_jax.config import plain
+from rtil_jax.errors import UserError
+from rtil_jax.experiments import report
+from rtil_jax.experiments.compiling import Abandoned
+from rtil_jax.experiments.stopping import Stopping, nothing_to_save
+from rtil_jax.experiments.training.configured_recipe import build_recipe, resolved
+from rtil_jax.experiments.training.divergence import (
+    Diverged,
+    check_finite,
+    newest_values,
+)
+from rtil_jax.experiments.training.metrics_file import MetricsFile
+from rtil_jax.experiments.training.programs_ahead import compile_step
+from rtil_jax.experiments.training.starting import check_init_from, initial_state
+from rtil_jax.experiments.training.training_images import (
+    Resident,
+    describe_images,
+    load_training_images,
+    near_devices,
+    probe_training_images,
+    read_batch,
+)
+from rtil_jax.experiments.training.training_plan import describe, print_plan
+from rtil_jax.experiments.training.training_workdir import (
+    check_images,
+    check_workdir,
+    make_folders,
+    record_config,
+    record_images,
+    writing,
+)
+from rtil_jax.files import local_path
+from rtil_jax.locks import owned
+from rtil_jax.progress import progress as progress_bar
+from rtil_jax.provenance import provenance
+from rtil_jax.training.keys import run_key
+from rtil_jax.training.recipe import Recipe
+from rtil_jax.training.state import Progress, TrainState
+
+SECTIONS = ("log", "sample", "checkpoint")
+TOGETHER = "several processes that train as one also need --distributed"
+
+
+def train(
+    config: ConfigDict, workdir: str, dry_run: bool = False, command: str = ""
+) -> None:
+    """Trains until `config.training.steps`, resuming from `workdir` if it can.
+
+    Writes `config.json`, `metrics.jsonl`, `samples/*.png` and `checkpoints/`.
+
+    Where there are several processes, all of them call it with the same config and
+    directory, see `rtil_jax.distributed`; only process 0 writes, but for its part of a
+    checkpoint.
+
+    Killed at any time and started again, it ends with the same bits. SIGTERM, SIGUSR1,
+    SIGINT and JAX's notice of preemption end it after the step at hand, which is saved;
+    a second SIGINT exits at once.
+
+    Args:
+        config: from a file of `configs/`.
+        workdir: the directory of the run.
+        dry_run: print the plan instead.
+        command: the command line, for the record.
+
+    Raises:
+        UserError: for a config, data set or directory that cannot be used, and if
+            training diverges.
+    """
+    workdir = local_path(workdir, "--workdir")
+    mesh = devices.data_mesh()
+    config = resolved(config, mesh.size)
+    recipe = build_recipe(config)
+    check_workdir(config, workdir)
+    if config.init_from and not has_checkpoint(workdir):
+        check_init_from(config, recipe, mesh)
+    if dry_run:
+        shown, count = probe_training_images(config)
+        if data.has_record(workdir):
+            check_images(load_training_images(config), workdir)
+        return print_plan(config, recipe, mesh, shown, count)
+    with nothing_to_save():
+        images = load_training_images(config)
+    distributed.require_alike("--config", json.dumps(plain(config)))
+    distributed.require_alike("config.data.source", images.fingerprint)
+    check_images(images, workdir)
+    make_folders(workdir)
+    with (
+        owned(workdir, hint=TOGETHER)
+        if distributed.is_lead()
+        else contextlib.nullcontext(),
+        jax.set_mesh(mesh),
+        Checkpoints(
+            workdir, config.checkpoint.keep, config.checkpoint.keep_every
+        ) as checkpoints,
+    ):
+        # Another run may have begun here while the images were prepared.
+        check_workdir(config, workdir)
+        check_images(images, workdir)
+        distributed.say(describe(config, recipe, mesh))
+        distributed.say(describe_images(config, images))
+        with Stopping() as stopping, contextlib.suppress(Abandoned):
+            run_through_divergence(
+                config,
+                recipe,
+                images,
+                checkpoints,
+                workdir,
+                stopping,
+                command,
+            )
+        step = checkpoints.latest_step() or 0
+    print_end(config, workdir, step, stopping.reason)
+
+
+def print_end(config: ConfigDict, workdir: str, step: int, stopped: str | None) -> None:
+    """The last words of a run that has ended well."""
+    if not step:
+        return distributed.say(
+            f"stopped by {stopped} before the first step; the same command starts anew"
+        )
+    if step < config.training.steps:
+        return distributed.say(
+            f"stopped by {stopped} after step {step:,}, which is saved; the same "
+            "command continues"
+        )
+    distributed.say(f"finished {step:,} steps; everything is in {workdir}")
+    samples = sorted(os.listdir(os.path.join(workdir, "samples")))
+    if samples:
+        distributed.say(f"samples: {os.path.join(workdir, 'samples', samples[-1])}")
+
+
+def run_through_divergence(
+    config: ConfigDict,
+    recipe: Recipe,
+    images: data.ImageSet,
+    checkpoints: Checkpoints,
+    workdir: str,
+    stopping: Stopping,
+    command: str,
+) -> TrainState:
+    """`run`, and where it diverges again from the last checkpoint, if it may.
+
+    Raises:
+        UserError: if training diverges more often than it may go back.
+    """
+    mesh = jax.sharding.get_mesh()
+    state = initial_state(config, recipe, checkpoints, mesh, stopping)
+    progress = Progress(**checkpoints.progress())
+    # From here on the directory belongs to this config and these images.
+    if distributed.is_lead():
+        record_config(config, workdir, provenance(command))
+        record_images(images, workdir)
+    near = near_devices(images, mesh)
+    while True:
+        try:
+            return run(
+                config, recipe, state, progress, near, checkpoints, workdir, stopping
+            )
+        except Diverged as error:
+            diverged = error.with_traceback(None)  # whose frames hold the state
+        state, progress = go_back(
+            config, recipe, progress, diverged, checkpoints, stopping
+        )
+
+
+def go_back(
+    config: ConfigDict,
+    recipe: Recipe,
+    progress: Progress,
+    diverged: Diverged,
+    checkpoints: Checkpoints,
+    stopping: Stopping,
+) -> tuple[TrainState, Progress]:
+    """Where to continue: at the last checkpoint, with images after those read so far.
+
+    A pure function of that checkpoint and the step: a run that is killed meanwhile
+    diverges and goes back again in the same way.
+
+    Raises:
+        UserError: if it has gone back as often as it may.
+    """
+    checkpoints.wait()
+    limit, last = config.checkpoint.rollbacks, checkpoints.latest_step()
+    if progress.rollbacks >= limit:
+        good = "no checkpoint was saved before"
+        if last is not None:
+            good = f"the last good checkpoint is {last:,}"
+        raise UserError(
+            f"{diverged.what}; {good}; a larger config.checkpoint.rollbacks "
+            f"({limit}) lets it go back and skip images"
+        )
+    mesh = jax.sharding.get_mesh()
+    state = initial_state(config, recipe, checkpoints, mesh, stopping)
+    step = int(state.step)
+    skipped = recipe.batch_at(diverged.step).start - recipe.batch_at(step).start
+    logging.getLogger("rtil_jax").warning(
+        "%s; going back to step %s and skipping %s images (%s of at most %s times)",
+        diverged.what,
+        f"{step:,}",
+        f"{skipped:,}",
+        progress.rollbacks + 1,
+        limit,
+    )
+    return state, Progress(
+        metrics=Progress(**checkpoints.progress()).metrics,
+        skipped_images=progress.skipped_images + skipped,
+        rollbacks=progress.rollbacks + 1,
+    )
+
+
+def run(
+    config: ConfigDict,
+    recipe: Recipe,
+    state: TrainState,
+    progress: Progress,
+    images: data.ImageSet | Resident,
+    checkpoints: Checkpoints,
+    workdir: str,
+    stopping: Stopping,
+) -> TrainState:
+    """Steps until the end, or until asked to stop; logs, samples and saves on the way.
+
+    Raises:
+        Diverged: before anything that is not finite is logged or saved.
+        UserError: if something cannot be written.
+    """
+    first, steps = int(state.step), config.training.steps
+    start = recipe.batch_at(first).start
+    metrics_file = MetricsFile(workdir, first, start, progress.metrics)
+    key = run_key(config.seed, progress.skipped_images)
+    unread: list[dict] = []
+
+    def checked(done):
+        newest = newest_values(unread, done - len(unread), config)
+        check_finite(state, config)
+        checkpoints.check()
+        return newest
+
+    def save_state(done, newest):
+        now = dataclasses.replace(progress, metrics=metrics_file.latest | newest)
+        checkpoints.save(done, state, plain(config), **dataclasses.asdict(now))
+
+    bar = progress_bar(
+        steps, "training", initial=first, disable=not distributed.is_lead()
+    )
+    with bar:
+        for step in range(first, steps):
+            if step in (first, *recipe.first_steps()):
+                try:
+                    compile_step(recipe, state, key, step, stopping)
+                except Abandoned:
+                    if checkpoints.latest_step() != step > first:
+                        save_state(step, checked(step))
+                    break
+                bar.unpause()  # as if compiling took no time
+            batch = read_batch(config, recipe, images, step, progress.skipped_images)
+            state, metrics = recipe.train_step(state, batch, key, step)
+            bar.update()
+            unread.append(metrics)
+            done = step + 1
+            stop = stopping.asked(done)
+            log, sample, save = (due(config, done, what) for what in SECTIONS)
+            if log or save or stop:
+                newest = checked(done)
+                unread.clear()
+            if log or save:
+                line = metrics_file.write(done, recipe.batch_at(done).start, newest)
+                shown = {k: f"{line[k]:.2f}" for k in ("d_loss", "g_loss")}
+                bar.set_postfix(shown, refresh=False)
+            if sample:
+                save_samples(config, recipe, state, workdir)
+            if save or stop:
+                save_state(done, newest)
+            if stop:
+                break
+    checkpoints.wait()
+    return state
+
+
+def due(config: ConfigDict, done: int, section: str) -> bool:
+    """Whether something of `config.SECTION.every` comes after `done` steps."""
+    return done == config.training.steps or done % config[section].every == 0
+
+
+def save_samples(
+    config: ConfigDict, recipe: Recipe, state: TrainState, workdir: str
+) -> None:
+    """Writes `samples/STEP.png`: one row per member of the family.
+
+    All pictures of a run show the same inputs. Where there are several processes, all
+    compute them, as no program may run on the devices of only one.
+    """
+    step = int(state.step)
+    rows = recipe.sample(state.ema, step, config.sample.columns)
+    if not distributed.is_lead():
+        return
+    path = os.path.join(workdir, "samples", f"{step:07d}.png")
+    with writing(path):
+        report.sample_grid(rows, path)

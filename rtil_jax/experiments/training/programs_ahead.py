@@ -1,0 +1,31 @@
+"""Compiling a training step before it runs."""
+
+import jax
+
+from rtil_jax.experiments.compiling import compile_ahead
+from rtil_jax.experiments.stopping import Stopping
+from rtil_jax.experiments.training.training_plan import abstract_images
+from rtil_jax.training.recipe import Recipe
+from rtil_jax.training.state import TrainState
+
+
+def compile_step(
+    recipe: Recipe, state: TrainState, key: jax.Array, step: int, stopping: Stopping
+) -> None:
+    """Compiles what the step after `step` finished ones runs.
+
+    Raises:
+        Abandoned: if asked to stop meanwhile.
+    """
+    mesh = jax.sharding.get_mesh()
+
+    def images_at(batch):
+        return abstract_images(batch, recipe.generator.channels, mesh)
+
+    programs = recipe.programs(state, images_at, key, step)
+    of = f" of {len(programs)} programs"
+    names = [
+        f"the training step, {number}{of}: {name}"
+        for number, name in enumerate(programs, 1)
+    ]
+    compile_ahead(list(programs.values()), names, stopping)

@@ -1,0 +1,104 @@
+"""The state that a run starts from: its own checkpoint, `init_from`, or fresh weights.
+
+`init_from` is checked before anything runs, in a dry run too.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+from ml_collections import ConfigDict
+
+from rtil_jax import devices, distributed
+from rtil_jax.checkpoints import (
+    Checkpoints,
+    check_weights,
+    load_config,
+    load_weights,
+)
+from rtil_jax.errors import UserError
+from rtil_jax.experiments.compiling import aside
+from rtil_jax.experiments.stopping import Stopping
+from rtil_jax.experiments.training.training_plan import abstract_state
+from rtil_jax.generators.configured import architecture_of
+from rtil_jax.priors import is_packed, locate, read_config, read_weights
+from rtil_jax.training.keys import run_keys
+from rtil_jax.training.recipe import Recipe
+from rtil_jax.training.state import TrainState
+
+
+def initial_state(
+    config: ConfigDict,
+    recipe: Recipe,
+    checkpoints: Checkpoints,
+    mesh: jax.sharding.Mesh,
+    stopping: Stopping | None = None,
+) -> TrainState:
+    """In this order: the run's own checkpoint, `init_from`'s weights, fresh weights.
+
+    Raises:
+        Abandoned: if asked to stop meanwhile.
+    """
+    if checkpoints.latest_step() is not None:
+        state = checkpoints.restore(abstract_state(recipe, mesh))
+        distributed.say(f"resuming at step {int(state.step):,}")
+        return state
+    create = jax.jit(recipe.fresh_state, out_shardings=devices.replicated(mesh))
+    key = run_keys(config.seed).weights
+    state = aside(lambda: create(key), stopping, "compiling the first weights")
+    if config.init_from:
+        state = weights_of(config.init_from, state)
+        anew = ""
+        if is_packed(locate(config.init_from)):
+            anew = "; it has no discriminator, which starts anew"
+        distributed.say(f"starting from the weights of {config.init_from}{anew}")
+    return state
+
+
+def check_init_from(
+    config: ConfigDict, recipe: Recipe, mesh: jax.sharding.Mesh
+) -> None:
+    """Checks that a run can start from `config.init_from`, by names and shapes alone.
+
+    Raises:
+        UserError: if there is no such prior, its architecture is another, or its
+            networks have other names or shapes than the config's.
+    """
+    directory = locate(config.init_from, "config.init_from")
+    packed = is_packed(directory)
+    saved = (read_config if packed else load_config)(directory)
+    found, expected = architecture_of(saved), architecture_of(config)
+    if found != expected:
+        raise UserError(
+            f"config.init_from: found a {found} prior in {config.init_from}, expected "
+            f"{expected} (config.architecture)"
+        )
+    state = abstract_state(recipe, mesh)
+    try:
+        if packed:
+            read_weights(directory, state.generator)
+        else:
+            check_weights(directory, state)
+    except UserError as error:
+        raise UserError(f"config.init_from: {error}") from error
+
+
+def weights_of(source: str, state: TrainState) -> TrainState:
+    """`state` with the networks of a training directory or of `pretrained:NAME`.
+
+    A packaged prior is a generator alone, the EMA of its run: the generator and its EMA
+    start from it, and the discriminator stays that of `state`.
+
+    Raises:
+        UserError: if there are none, or their names or shapes are others.
+    """
+    directory = locate(source, "config.init_from")
+    if not is_packed(directory):
+        return load_weights(directory, state)
+    weights = jax.device_get(read_weights(directory, state.generator))
+    placed = jax.device_put(
+        weights, jax.tree.map(lambda x: x.sharding, state.generator)
+    )
+    # Copies, because donated buffers must not be shared by two leaves.
+    generator, ema = (jax.tree.map(jnp.copy, placed) for _ in range(2))
+    return dataclasses.replace(state, generator=generator, ema=ema)

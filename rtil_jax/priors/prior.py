@@ -1,0 +1,235 @@
+"""A trained generator as inversion uses it."""
+
+import math
+import os
+from collections.abc import Mapping
+from typing import Any, TypeGuard
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+from flax.errors import FlaxError
+from jaxtyping import Array, Float
+
+from rtil_jax.checkpoints import load_config, load_ema, load_step
+from rtil_jax.errors import UserError
+from rtil_jax.generators import Generator, init, sample_latents
+from rtil_jax.generators.configured import (
+    architecture_of,
+    build_generator,
+    steps_to_grow,
+)
+from rtil_jax.generators.interface import StyledGenerator
+from rtil_jax.layers import LEAKY_SLOPE
+from rtil_jax.precision import single
+from rtil_jax.priors.packed import is_packed, read_config, read_weights
+from rtil_jax.priors.registry import locate
+
+# A file in a prior's directory with `mean` and `std`, in place of a fit of its own.
+STYLE_FIT = "style_fit.npz"
+FIT_SAMPLES = 2**16
+_CHUNKS = 16
+
+
+@struct.dataclass
+class StyleFit:
+    """w = leaky_relu(std * z + mean) with z ~ N(0, I): a stand-in for the mapping.
+
+    Attributes:
+        mean: `(latent_dim,)`, of the mapping network's output before its activation.
+        std: `(latent_dim,)`, likewise.
+    """
+
+    mean: Any
+    std: Any
+
+    def __call__(
+        self, z: Float[Array, "batch layers latent"]
+    ) -> Float[Array, "batch layers latent"]:
+        mean, std = self.mean[None, None], self.std[None, None]
+        return jax.nn.leaky_relu(std * z + mean, LEAKY_SLOPE)
+
+
+@struct.dataclass
+class Prior:
+    """A generator, its variables, and the fit of its styles if it has any.
+
+    Attributes:
+        generator: any module with the interface of `rtil_jax.generators`.
+        variables: of `generator`, `{"params": ...}`.
+        style_fit: of a generator with `map_styles`; None for others.
+    """
+
+    generator: Generator = struct.field(pytree_node=False)
+    variables: Any
+    style_fit: Any = None
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """`(height, width, channels)` of the images."""
+        size = self.generator.resolution
+        return size, size, self.generator.channels
+
+    def __repr__(self) -> str:
+        """The architecture, image shape and number of parameters; no arrays."""
+        leaves = jax.tree.leaves(self.variables)
+        count = sum(math.prod(getattr(leaf, "shape", ())) for leaf in leaves)
+        shape = " x ".join(map(str, self.image_shape))
+        styles = "" if self.style_fit is None else ", style fit"
+        name = type(self.generator).__name__
+        return f"Prior({name}, {shape}, {count:,} parameters{styles})"
+
+    @classmethod
+    def of(cls, generator: Any, variables: Any) -> "Prior":
+        """The prior of a generator; fits its styles if it has `map_styles`.
+
+        Args:
+            generator: with the interface of `rtil_jax.generators`.
+            variables: `{"params": ...}`, as `generators.init` returns.
+
+        Raises:
+            UserError: if it is no generator, or the variables are not its own.
+        """
+        check_variables(generator, variables)
+        variables = single(variables)
+        fit = fit_styles(generator, variables) if has_styles(generator) else None
+        return cls(generator, variables, fit)
+
+
+def check_prior(prior: Any) -> None:
+    """Raises UserError unless it is a `Prior`, for `invert`."""
+    if not isinstance(prior, Prior):
+        found = repr(prior) if isinstance(prior, str) else type(prior).__name__
+        raise UserError(
+            f"prior: found {found}, expected load_prior(DIR or 'pretrained:NAME') or "
+            "Prior.of(generator, variables)"
+        )
+
+
+def check_variables(generator: Any, variables: Any) -> None:
+    """Raises UserError unless it is a generator that makes images with `variables`.
+
+    Nothing is computed: shapes alone say so.
+    """
+
+    found = f"an object of {type(generator).__name__}"
+    if isinstance(generator, type):
+        found = f"the class {generator.__name__}"
+    parts = ("apply", "num_blocks", "resolution", "channels")
+    if isinstance(generator, type) or not all(hasattr(generator, x) for x in parts):
+        raise UserError(
+            f"Prior.of: found {found}, expected a generator: a Flax module with the "
+            "methods of docs/own_generator.md"
+        )
+
+    def image(variables, key):
+        latents = sample_latents(generator, variables, key, 1)
+        return generator.apply(variables, latents)
+
+    try:
+        found = jax.eval_shape(image, variables, jax.random.key(0)).shape
+    except (FlaxError, TypeError, AttributeError) as error:
+        parameters = isinstance(variables, Mapping) and "params" not in variables
+        reason = " ".join(str(error).partition("(https")[0].split())
+        raise UserError(
+            f"Prior.of: found variables that do not fit {type(generator).__name__} "
+            f"({reason[:200]}), expected {{'params': ...}}, as generators.init returns"
+            + ("; write Prior.of(generator, {'params': params})" if parameters else "")
+        ) from error
+    size = generator.resolution
+    if found != (1, size, size, generator.channels):
+        raise UserError(
+            f"Prior.of: found images {found} from {type(generator).__name__}, expected "
+            f"{(1, size, size, generator.channels)}, as its resolution and channels say"
+        )
+
+
+def has_styles(generator: Generator) -> TypeGuard[StyledGenerator]:
+    """Whether the generator has a mapping network and per-layer styles."""
+    return hasattr(generator, "map_styles")
+
+
+def fit_styles(generator: StyledGenerator, variables: dict) -> StyleFit:
+    """Fits a Gaussian to the mapping network's output before its last activation.
+
+    The recipe of PULSE, on which ILO relies; the public RTIL code took the numbers of
+    another network, here they are those of the prior in hand.
+    """
+
+    @jax.jit
+    def moments(variables):
+        def chunk(key):
+            shape = FIT_SAMPLES // _CHUNKS, generator.latent_dim
+            z = jax.random.normal(key, shape, jnp.float32)
+            w = generator.apply(variables, z, method="map_styles")[:, 0]
+            before = jnp.where(w < 0, w / LEAKY_SLOPE, w)
+            return jnp.mean(before, axis=0), jnp.mean(before**2, axis=0)
+
+        keys = jax.random.split(jax.random.key(0), _CHUNKS)
+        mean, square = (jnp.mean(x, axis=0) for x in jax.lax.map(chunk, keys))
+        return StyleFit(mean, jnp.sqrt(jnp.maximum(square - mean**2, 1e-12)))
+
+    return moments(variables)
+
+
+def load_prior(source: Any) -> Prior:
+    """The prior in a directory, or the packaged one that `pretrained:NAME` names.
+
+    Of a training directory it is the EMA of the newest checkpoint.
+
+        prior = load_prior("pretrained:faces64_rtil")
+
+    Raises:
+        UserError: if there is no such prior or checkpoint, it does not fit its own
+            config, or it is of a network that is still growing.
+    """
+    directory = locate(source)
+    config = load_training_config(directory)
+    generator = build_generator(config)
+    shapes = jax.eval_shape(lambda key: init(generator, key), jax.random.key(0))
+    packed = is_packed(directory)
+    if not packed:
+        check_grown(directory, config)
+    read = read_weights if packed else load_ema
+    try:
+        ema = read(directory, shapes)
+    except UserError as error:
+        network = f"{architecture_of(config)} of {config['resolution']} pixels"
+        raise UserError(f"{error} (the config says {network})") from error
+    path = os.path.join(directory, STYLE_FIT)
+    if has_styles(generator) and os.path.exists(path):
+        return Prior(generator, ema, _read_style_fit(path))
+    return Prior.of(generator, ema)
+
+
+def load_training_config(source: str | os.PathLike) -> dict[str, Any]:
+    """The config with which the prior that `load_prior(source)` returns was trained.
+
+    Raises:
+        UserError: if there is none that can be read.
+    """
+    directory = locate(source)
+    read = read_config if is_packed(directory) else load_config
+    return read(directory)
+
+
+def check_grown(workdir: str, config: Any) -> None:
+    """Raises UserError if the network in `workdir` is still growing."""
+    step, grown = load_step(workdir), steps_to_grow(config)
+    if step < grown:
+        raise UserError(
+            f"{workdir}: found a network that is still growing at step {step:,}, "
+            f"expected at least {grown:,} steps to {config['resolution']} pixels"
+        )
+
+
+def _read_style_fit(path: str) -> StyleFit:
+    try:
+        with np.load(path) as file:
+            arrays = (jnp.array(file[name], jnp.float32) for name in ("mean", "std"))
+            return StyleFit(*arrays)
+    except Exception as error:  # A damaged zip raises almost any.
+        raise UserError(
+            f"{path}: found no arrays `mean` and `std`, expected them ({error})"
+        ) from error
