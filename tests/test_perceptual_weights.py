@@ -87,10 +87,19 @@ def test_a_pickle_cannot_run_commands(weights_path, tmp_path):
     assert trace.exists(), "the pickle would have run its command"
 
 
-@pytest.mark.parametrize("function", [eval, getattr, np.load, np.frombuffer])
-def test_functions_are_refused(weights_path, function):
-    path = write(weights_path, {"AlexNet_0": Call(function, "1")})
-    assert_refused(path, "a reference to", function.__name__)
+@pytest.mark.parametrize(
+    "function, refusal",
+    [
+        (eval, "a reference to builtins.eval"),
+        (getattr, "a reference to builtins.getattr"),
+        (np.load, "a numpy.load at 'AlexNet_0'"),
+        (np.frombuffer, "a numpy.frombuffer at 'AlexNet_0'"),
+    ],
+)
+def test_functions_are_refused(weights_path, function, refusal):
+    assert_refused(
+        write(weights_path, {"AlexNet_0": Call(function, "1", "real")}), refusal
+    )
 
 
 def test_a_truncated_file_is_refused(weights_path):
@@ -109,7 +118,7 @@ def test_other_files_are_refused(weights_path, content):
 def test_other_types_are_refused(weights_path):
     weights = alexnet_weights()
     weights["AlexNet_0"]["Conv_0"]["bias"] = np.zeros(64)
-    assert_refused(write(weights_path, weights), "<f8", "float32")
+    assert_refused(write(weights_path, weights), "float64", "float32")
     weights["AlexNet_0"]["Conv_0"]["bias"] = [0.0] * 64
     assert_refused(write(weights_path, weights), "list", "AlexNet_0.Conv_0.bias")
 

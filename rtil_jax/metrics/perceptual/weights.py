@@ -7,7 +7,6 @@ as pickles. It is not imported, and nothing in a pickle is executed.
 import importlib.util
 import io
 import pathlib
-import pickle
 from typing import Any
 
 import jax.numpy as jnp
@@ -15,6 +14,7 @@ import numpy as np
 
 from rtil_jax.errors import UserError
 from rtil_jax.files import local_path
+from rtil_jax.inert_pickle import InertUnpickler
 from rtil_jax.metrics.perceptual.distances import LPIPS, VGGL1
 from rtil_jax.metrics.perceptual.networks import (
     ALEXNET,
@@ -22,6 +22,7 @@ from rtil_jax.metrics.perceptual.networks import (
     VGG16_RELU3_3,
     Convolution,
 )
+from rtil_jax.pickled_records import PickledArray
 
 _NETWORKS = {"alex": ALEXNET, "vgg": VGG16}
 _FILES = {"alex": "alexnet.ckpt", "vgg": "vgg16.ckpt"}
@@ -97,7 +98,7 @@ def _read(net: str, path: str | None) -> dict[str, np.ndarray]:
     else:
         file = pathlib.Path(local_path(path, "weights"))
     try:
-        arrays = _named(_Unpickler(io.BytesIO(file.read_bytes())).load())
+        arrays = _named(InertUnpickler(io.BytesIO(file.read_bytes())).load())
     except OSError as error:
         raise UserError(
             f"{file}: found no readable file ({error.strerror}), expected the weights "
@@ -146,57 +147,13 @@ def _differences(found: dict, expected: dict) -> list[str]:
 
 def _named(tree: Any, name: str = "") -> dict[str, np.ndarray]:
     """Arrays of nested dicts by dotted name."""
-    if isinstance(tree, _PickledArray) and tree.values is not None:
+    if isinstance(tree, PickledArray) and tree.values is not None:
+        if tree.values.dtype != np.float32:
+            raise ValueError(f"an array of type {tree.values.dtype} at '{name}'")
         return {name: tree.values}
-    if not isinstance(tree, dict):
+    if type(tree) is not dict:
         raise ValueError(f"a {type(tree).__name__} at '{name}'")
     arrays: dict[str, np.ndarray] = {}
     for key, value in tree.items():
         arrays |= _named(value, f"{name}.{key}" if name else str(key))
     return arrays
-
-
-class _PickledType:
-    """Stands in for `numpy.dtype`."""
-
-    def __init__(self, name: str, *_: Any):
-        self.name = name
-
-    def __setstate__(self, state: tuple) -> None:
-        self.name = state[1] + self.name  # "<" for little-endian
-
-
-class _PickledArray:
-    """Stands in for a NumPy array: built from bytes and shape, by no code of NumPy's.
-
-    NumPy's own reconstruction accepts types and sizes that a hostile file may choose.
-    """
-
-    def __init__(self, *_: Any):
-        self.values: np.ndarray | None = None
-
-    def __setstate__(self, state: tuple) -> None:
-        _, shape, dtype, column_major, data = state
-        if dtype.name != "<f4":
-            raise ValueError(f"an array of type {dtype.name}")
-        self.values = np.frombuffer(data, "<f4").reshape(
-            shape, order="F" if column_major else "C"
-        )
-
-
-class _Unpickler(pickle.Unpickler):
-    """Admits dicts, plain values and NumPy arrays, whose parts are stand-ins."""
-
-    _ADMITTED = {
-        ("numpy", "ndarray"): _PickledArray,
-        ("numpy", "dtype"): _PickledType,
-        # Where it is before and since NumPy 2.
-        ("numpy.core.multiarray", "_reconstruct"): _PickledArray,
-        ("numpy._core.multiarray", "_reconstruct"): _PickledArray,
-    }
-
-    def find_class(self, module: str, name: str) -> Any:
-        try:
-            return self._ADMITTED[module, name]
-        except KeyError:
-            raise pickle.UnpicklingError(f"a reference to {module}.{name}") from None
