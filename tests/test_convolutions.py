@@ -18,8 +18,8 @@ from rtil_jax.convolutions import (
     upsample_bilinear,
 )
 from rtil_jax.convolutions.multilinear import Multilinear
-from tests import slow_stylegan2 as slow
-from tests.slow_stylegan2 import assert_close
+from tests.references import stylegan2 as slow
+from tests.references.stylegan2 import assert_close
 
 
 def as_elsewhere(function):

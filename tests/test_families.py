@@ -23,7 +23,7 @@ from rtil_jax.training.stylegan2 import (
     discriminator_step,
     generator_step,
 )
-from tests.slow_stylegan2 import random_like, random_variables
+from tests.references.stylegan2 import random_like, random_variables
 
 
 class TinyGenerator(nn.Module):

@@ -10,7 +10,7 @@ from flax import linen as nn
 
 from rtil_jax import generators
 from rtil_jax.discriminators import PGGANDiscriminator, StyleGAN2Discriminator
-from tests.slow_stylegan2 import random_like, random_variables
+from tests.references.stylegan2 import random_like, random_variables
 
 PGGAN = functools.partial(
     generators.PGGANGenerator, resolution=8, channels=1, widths=(3, 2), latent_dim=4

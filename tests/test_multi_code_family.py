@@ -16,7 +16,7 @@ from rtil_jax.families import (
     share_members,
 )
 from rtil_jax.generators import PGGANGenerator, StyleGAN2Generator
-from tests.slow_stylegan2 import assert_close, random_variables
+from tests.references.stylegan2 import assert_close, random_variables
 
 GENERATOR = PGGANGenerator(16, channels=1, max_channels=6, latent_dim=5)
 STYLED = StyleGAN2Generator(16, max_channels=6, latent_dim=5, mapping_layers=1)

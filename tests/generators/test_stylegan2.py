@@ -8,8 +8,8 @@ import pytest
 from rtil_jax import generators
 from rtil_jax.errors import UserError
 from rtil_jax.generators import StyleGAN2Generator, check_blocks
-from tests import slow_stylegan2 as slow
-from tests.slow_stylegan2 import assert_close, random_like, random_variables
+from tests.references import stylegan2 as slow
+from tests.references.stylegan2 import assert_close, random_like, random_variables
 
 PAPER = StyleGAN2Generator(resolution=256)
 TINY = dict(latent_dim=6, mapping_layers=2)

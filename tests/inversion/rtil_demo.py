@@ -21,7 +21,7 @@ from rtil_jax.experiments.inversion.settings import problem_of
 from rtil_jax.generators import StyleGAN2Generator, init
 from rtil_jax.inversion.solver import begin, descend
 from rtil_jax.priors.prior import Prior, StyleFit
-from tests.slow_stylegan2 import random_like, random_variables
+from tests.references.stylegan2 import random_like, random_variables
 
 SIZE, CHANNELS, LATENT, BATCH = 32, 3, 6, 2
 LAYERS, MAPS = 8, 7  # of styles and of noise

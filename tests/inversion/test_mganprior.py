@@ -14,7 +14,7 @@ from rtil_jax.errors import UserError
 from rtil_jax.generators import PGGANGenerator
 from rtil_jax.inversion import ILO, MGANPrior, Prior, invert, render
 from rtil_jax.inversion.solver import begin, descend
-from tests.slow_stylegan2 import assert_close, random_variables
+from tests.references.stylegan2 import assert_close, random_variables
 
 METHOD = MGANPrior(codes=4, block=2, steps=30, learning_rate=0.05)
 

@@ -26,7 +26,7 @@ from rtil_jax.inversion import (
     render,
 )
 from rtil_jax.training.state import TrainState
-from tests.slow_stylegan2 import random_variables
+from tests.references.stylegan2 import random_variables
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3), np.uint8)
 

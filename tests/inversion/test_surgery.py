@@ -19,7 +19,7 @@ from rtil_jax.inversion import (
     render,
     save_solution,
 )
-from tests.slow_stylegan2 import random_variables
+from tests.references.stylegan2 import random_variables
 
 METHOD = Surgery(block=1, steps=30, learning_rate=0.1)
 

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from tests.slow_stylegan2 import append_stddev, conv, correlate
+from tests.references.stylegan2 import append_stddev, conv, correlate
 
 
 def equalized(kernel, fan_in):

@@ -2,7 +2,7 @@
 
 Needs `pip install "rtil_jax[torch,safetensors]"`, which the suite does not:
 
-    python -m pytest tests/slow_convert.py -s
+    python -m pytest tests/with_torch/test_convert.py -s
 
 The networks are written with PyTorch's own operations, the way the public code uses
 them: a grouped convolution for the kernels of a batch, `conv_transpose2d` to double

@@ -3,7 +3,7 @@
 Needs PyTorch, which the library does not, so it is not collected by default:
 
     pip install torch
-    python -m pytest tests/slow_benchmarks.py
+    python -m pytest tests/with_torch/test_benchmarks.py
 """
 
 import jax
@@ -24,7 +24,7 @@ from benchmarks.torch_baselines import (
 from rtil_jax import generators
 from rtil_jax.inversion.problems import measurement_loss
 from rtil_jax.inversion.solutions import render
-from tests.slow_stylegan2 import assert_close, random_variables
+from tests.references.stylegan2 import assert_close, random_variables
 
 
 def random_weights(generator):
