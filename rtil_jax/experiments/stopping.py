@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
@@ -19,6 +20,8 @@ from tqdm import tqdm
 
 INTERRUPTED = 130  # the exit code that shells give to Ctrl-C
 PATIENCE = 1.0  # seconds that Python has to raise a KeyboardInterrupt
+# A signal is heard in two threads, and told of once.
+_leaving = threading.Lock()
 
 
 @contextlib.contextmanager
@@ -108,7 +111,10 @@ def _watched(watcher: Callable[[int], None]) -> Iterator[None]:
 
 
 def _leave_interrupted() -> NoReturn:
-    print("\ninterrupted; the same command continues", file=sys.stderr, flush=True)
+    if _leaving.acquire(blocking=False):
+        print("\ninterrupted; the same command continues", file=sys.stderr, flush=True)
+    else:
+        time.sleep(1)  # for the thread that is just printing
     os._exit(INTERRUPTED)
 
 
@@ -134,6 +140,7 @@ class Stopping:
         self._together = jax.distributed.is_initialized()
         self._previous: dict[int, Any] = {}
         self._watch = contextlib.ExitStack()
+        self._first = threading.Lock()  # taken by who hears the first signal first
 
     def __enter__(self) -> "Stopping":
         if threading.current_thread() is not threading.main_thread():
@@ -166,7 +173,7 @@ class Stopping:
         heard.append(number)
         if heard.count(signal.SIGINT) > 1:
             _leave_interrupted()
-        if self.reason is None:
+        if self.reason is None and self._first.acquire(blocking=False):
             self.reason = name = signal.Signals(number).name
             again = "; once more exits at once" if name == "SIGINT" else ""
             after = f" after this {self._what}{again}" if self._what else ""
