@@ -1,13 +1,19 @@
+import importlib.metadata
 import os
 import tempfile
 
 # Tests compile far more than they compute, and much of it in several processes.
-# On GPUs, XLA (jax 0.11.2) aborts in its Triton fusions over gradients of 4 x 6 pixels.
-os.environ["XLA_FLAGS"] = (
-    os.environ.get("XLA_FLAGS", "")
-    + " --xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
-    + " --xla_gpu_enable_triton_gemm=false"
-)
+FLAGS = [
+    "--xla_backend_optimization_level=0",
+    "--xla_llvm_disable_expensive_passes=true",
+    "--xla_cpu_parallel_codegen_split_count=1",
+    # XLA (jax 0.11.2) aborts in its Triton fusions over gradients of 4 x 6 pixels.
+    "--xla_gpu_enable_triton_gemm=false",
+]
+if importlib.metadata.version("jaxlib").startswith("0.10."):
+    # A third of the time to compile; later versions do not know the flag.
+    FLAGS.append("--xla_cpu_use_fusion_emitters=false")
+os.environ["XLA_FLAGS"] = " ".join([os.environ.get("XLA_FLAGS", ""), *FLAGS])
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     # An attribute, because the folder goes when nothing refers to it.
     COMPILED = tempfile.TemporaryDirectory(prefix="rtil_jax_compiled")
