@@ -63,17 +63,24 @@ def _beside_ema(workdir: str, name: str) -> dict:
         return newest(checkpointer, PRIOR, load)[1]
 
 
-def load_ema(workdir: str, params: Any) -> Any:
-    """The prior in the newest checkpoint of `workdir`, shaped like `params`.
+def load_ema(workdir: str, shapes_of: Callable[[dict, int], Any]) -> tuple[dict, Any]:
+    """(config, prior) of the newest checkpoint of `workdir`.
+
+    Args:
+        workdir: a training directory.
+        shapes_of: from the config and the number of finished steps to the prior's
+            names and shapes.
 
     Raises:
         UserError: if no checkpoint can be read, or its names or shapes are others.
     """
-    abstract = {"ema": jax.tree.map(abstract_leaf, params)}
     with open_existing(workdir) as checkpointer:
 
         def load(step):
-            return load_arrays(checkpointer, step, abstract)["ema"]
+            config = item(checkpointer, step, "config")
+            finished = item(checkpointer, step, "data")["next_step"]
+            abstract = jax.tree.map(abstract_leaf, shapes_of(config, finished))
+            return config, load_arrays(checkpointer, step, {"ema": abstract})["ema"]
 
         return newest(checkpointer, PRIOR, load)[1]
 

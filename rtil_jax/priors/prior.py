@@ -1,5 +1,6 @@
 """A trained generator as inversion uses it."""
 
+import functools
 import math
 import os
 from collections.abc import Mapping
@@ -150,6 +151,7 @@ def has_styles(generator: Generator) -> TypeGuard[StyledGenerator]:
     return hasattr(generator, "map_styles")
 
 
+@functools.partial(jax.jit, static_argnums=0)
 def fit_styles(generator: StyledGenerator, variables: dict) -> StyleFit:
     """Fits a Gaussian to the mapping network's output before its last activation.
 
@@ -157,20 +159,16 @@ def fit_styles(generator: StyledGenerator, variables: dict) -> StyleFit:
     another network, here they are those of the prior in hand.
     """
 
-    @jax.jit
-    def moments(variables):
-        def chunk(key):
-            shape = FIT_SAMPLES // _CHUNKS, generator.latent_dim
-            z = jax.random.normal(key, shape, jnp.float32)
-            w = generator.apply(variables, z, method="map_styles")[:, 0]
-            before = jnp.where(w < 0, w / LEAKY_SLOPE, w)
-            return jnp.mean(before, axis=0), jnp.mean(before**2, axis=0)
+    def chunk(key):
+        shape = FIT_SAMPLES // _CHUNKS, generator.latent_dim
+        z = jax.random.normal(key, shape, jnp.float32)
+        w = generator.apply(variables, z, method="map_styles")[:, 0]
+        before = jnp.where(w < 0, w / LEAKY_SLOPE, w)
+        return jnp.mean(before, axis=0), jnp.mean(before**2, axis=0)
 
-        keys = jax.random.split(jax.random.key(0), _CHUNKS)
-        mean, square = (jnp.mean(x, axis=0) for x in jax.lax.map(chunk, keys))
-        return StyleFit(mean, jnp.sqrt(jnp.maximum(square - mean**2, 1e-12)))
-
-    return moments(variables)
+    keys = jax.random.split(jax.random.key(0), _CHUNKS)
+    mean, square = (jnp.mean(x, axis=0) for x in jax.lax.map(chunk, keys))
+    return StyleFit(mean, jnp.sqrt(jnp.maximum(square - mean**2, 1e-12)))
 
 
 def load_prior(source: Any) -> Prior:
@@ -184,23 +182,34 @@ def load_prior(source: Any) -> Prior:
         UserError: if there is no such prior or checkpoint, it does not fit its own
             config, or it is of a network that is still growing.
     """
-    directory = locate(source)
-    config = load_training_config(directory)
-    generator = build_generator(config)
-    shapes = jax.eval_shape(lambda key: init(generator, key), jax.random.key(0))
-    packed = is_packed(directory)
-    if not packed:
-        check_grown(directory, config)
-    read = read_weights if packed else load_ema
-    try:
-        ema = read(directory, shapes)
-    except UserError as error:
+    directory, said = locate(source), ""
+
+    def shapes_of(config, step):
+        nonlocal said
+        _check_grown(directory, config, step)
         network = f"{architecture_of(config)} of {config['resolution']} pixels"
-        raise UserError(f"{error} (the config says {network})") from error
-    path = os.path.join(directory, STYLE_FIT)
-    if has_styles(generator) and os.path.exists(path):
+        said = f" (the config says {network})"
+        return _variable_shapes(build_generator(config))  # type: ignore[arg-type]
+
+    try:
+        if is_packed(directory):
+            config = read_config(directory)
+            ema = read_weights(directory, shapes_of(config, math.inf))
+        else:
+            config, ema = load_ema(directory, shapes_of)
+    except UserError as error:
+        raise UserError(f"{error}{said}") from error
+    generator, path = build_generator(config), os.path.join(directory, STYLE_FIT)
+    if not has_styles(generator):
+        return Prior(generator, ema)
+    if os.path.exists(path):
         return Prior(generator, ema, _read_style_fit(path))
-    return Prior.of(generator, ema)
+    return Prior(generator, ema, fit_styles(generator, ema))
+
+
+@functools.cache
+def _variable_shapes(generator: Generator) -> Any:
+    return jax.eval_shape(lambda key: init(generator, key), jax.random.key(0))
 
 
 def load_training_config(source: str | os.PathLike) -> dict[str, Any]:
@@ -216,7 +225,11 @@ def load_training_config(source: str | os.PathLike) -> dict[str, Any]:
 
 def check_grown(workdir: str, config: Any) -> None:
     """Raises UserError if the network in `workdir` is still growing."""
-    step, grown = load_step(workdir), steps_to_grow(config)
+    _check_grown(workdir, config, load_step(workdir))
+
+
+def _check_grown(workdir: str, config: Any, step: int | float) -> None:
+    grown = steps_to_grow(config)
     if step < grown:
         raise UserError(
             f"{workdir}: found a network that is still growing at step {step:,}, "

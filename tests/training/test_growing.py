@@ -4,7 +4,6 @@ import jax
 import numpy as np
 import pytest
 
-from rtil_jax.checkpoints import load_config
 from rtil_jax.errors import UserError
 from rtil_jax.experiments.training.loop import train
 from rtil_jax.inversion import load_prior
@@ -126,10 +125,15 @@ def test_a_prior_of_another_architecture(images, grown_run, finished_run, tmp_pa
 
 def test_a_config_that_lies_about_its_architecture(grown_run, monkeypatch):
     """Weights and config of different networks: one line that names what differs."""
-    config = load_config(str(grown_run))
+    load_ema = prior.load_ema
 
     def loading(**changes):
-        monkeypatch.setattr(prior, "load_config", lambda workdir: config | changes)
+        def lying(workdir, shapes_of):
+            return load_ema(
+                workdir, lambda config, step: shapes_of(config | changes, step)
+            )
+
+        monkeypatch.setattr(prior, "load_ema", lying)
         with pytest.raises(UserError) as error:
             load_prior(str(grown_run))
         assert "\n" not in str(error.value)
