@@ -20,6 +20,8 @@ from typing import Any
 from absl import flags
 from ml_collections import ConfigDict
 
+from rtil_jax.experiments.parsing import help_texts
+
 HELP = {"h", "help", "helpshort", "helpfull", "helpxml"}
 WIDTH = 88
 
@@ -109,11 +111,9 @@ def field_help(config: ConfigDict, path: str) -> dict[str, str]:
 
     own = comments(_read(path))
     if "architecture" in config:
-        kinds = {"stylegan2": training.stylegan2_config, "pggan": training.pggan_config}
-        build = kinds.get(config.architecture, training.stylegan2_config)
-        known = comments(inspect.getsource(training._config))
-        known |= comments(inspect.getsource(build))
-        default = build()
+        kind = training.RUNS.get(config.architecture, training.StyleGAN2Run)
+        known = help_texts(kind())
+        default = kind.__dataclass_fields__
     elif "method" in config:
         known = comments(inspect.getsource(inversion.inversion_config))
         default, name = inversion.inversion_config("ilo"), config.method.name

@@ -19,7 +19,7 @@ from rtil_jax.experiments.inversion.sweep import load_priors
 from rtil_jax.experiments.publishing.card import Notes
 from rtil_jax.experiments.publishing.export import export
 from rtil_jax.experiments.publishing.rounding import lost, rounded, rounding_psnr
-from rtil_jax.experiments.training.configured_recipe import build_recipe
+from rtil_jax.experiments.training.configured_recipe import build_recipe, saved_run
 from rtil_jax.generators.configured import build_generator
 from rtil_jax.inversion import CSGM, ILO, MGANPrior, Surgery, load_prior
 from rtil_jax.priors import names, packed, registry
@@ -149,7 +149,7 @@ def test_other_weights_and_configs_are_refused(weights):
 def test_float16_rounds_and_float32_does_not(runs):
     directory = str(runs / "style")
     prior = load_prior(directory)
-    family = build_recipe(ConfigDict(load_training_config(directory))).family
+    family = build_recipe(saved_run(load_training_config(directory))).family
     arguments = prior.generator, family, prior.variables
     assert 50 < rounding_psnr(*arguments, rounded(prior.variables)) < 120
     assert rounding_psnr(*arguments, prior.variables) == np.inf
