@@ -3,7 +3,6 @@
 import json
 import os
 import pathlib
-import sys
 
 import jax
 import numpy as np
@@ -11,7 +10,7 @@ import pytest
 from ml_collections import ConfigDict
 
 from rtil_jax.checkpoints import checksum
-from rtil_jax.cli.pack import main
+from rtil_jax.cli.main import run_named
 from rtil_jax.errors import UserError
 from rtil_jax.experiments.family_samples import draw_family_samples
 from rtil_jax.experiments.inversion.inversion_config import inversion_config
@@ -210,11 +209,10 @@ def test_the_same_run_gives_the_same_weights_again(weights):
     assert weights.read_bytes() == before
 
 
-def test_the_command_line_says_one_line_and_fails(tmp_path, monkeypatch):
+def test_the_command_line_says_one_line_and_fails(tmp_path):
     flags = [f"--{name}=x" for name in ("data", "licence", "hardware", "command")]
-    monkeypatch.setattr(sys, "argv", ["pretrained", str(tmp_path), "me", *flags])
     with pytest.raises(SystemExit, match="^error: .*found no 'checkpoints' folder"):
-        main()
+        run_named("pack", [str(tmp_path), "me", *flags], [])
 
 
 @pytest.mark.parametrize("name", ["a/b", "..", "card.py", "", "taken"])

@@ -246,7 +246,7 @@ class Phases:
 class StyleGAN2Training(StyleGAN2Hyperparameters):
     steps: int = field(
         500_000,
-        "Updates of both networks (the paper's; the public default is 600,000).",
+        "Updates of both networks. The paper's; the public default is 600,000.",
         at_least(1),
     )
 
@@ -255,7 +255,7 @@ class StyleGAN2Training(StyleGAN2Hyperparameters):
 class PGGANTraining(PGGANHyperparameters):
     steps: int = field(
         600_000,
-        "Updates of both networks (the paper's; the public default is 500,000).",
+        "Updates of both networks. The paper's; the public default is 500,000.",
         at_least(1),
     )
     batch_size: int = field(6, "Images of a step, over all devices.")
