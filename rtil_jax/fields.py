@@ -10,7 +10,6 @@ described. Configs, checks and `--help` are made of it:
 
 import dataclasses
 import math
-import reprlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -80,7 +79,7 @@ def checked(value: Any, default: Any, condition: Condition, path: str) -> Any:
         plain = float(plain)
     expected = condition.expected or _KINDS.get(kind, f"a {kind.__name__}")
     if type(plain) is not kind or not _holds(condition, plain):
-        raise UserError(f"{path}: found {reprlib.repr(value)}, expected {expected}")
+        raise UserError(f"{path}: found {value!r}, expected {expected}")
     return plain
 
 

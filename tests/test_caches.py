@@ -1,5 +1,6 @@
 """Caches are bounded; nothing that is in use, and nothing of others, is removed."""
 
+import argparse
 import os
 import subprocess
 import sys
@@ -83,7 +84,7 @@ def test_the_programs_used_longest_ago_are_removed(root):
 def test_one_command_clears_both(root, monkeypatch, capsys):
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "/elsewhere")
     monkeypatch.setattr(sys, "argv", ["clean-cache"])
-    clean_cache.main()
+    clean_cache.run(argparse.Namespace())
     text = capsys.readouterr().out
     assert str(root) in text and "left alone: /elsewhere" in text
     assert there(root) == [] and os.listdir(root / "compiled") == []

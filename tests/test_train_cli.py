@@ -10,21 +10,19 @@ import time
 
 import pytest
 
+from rtil_jax.cli.main import run_named
 from tests.training.tiny_run import FIELDS, make_images, saved_steps
 
 TINY = "--config=configs/quickstart.py:tiny"
-# Forks of a process that has imported all of `train.py` and run nothing.
+# Forks of a process that has imported all of it and run nothing.
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["train"])
+FORKS.set_forkserver_preload(["rtil_jax.cli.train"])
 
 
 def run_train(arguments, out, err):
     for path, descriptor in ((out, 1), (err, 2)):
         os.dup2(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC), descriptor)
-    sys.argv = ["train.py", *arguments]
-    import train
-
-    train.run_main(train.main)
+    run_named("train", list(arguments), ["python", "train.py"])
 
 
 @pytest.fixture

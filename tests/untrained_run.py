@@ -5,17 +5,17 @@ import json
 import jax
 
 from rtil_jax.checkpoints import Checkpoints
-from rtil_jax.config import plain
+from rtil_jax.experiments.parsing import as_json
 from rtil_jax.experiments.training.configured_recipe import build_recipe, resolved
 
 
 def write_run(config, directory, step):
     """Saves fresh weights as those of `step` finished steps, at 10 images a second."""
-    config = resolved(config, 1)
-    recipe = build_recipe(config)
+    run = resolved(config, 1)
+    recipe = build_recipe(run)
     state = jax.jit(recipe.fresh_state)(jax.random.key(1))
     with Checkpoints(str(directory), keep=1) as checkpoints:
-        checkpoints.save(step, state, plain(config))
+        checkpoints.save(step, state, as_json(run))
     steps = (step // 2, step, step + 5)  # the last one logged, but not saved
     lines = [json.dumps({"step": at, "images_per_second": 10.0}) for at in steps]
     (directory / "metrics.jsonl").write_text("\n".join(lines) + "\n")

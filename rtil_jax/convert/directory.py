@@ -24,7 +24,7 @@ from rtil_jax.convert.layouts import Tensors
 from rtil_jax.convert.networks import Converted, checkpoint_from, convert_checkpoint
 from rtil_jax.convert.wrappers import find_networks
 from rtil_jax.errors import UserError
-from rtil_jax.experiments.training.configured_recipe import build_recipe
+from rtil_jax.experiments.training.configured_recipe import build_recipe, saved_run
 from rtil_jax.experiments.training.training_plan import abstract_state, count_parameters
 from rtil_jax.files import local_path
 from rtil_jax.precision import single
@@ -114,7 +114,7 @@ def write_prior(
     networks = {"generator": converted.generator, "ema": converted.ema}
     if converted.discriminator is not None:
         networks["discriminator"] = converted.discriminator
-    recipe = build_recipe(converted.config)
+    recipe = build_recipe(saved_run(plain(converted.config)))
 
     @jax.jit
     def fresh_rest(key):
@@ -172,15 +172,17 @@ def export_prior(directory: str, path: str) -> str:
             written.
     """
     files.check_new_file(path)
-    config = ConfigDict(load_config(directory))
+    config = load_config(directory)
     check_grown(directory, config)
-    recipe = build_recipe(config)
+    recipe = build_recipe(saved_run(config))
     state = load_weights(directory, abstract_state(recipe, devices.data_mesh()))
     networks = dict(
         zip(PARTS, (state.ema, state.generator, state.discriminator), strict=True)
     )
     try:
-        checkpoint = checkpoint_from(config, networks, _read_buffers(directory))
+        checkpoint = checkpoint_from(
+            ConfigDict(config), networks, _read_buffers(directory)
+        )
     except UserError as error:
         raise UserError(f"{directory}: {error}") from error
     files.write(path, checkpoint)

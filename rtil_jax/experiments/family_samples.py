@@ -7,7 +7,7 @@ from ml_collections import ConfigDict
 from rtil_jax.config import require
 from rtil_jax.errors import UserError
 from rtil_jax.experiments import report
-from rtil_jax.experiments.training.configured_recipe import build_recipe
+from rtil_jax.experiments.training.configured_recipe import build_recipe, saved_run
 from rtil_jax.files import local_path
 from rtil_jax.priors import locate
 from rtil_jax.priors.prior import load_prior, load_training_config
@@ -37,8 +37,8 @@ def draw_family_samples(config: ConfigDict, workdir: str) -> str:
     for name in sorted(named, key=lambda name: (name != "vanilla", name)):
         locate(named[name], f"config.priors.{name}")
         prior = load_prior(named[name])
-        training = ConfigDict(load_training_config(named[name]))
-        recipe, steps = build_recipe(training), training.training.steps
+        run = saved_run(load_training_config(named[name]))
+        recipe, steps = build_recipe(run), run.training.steps
         samples = recipe.sample(prior.variables, steps, config.columns)
         for member, images in enumerate(samples):
             rows[f"{name}, G^{member}"] = images

@@ -5,6 +5,7 @@ are those of a dataclass made with `rtil_jax.fields.field`; sections are datacla
 """
 
 import dataclasses
+import json
 from typing import Any, TypeVar
 
 from ml_collections import ConfigDict
@@ -44,8 +45,9 @@ def parse(kind: type[Run], config: ConfigDict, path: str = "config") -> Run:
             near = did_you_mean(name, fields, f"{path}.".removeprefix("config."))
             raise UserError(f"{path}.{name}: there is no such field{near}")
     values: dict[str, Any] = {}
-    for name in fields.keys() & config.keys():
-        values[name] = _value(fields[name], config[name], f"{path}.{name}")
+    for name in fields:  # in this order, so that the same error is always the first
+        if name in config:
+            values[name] = _value(fields[name], config[name], f"{path}.{name}")
     return kind(**values)
 
 
@@ -58,6 +60,11 @@ def _value(field: dataclasses.Field, value: Any, path: str) -> Any:
         return parse(field.default_factory, value, path)  # type: ignore[arg-type]
     condition = field.metadata.get("condition", ANY)
     return checked(value, field.default, condition, path)
+
+
+def as_json(run: Any) -> dict:
+    """The values of `run` as nested dicts and lists, as JSON would return them."""
+    return json.loads(json.dumps(dataclasses.asdict(run)))
 
 
 def help_texts(run: Any, prefix: str = "") -> dict[str, str]:

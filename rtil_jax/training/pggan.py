@@ -23,6 +23,7 @@ from rtil_jax.devices import constrain_batch
 from rtil_jax.discriminators import stddev_group_size
 from rtil_jax.families import MultiCodeFamily, enumerate_members, share_members
 from rtil_jax.generators import Generator
+from rtil_jax.training.hyperparameters import PGGANHyperparameters
 from rtil_jax.training.keys import sample_key
 from rtil_jax.training.recipe import BatchPlan, Metrics
 from rtil_jax.training.state import TrainState, adam_per_module, create_state
@@ -68,8 +69,10 @@ def growing_phases(
 
 
 @dataclasses.dataclass(frozen=True)
-class PGGANRecipe:
+class PGGANRecipe(PGGANHyperparameters):
     """What is trained, and how; see `rtil_jax.training.recipe.Recipe`.
+
+    Its other attributes are those of `PGGANHyperparameters`.
 
     Attributes:
         generator: at full resolution; `clone(resolution=r)` is what it is at r pixels.
@@ -80,10 +83,6 @@ class PGGANRecipe:
         enumerate_family: evaluate all members at each step instead of sharing the
             batch among them.
         phases: one per resolution, the last one that of the generator.
-        learning_rate: of both networks.
-        penalty_weight: of the gradient penalty.
-        drift: of the discriminator's scores.
-        ema_decay: per iteration.
     """
 
     generator: Generator
@@ -91,10 +90,6 @@ class PGGANRecipe:
     family: MultiCodeFamily
     enumerate_family: bool
     phases: tuple[Phase, ...]
-    learning_rate: float
-    penalty_weight: float
-    drift: float
-    ema_decay: float
 
     def optimizer(self) -> optax.GradientTransformation:
         """Of each network; its state lives through all phases."""

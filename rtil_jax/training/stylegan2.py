@@ -28,14 +28,17 @@ from rtil_jax.devices import constrain_batch
 from rtil_jax.discriminators import Discriminator, stddev_group_size
 from rtil_jax.families import AdditiveFamily, draw_members, enumerate_members
 from rtil_jax.generators import Generator
+from rtil_jax.training.hyperparameters import StyleGAN2Hyperparameters
 from rtil_jax.training.keys import sample_key
 from rtil_jax.training.recipe import BatchPlan, Metrics
 from rtil_jax.training.state import TrainState, create_state, lazy_adam
 
 
 @dataclasses.dataclass(frozen=True)
-class StyleGAN2Recipe:
+class StyleGAN2Recipe(StyleGAN2Hyperparameters):
     """What is trained, and how; see `rtil_jax.training.recipe.Recipe`.
+
+    Its other attributes are those of `StyleGAN2Hyperparameters`.
 
     Attributes:
         generator: any generator with the interface of `rtil_jax.generators`.
@@ -44,26 +47,12 @@ class StyleGAN2Recipe:
         enumerate_family: evaluate all members in both adversarial losses instead of
             drawing one per minibatch-stddev group. The path-length penalty draws one
             member per image either way.
-        batch_size: real images per step, and fake ones unless all are enumerated.
-        learning_rate: of both networks, before the correction for lazy regularisation.
-        r1_weight, r1_every: R1 penalty; `r1_every` = 0 turns it off.
-        path_weight, path_every: path-length penalty, likewise; it needs `styles`.
-        path_batch_shrink: the path penalty sees batch_size / path_batch_shrink images.
-        ema_decay: per iteration.
     """
 
     generator: Generator
     discriminator: Discriminator
     family: AdditiveFamily
     enumerate_family: bool
-    batch_size: int
-    learning_rate: float
-    r1_weight: float
-    r1_every: int
-    path_weight: float
-    path_every: int
-    path_batch_shrink: int
-    ema_decay: float
 
     def optimizers(
         self,

@@ -3,7 +3,6 @@
 import json
 import os
 import pathlib
-import sys
 
 import jax
 import numpy as np
@@ -11,7 +10,7 @@ import pytest
 from ml_collections import ConfigDict
 
 from rtil_jax.checkpoints import checksum
-from rtil_jax.cli.pack import main
+from rtil_jax.cli.main import run_named
 from rtil_jax.errors import UserError
 from rtil_jax.experiments.family_samples import draw_family_samples
 from rtil_jax.experiments.inversion.inversion_config import inversion_config
@@ -19,7 +18,7 @@ from rtil_jax.experiments.inversion.sweep import load_priors
 from rtil_jax.experiments.publishing.card import Notes
 from rtil_jax.experiments.publishing.export import export
 from rtil_jax.experiments.publishing.rounding import lost, rounded, rounding_psnr
-from rtil_jax.experiments.training.configured_recipe import build_recipe
+from rtil_jax.experiments.training.configured_recipe import build_recipe, saved_run
 from rtil_jax.generators.configured import build_generator
 from rtil_jax.inversion import CSGM, ILO, MGANPrior, Surgery, load_prior
 from rtil_jax.priors import names, packed, registry
@@ -149,7 +148,7 @@ def test_other_weights_and_configs_are_refused(weights):
 def test_float16_rounds_and_float32_does_not(runs):
     directory = str(runs / "style")
     prior = load_prior(directory)
-    family = build_recipe(ConfigDict(load_training_config(directory))).family
+    family = build_recipe(saved_run(load_training_config(directory))).family
     arguments = prior.generator, family, prior.variables
     assert 50 < rounding_psnr(*arguments, rounded(prior.variables)) < 120
     assert rounding_psnr(*arguments, prior.variables) == np.inf
@@ -210,11 +209,10 @@ def test_the_same_run_gives_the_same_weights_again(weights):
     assert weights.read_bytes() == before
 
 
-def test_the_command_line_says_one_line_and_fails(tmp_path, monkeypatch):
+def test_the_command_line_says_one_line_and_fails(tmp_path):
     flags = [f"--{name}=x" for name in ("data", "licence", "hardware", "command")]
-    monkeypatch.setattr(sys, "argv", ["pretrained", str(tmp_path), "me", *flags])
     with pytest.raises(SystemExit, match="^error: .*found no 'checkpoints' folder"):
-        main()
+        run_named("pack", [str(tmp_path), "me", *flags], [])
 
 
 @pytest.mark.parametrize("name", ["a/b", "..", "card.py", "", "taken"])

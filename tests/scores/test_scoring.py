@@ -1,13 +1,13 @@
 """Scores of a network that has not learnt anything, on noise."""
 
 import json
-import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from rtil_jax.cli.score import main
+from rtil_jax.cli import score
+from rtil_jax.cli.flags import parse_arguments, parser_of
 from rtil_jax.errors import UserError
 from rtil_jax.experiments.publishing.card import Notes
 from rtil_jax.experiments.publishing.export import export
@@ -107,16 +107,13 @@ def test_scores_go_into_the_card_of_their_own_network(
             export(str(home / "run"), "scored", notes, str(file))
 
 
-def test_the_command_prints_a_table_and_writes_json(
-    home, scores, tmp_path, monkeypatch, capsys
-):
+def test_the_command_prints_a_table_and_writes_json(home, scores, tmp_path, capsys):
     path = tmp_path / "scores.json"
-    command = ["scores", f"--prior={home}/run", f"--images={home}/split"]
+    command = [f"--prior={home}/run", f"--images={home}/split"]
     command += [f"--count={COUNT}", "--seed=5", f"--to={path}"]
-    monkeypatch.setattr(sys, "argv", command)
-    main()
+    score.run(parse_arguments(parser_of(score), command))
     assert capsys.readouterr().out == score_table(scores) + "\n"
     assert json.loads(path.read_text()) == scores
-    command[1] = "--prior=nowhere"
-    with pytest.raises(SystemExit, match="^error: prior: found 'nowhere', which does"):
-        main()
+    command[0] = "--prior=nowhere"
+    with pytest.raises(UserError, match="^prior: found 'nowhere', which does"):
+        score.run(parse_arguments(parser_of(score), command))

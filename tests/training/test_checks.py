@@ -6,10 +6,10 @@ import re
 import jax
 import pytest
 
-from rtil_jax.config import plain, save_config
+from rtil_jax.config import save_config
 from rtil_jax.errors import UserError
+from rtil_jax.experiments.parsing import as_json
 from rtil_jax.experiments.training.configured_recipe import build_recipe, resolved
-from rtil_jax.experiments.training.training_checks import check_training_config
 from rtil_jax.experiments.training.training_config import pggan_config, stylegan2_config
 from rtil_jax.experiments.training.training_workdir import check_workdir
 
@@ -64,19 +64,19 @@ BAD_FIELDS = [
 @pytest.mark.parametrize("field, value, expected", BAD_FIELDS)
 def test_a_field_that_cannot_be_used(field, value, expected):
     config = stylegan2_config()
-    check_training_config(config, num_devices=1)
+    resolved(config, num_devices=1)
     config.update_from_flattened_dict({field: value})
     message = re.escape(f"config.{field}: found {value!r}, expected {expected}")
     with pytest.raises(UserError, match=message):
-        check_training_config(config, num_devices=1)
+        resolved(config, num_devices=1)
 
 
 def test_devices_divide_the_batch():
     config = stylegan2_config()
-    check_training_config(config, num_devices=3)
+    resolved(config, num_devices=3)
     message = r"training\.batch_size: found 6, expected a multiple of 4, the number of"
     with pytest.raises(UserError, match=message):
-        check_training_config(config, num_devices=4)
+        resolved(config, num_devices=4)
 
 
 @pytest.mark.parametrize("blocks", [(0,), (8,), (2, 1), (1, 1)])
@@ -84,7 +84,7 @@ def test_blocks_that_the_generator_has_not(blocks):
     config = stylegan2_config()
     config.family.blocks = blocks
     with pytest.raises(UserError, match=r"config\.family\.blocks: found"):
-        build_recipe(config)
+        build_recipe(resolved(config, num_devices=1))
 
 
 def test_edges_that_can_be_used():
@@ -101,8 +101,8 @@ def test_edges_that_can_be_used():
             "training.batch_size": 2,
         }
     )
-    check_training_config(config, num_devices=1)
-    assert build_recipe(config).family.num_members == 1
+    resolved(config, num_devices=1)
+    assert build_recipe(resolved(config, num_devices=1)).family.num_members == 1
     jax.random.key(config.seed)
 
 
@@ -135,30 +135,30 @@ BAD_PGGAN_FIELDS = [
 @pytest.mark.parametrize("field, value, expected", BAD_PGGAN_FIELDS)
 def test_a_field_of_pggan_that_cannot_be_used(field, value, expected):
     config = pggan_config()
-    check_training_config(config, num_devices=1)
+    resolved(config, num_devices=1)
     config.update_from_flattened_dict({field: value})
     message = re.escape(f"config.{field}: found {value!r}, expected {expected}")
     with pytest.raises(UserError, match=message):
-        check_training_config(config, num_devices=1)
+        resolved(config, num_devices=1)
 
 
 def test_each_phase_has_a_step():
     config = pggan_config()
     config.training.steps = 6
     with pytest.raises(UserError, match="steps: found 6, expected at least 7, one for"):
-        check_training_config(config, num_devices=1)
+        resolved(config, num_devices=1)
     config.growing = "none"
     config.phases.resolutions = (4, 8)  # not read
-    check_training_config(config, num_devices=1)
+    resolved(config, num_devices=1)
 
 
 def test_devices_divide_the_batch_of_every_phase():
     config = pggan_config()
     config.phases.batch_sizes = (32, 32, 32, 16, 8, 6, 6)
-    check_training_config(config, num_devices=2)
+    resolved(config, num_devices=2)
     message = r"phases\.batch_sizes: found 32, expected a multiple of 3"
     with pytest.raises(UserError, match=message):
-        check_training_config(config, num_devices=3)
+        resolved(config, num_devices=3)
 
 
 @pytest.mark.parametrize("field", ["training.batch_size", "phases.batch_sizes"])
@@ -170,20 +170,20 @@ def test_minibatch_stddev_needs_groups_of_two_or_more(field, group, size):
     config.update_from_flattened_dict({field: value})
     message = f"{field}: found {size}, expected a multiple of a number from 2 to"
     with pytest.raises(UserError, match=re.escape(message)):
-        check_training_config(config, num_devices=1)
+        resolved(config, num_devices=1)
 
 
 @pytest.mark.parametrize("group, size", [(2, 8), (4, 9), (8, 35)])
 def test_groups_may_have_any_size_up_to_the_largest(group, size):
     config = pggan_config()
     config.discriminator.stddev_group, config.training.batch_size = group, size
-    check_training_config(config, num_devices=1)
+    resolved(config, num_devices=1)
 
 
 def test_the_batch_size_that_is_not_read_is_not_checked():
     config = pggan_config()
     config.phases.batch_sizes = (8,) * 7
-    check_training_config(config, num_devices=4)
+    resolved(config, num_devices=4)
 
 
 def test_every_drawn_member_needs_a_group_of_the_batch():
@@ -209,7 +209,7 @@ def test_a_config_of_the_other_architecture(make, other, missing):
     config.architecture = other
     message = f"config.architecture: found '{other}', but this config has no config."
     with pytest.raises(UserError, match=re.escape(message + missing)):
-        check_training_config(config, num_devices=1)
+        resolved(config, num_devices=1)
 
 
 def test_phases_are_written_out():
@@ -229,12 +229,12 @@ def test_phases_are_written_out():
 @pytest.mark.parametrize("make", [stylegan2_config, pggan_config])
 def test_a_run_of_before_there_were_widths_and_layouts_is_continued(make, tmp_path):
     config = make()
-    old = plain(config)
+    old = as_json(resolved(config, num_devices=1))
     for network in ("generator", "discriminator"):
         del old[network]["widths"]
     old["generator"].pop("layout", None)
     save_config(old, str(tmp_path / "config.json"))
-    check_workdir(config, str(tmp_path))
+    check_workdir(resolved(config, 1), str(tmp_path))
     config.generator.widths = (8,) * 7
     with pytest.raises(UserError, match=r"another config.generator.widths: found \[\]"):
-        check_workdir(config, str(tmp_path))
+        check_workdir(resolved(config, 1), str(tmp_path))

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from rtil_jax import data, devices, distributed
+from rtil_jax.cli.main import run_named
 from rtil_jax.experiments.training import loop
 from rtil_jax.experiments.training.configured_recipe import build_recipe, resolved
 from rtil_jax.experiments.training.loop import train
@@ -28,7 +29,7 @@ from tests.training.tiny_run import FIELDS, read_metrics, saved_steps, tiny_conf
 
 # Forks of a process that has imported all of `train.py` and run nothing.
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["train"])
+FORKS.set_forkserver_preload(["rtil_jax.cli.train"])
 # No regularisers, which would be two more programs to compile in every process.
 RUN = FIELDS | {
     "training.steps": 12,
@@ -55,7 +56,6 @@ def run_train(arguments, folder, process, event):
     for name, descriptor in (("out", 1), ("err", 2)):
         path = f"{folder}/{name}{process}"
         os.dup2(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC), descriptor)
-    import train
 
     def read(config, recipe, images, step, skipped):
         if step == STEP and process == 1 and event:
@@ -63,8 +63,7 @@ def run_train(arguments, folder, process, event):
         return read_batch(config, recipe, images, step, skipped)
 
     loop.read_batch = read
-    sys.argv = ["train.py", *arguments]
-    train.run_main(train.main)
+    run_named("train", list(arguments), ["python", "train.py"])
 
 
 def free_port():

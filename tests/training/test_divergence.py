@@ -19,6 +19,7 @@ from tests.training.tiny_run import (
     read_metrics,
     saved_steps,
     tiny_config,
+    tiny_run,
 )
 
 GOOD = {"d_loss": 1.0, "g_loss": 1.0}
@@ -85,7 +86,7 @@ def test_divergence_before_the_first_checkpoint(images, tmp_path, training):
 
 
 def test_the_cause_is_the_first_in_the_order_of_computation(images):
-    config, nan = tiny_config(images), jnp.nan
+    config, nan = tiny_run(images), jnp.nan
     bad = {"d_gradient": nan, "g_loss": nan, "path_length": nan, "r1": nan}
     steps = [GOOD, GOOD | bad, {"d_loss": jnp.inf}]
     with pytest.raises(Diverged, match="step 12: d_gradient became nan") as error:

@@ -13,12 +13,12 @@ from rtil_jax.experiments.training.training_images import (
     near_devices,
     read_batch,
 )
-from tests.training.tiny_run import tiny_config, tiny_pggan_config
+from tests.training.tiny_run import tiny_config, tiny_pggan_config, tiny_run
 
 
 @pytest.fixture
 def found(images):
-    return load_training_images(tiny_config(images))
+    return load_training_images(tiny_run(images))
 
 
 @pytest.fixture

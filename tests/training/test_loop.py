@@ -15,7 +15,7 @@ from rtil_jax.checkpoints import Checkpoints
 from rtil_jax.config import plain, save_config
 from rtil_jax.errors import UserError
 from rtil_jax.experiments.training import loop
-from rtil_jax.experiments.training.configured_recipe import build_recipe
+from rtil_jax.experiments.training.configured_recipe import build_recipe, resolved
 from rtil_jax.experiments.training.loop import train
 from rtil_jax.experiments.training.metrics_file import MetricsFile
 from rtil_jax.priors import registry
@@ -33,9 +33,9 @@ from tests.training.tiny_run import (
 
 def initial_state(config, workdir):
     """The state with which training in `workdir` would begin."""
-    mesh = devices.data_mesh()
+    mesh, run = devices.data_mesh(), resolved(config, 1)
     with Checkpoints(str(workdir), 1) as checkpoints:
-        return loop.initial_state(config, build_recipe(config), checkpoints, mesh)
+        return loop.initial_state(run, build_recipe(run), checkpoints, mesh)
 
 
 def test_a_run_leaves_config_metrics_samples_and_checkpoints(images, finished_run):
@@ -315,7 +315,7 @@ def test_metrics_file_keeps_the_newest_value_of_everything(tmp_path):
 def test_the_samples_of_a_run_are_comparable(images, finished_run):
     """Rows share z_0 with the base model, and differ from it by their z_k."""
     config = tiny_config(images)
-    recipe = build_recipe(config)
+    recipe = build_recipe(resolved(config, 1))
     ema = final_state(config, finished_run).ema
     base, perturbed = recipe.sample(ema, 9, 2)
     np.testing.assert_array_equal(base, recipe.sample(ema, 0, 2)[0])

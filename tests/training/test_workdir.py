@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 import rtil_jax
-from rtil_jax.config import plain, save_config
+from rtil_jax.config import save_config
 from rtil_jax.errors import UserError
+from rtil_jax.experiments.parsing import as_json
 from rtil_jax.experiments.training.loop import train
 from rtil_jax.experiments.training.metrics_file import MetricsFile
 from rtil_jax.experiments.training.training_images import load_training_images
@@ -25,7 +26,7 @@ from rtil_jax.experiments.training.training_workdir import (
     record_images,
 )
 from rtil_jax.locks import owned, waiting
-from tests.training.tiny_run import contents, read_metrics, tiny_config
+from tests.training.tiny_run import contents, read_metrics, tiny_config, tiny_run
 
 OWNER = """
 import sys, time
@@ -119,13 +120,13 @@ def test_a_run_goes_on_with_the_same_images_only(images, tmp_path):
     workdir, folder = tmp_path / "run", tmp_path / "images"
     workdir.mkdir()
     shutil.copytree(images, folder)
-    config = tiny_config(folder)
+    config = tiny_run(folder)
     check_images(load_training_images(config), str(workdir))
     record_images(load_training_images(config), str(workdir))
     record_config(config, str(workdir), {})
 
     folder = folder.rename(tmp_path / "moved")
-    config = tiny_config(folder)
+    config = tiny_run(folder)
     check_workdir(config, str(workdir))
     check_images(load_training_images(config), str(workdir))
 
@@ -146,15 +147,15 @@ def test_a_run_goes_on_with_the_same_images_only(images, tmp_path):
 
 def test_a_directory_of_an_older_version(images, tmp_path):
     """It has no window in its config and no record of its images."""
-    config = tiny_config(images)
-    old = plain(config)
+    config = tiny_run(images)
+    old = as_json(config)
     del old["data"]["window"]
     save_config(old, str(tmp_path / "config.json"))
     check_workdir(config, str(tmp_path))
     check_images(load_training_images(config), str(tmp_path))
     with pytest.raises(UserError, match="another config.data.source"):
-        check_workdir(tiny_config(tmp_path), str(tmp_path))
-    config = tiny_config(images, data__window=(0, 4095))
+        check_workdir(tiny_run(tmp_path), str(tmp_path))
+    config = tiny_run(images, data__window=(0, 4095))
     with pytest.raises(UserError, match="another config.data.window"):
         check_workdir(config, str(tmp_path))
 
@@ -189,5 +190,5 @@ def test_a_read_only_directory(images, read_only):
         with pytest.raises(UserError, match=f"{workdir} cannot be written"):
             train(tiny_config(images), str(workdir))
         with pytest.raises(UserError, match="cannot be written"):
-            check_workdir(tiny_config(images), str(workdir))
+            check_workdir(tiny_run(images), str(workdir))
     assert list(read_only.iterdir()) == []

@@ -66,6 +66,11 @@ def tiny_pggan_config(folder, **fields):
     return _config("pggan,tiny", PGGAN_FIELDS, folder, fields)
 
 
+def tiny_run(folder, **fields):
+    """The parsed run of `tiny_config`."""
+    return resolved(tiny_config(folder, **fields), 1)
+
+
 def _config(variant, common, folder, fields):
     config = get_config(variant)
     config.data.source = str(folder)

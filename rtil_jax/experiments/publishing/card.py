@@ -4,10 +4,9 @@ import dataclasses
 import json
 import os
 
-from ml_collections import ConfigDict
-
 from rtil_jax.experiments.scoring import score_table
 from rtil_jax.experiments.training.metrics_file import NAME as METRICS
+from rtil_jax.experiments.training.training_config import TrainingRun
 from rtil_jax.provenance import versions
 from rtil_jax.training.recipe import Recipe
 
@@ -87,7 +86,7 @@ def _cell(text: str) -> str:
 
 
 def run_facts(
-    directory: str, config: ConfigDict, recipe: Recipe, step: int
+    directory: str, run: TrainingRun, recipe: Recipe, step: int
 ) -> dict[str, str]:
     """Steps, images, seed and time of a training directory; versions of today."""
     images = recipe.batch_at(step).start
@@ -95,7 +94,7 @@ def run_facts(
     packages = ", ".join(f"{name} {number}" for name, number in versions().items())
     return {
         "steps": f"{step:,}, {images:,} images seen",
-        "seed": str(config.seed),
+        "seed": str(run.seed),
         "time": "not recorded" if seconds is None else f"{seconds / 3600:.2f} hours",
         "packed with": packages,
     }

@@ -8,10 +8,9 @@ import tempfile
 
 import jax
 import numpy as np
-from ml_collections import ConfigDict
 
 from rtil_jax.checkpoints import checksum, load_config, load_step
-from rtil_jax.config import plain, save_config
+from rtil_jax.config import save_config
 from rtil_jax.errors import UserError
 from rtil_jax.experiments import report
 from rtil_jax.experiments.publishing.card import Notes, card, run_facts
@@ -22,7 +21,8 @@ from rtil_jax.experiments.publishing.rounding import (
     rounded,
     rounding_psnr,
 )
-from rtil_jax.experiments.training.configured_recipe import build_recipe
+from rtil_jax.experiments.training.configured_recipe import build_recipe, saved_run
+from rtil_jax.experiments.training.training_config import TrainingRun
 from rtil_jax.experiments.training.training_plan import count_parameters
 from rtil_jax.files import local_path
 from rtil_jax.generators import Generator
@@ -55,21 +55,22 @@ def export(directory: str, name: str, notes: Notes, scores: str | None = None) -
             the folder cannot be written.
     """
     to, directory = folder_of(name), local_path(directory, "DIR")
-    prior, config = load_prior(directory), ConfigDict(load_config(directory))
-    recipe, step = build_recipe(config), load_step(directory)
+    prior, config = load_prior(directory), load_config(directory)
+    run, step = saved_run(config), load_step(directory)
+    recipe = build_recipe(run)
     exact = jax.device_get(prior.variables)
     scored = read_scores(scores, checksum(exact)) if scores else None
     weights, precision = stored(prior.generator, recipe, exact)
-    facts = run_facts(directory, config, recipe, step)
+    facts = run_facts(directory, run, recipe, step)
     with tempfile.TemporaryDirectory() as made:
         write_weights(made, weights)
-        save_config(plain(without_paths(config)), os.path.join(made, CONFIG))
+        save_config(without_paths(config), os.path.join(made, CONFIG))
         if os.path.exists(fit := os.path.join(directory, STYLE_FIT)):
             shutil.copy(fit, made)
         draw_samples(recipe, weights, step, os.path.join(made, SAMPLES))
         size = os.path.getsize(os.path.join(made, WEIGHTS)) / 2**20
         facts["weights"] = f"{size:.2f} MiB, {precision}"
-        text = card(name, describe(config, recipe, weights), facts, notes, scored)
+        text = card(name, describe(run, recipe, weights), facts, notes, scored)
         with open(os.path.join(made, CARD), "w", encoding="utf-8") as file:
             file.write(text)
         os.chmod(made, 0o755)  # a temporary folder is its owner's alone
@@ -116,14 +117,14 @@ def stored(generator: Generator, recipe: Recipe, exact: dict) -> tuple[dict, str
     return exact, f"float32: {says}"
 
 
-def describe(config: ConfigDict, recipe: Recipe, weights: dict) -> str:
+def describe(run: TrainingRun, recipe: Recipe, weights: dict) -> str:
     """Architecture, size and family, a sentence."""
-    size, members = config.resolution, recipe.family.num_members
+    size, members = run.resolution, recipe.family.num_members
     trained = "as usual (vanilla)"
     if members > 1:
         trained = f"with RTIL, as a family of {members} members: {recipe.family}"
     return (
-        f"{config.architecture} generator of {size} x {size} x {config.channels} "
+        f"{run.architecture} generator of {size} x {size} x {run.channels} "
         f"images, {count_parameters(weights):,} parameters, trained {trained}."
     )
 
@@ -136,13 +137,11 @@ def draw_samples(recipe: Recipe, weights: dict, step: int, path: str) -> None:
     report.labelled_rows(labelled, path)
 
 
-def without_paths(config: ConfigDict) -> ConfigDict:
+def without_paths(config: dict) -> dict:
     """A copy that does not tell where things are on this machine."""
-    config = config.copy_and_resolve_references().unlock()
-    config.data.source = file_name(config.data.source)
-    config.init_from = file_name(config.init_from)
-    config.data.cache_dir = ""
-    return config
+    source = file_name(config["data"]["source"])
+    data = config["data"] | {"source": source, "cache_dir": ""}
+    return config | {"data": data, "init_from": file_name(config["init_from"])}
 
 
 def file_name(source: str) -> str:

@@ -6,14 +6,13 @@ from collections.abc import Iterator
 import jax
 import numpy as np
 from jaxtyping import UInt8
-from ml_collections import ConfigDict
 
 from rtil_jax import data
 from rtil_jax.checkpoints import checksum
 from rtil_jax.data.pixels import Window
 from rtil_jax.errors import UserError
 from rtil_jax.experiments.scoring.members import draw_member
-from rtil_jax.experiments.training.configured_recipe import build_recipe
+from rtil_jax.experiments.training.configured_recipe import build_recipe, saved_run
 from rtil_jax.families import AdditiveFamily, MultiCodeFamily
 from rtil_jax.metrics.frechet import FrechetVGG, feature_distance, load_frechet_vgg
 from rtil_jax.metrics.perceptual.networks import LEAST_SIZE
@@ -57,8 +56,8 @@ def score_prior(
         UserError: if the prior or the images cannot be had, or are too few.
     """
     prior = load_prior(source)
-    config = ConfigDict(load_training_config(source))
-    family, window = build_recipe(config).family, tuple(config.data.get("window", ()))
+    run = saved_run(load_training_config(source))
+    family, window = build_recipe(run).family, run.data.window
     real, others, floor = real_images(prior, images, split, count, window)
     network, left_out = find_network(prior)
     patch_key, direction_key, sample_key = jax.random.split(jax.random.key(seed), 3)

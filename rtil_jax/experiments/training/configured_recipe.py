@@ -1,108 +1,160 @@
-"""The recipe that a training config describes."""
+"""The training run that a config describes, and its recipe."""
 
+import dataclasses
 import math
+from typing import Any
 
 from ml_collections import ConfigDict
 
+from rtil_jax.config import require
 from rtil_jax.discriminators import PGGANDiscriminator, StyleGAN2Discriminator
 from rtil_jax.errors import UserError
-from rtil_jax.experiments.training.training_checks import (
-    check_trainable,
-    check_training_config,
+from rtil_jax.experiments.parsing import as_json, parse
+from rtil_jax.experiments.training.training_checks import check_run
+from rtil_jax.experiments.training.training_config import (
+    RUNS,
+    PGGANRun,
+    StyleGAN2Run,
+    TrainingRun,
 )
 from rtil_jax.families import AdditiveFamily, MultiCodeFamily, member_weights
 from rtil_jax.generators import check_blocks
-from rtil_jax.generators.configured import (
-    architecture_of,
-    build_generator,
-    network_fields,
+from rtil_jax.generators.configured import architecture_of, build_generator
+from rtil_jax.training.hyperparameters import (
+    PGGANHyperparameters,
+    StyleGAN2Hyperparameters,
 )
 from rtil_jax.training.pggan import PGGANRecipe, Phase, growing_phases
 from rtil_jax.training.recipe import Recipe
 from rtil_jax.training.stylegan2 import StyleGAN2Recipe
 
+# What a saved config has beside the fields of a run.
+BESIDE = ("runs", "converted")
 
-def resolved(config: ConfigDict, num_devices: int) -> ConfigDict:
-    """A checked copy with the phases of growing written out.
+
+def resolved(config: ConfigDict, num_devices: int) -> TrainingRun:
+    """The run of a config, checked, with the phases of growing written out.
 
     A run that is continued to more steps must keep the phases that it began with.
 
     Raises:
         UserError: for the first field that cannot be used.
     """
-    check_training_config(config, num_devices)
-    config = config.copy_and_resolve_references()
-    if architecture_of(config) != "pggan" or config.growing == "none":
-        return config
-    phases = config.phases
-    last = int(math.log2(config.resolution))
-    phases.resolutions = tuple(phases.resolutions) or tuple(
-        2**n for n in range(2, last + 1)
+    if "training" not in config:
+        raise UserError(
+            "--config: found a config without config.training, expected one for "
+            "train.py, such as configs/quickstart.py"
+        )
+    kind = _kind_of(config)
+    _check_made_for(kind, config)
+    run = parse(kind, config)
+    check_run(run, num_devices)
+    if not isinstance(run, PGGANRun) or run.growing == "none":
+        return run
+    sizes = run.phases.resolutions or tuple(
+        2**n for n in range(2, int(math.log2(run.resolution)) + 1)
     )
-    count = len(phases.resolutions)
-    phases.batch_sizes = (
-        tuple(phases.batch_sizes) or (config.training.batch_size,) * count
+    phases = dataclasses.replace(
+        run.phases,
+        resolutions=sizes,
+        batch_sizes=run.phases.batch_sizes or (run.training.batch_size,) * len(sizes),
+        steps=run.phases.steps or run.training.steps // len(sizes),
     )
-    phases.steps = phases.steps or config.training.steps // count
-    return config
+    return dataclasses.replace(run, phases=phases)
 
 
-def build_recipe(config: ConfigDict) -> Recipe:
-    """The training recipe of a config that `resolved` has returned.
+def saved_run(config: dict[str, Any]) -> TrainingRun:
+    """The run whose config was saved: of a checkpoint, or of a packaged prior.
+
+    Fields that are younger than it have their defaults.
 
     Raises:
-        UserError: if there is no recipe for the architecture, or the family does not
-            fit the generator or the batch.
+        UserError: if no recipe trains it, or a field cannot be used.
     """
-    if check_trainable(config) == "pggan":
-        return _pggan(config)
-    return _stylegan2(config)
+    fields = {name: value for name, value in config.items() if name not in BESIDE}
+    return parse(_kind_of(fields), ConfigDict(fields))
 
 
-def _weights(config: ConfigDict, num_members: int) -> tuple[float, ...]:
-    family = config.family
+def _kind_of(config: dict | ConfigDict) -> type[StyleGAN2Run] | type[PGGANRun]:
+    """Raises UserError if no recipe trains its architecture."""
+    architecture, known = architecture_of(config), " or ".join(RUNS)
+    expected = f"{known}, for which there is a training recipe"
+    require(architecture in RUNS, "architecture", architecture, expected)
+    return RUNS[architecture]
+
+
+def _check_made_for(
+    kind: type[StyleGAN2Run] | type[PGGANRun], config: ConfigDict
+) -> None:
+    """Raises UserError if it lacks a field: one of the other architecture does."""
+    architecture, known = architecture_of(config), as_json(kind())
+    missing = []
+    for section, fields in known.items():
+        if isinstance(config.get(section), ConfigDict) and isinstance(fields, dict):
+            names = (name for name in fields if name not in config[section])
+            missing += [f"{section}.{name}" for name in names]
+    missing += [name for name in known if name not in {"architecture", *config}]
+    if missing:
+        raise UserError(
+            f"config.architecture: found {architecture!r}, but this config has no "
+            f"config.{missing[0]}: expected a config made for {architecture}"
+        )
+
+
+def build_recipe(run: TrainingRun) -> Recipe:
+    """The training recipe of a run that `resolved` or `saved_run` has returned.
+
+    Raises:
+        UserError: if the family does not fit the generator or the batch.
+    """
+    if isinstance(run, PGGANRun):
+        return _pggan(run)
+    assert isinstance(run, StyleGAN2Run)
+    return _stylegan2(run)
+
+
+def _weights(run: TrainingRun, num_members: int) -> tuple[float, ...]:
+    family = run.family
     return member_weights(num_members, family.weighting, family.base_weight)
 
 
-def _stylegan2(config: ConfigDict) -> StyleGAN2Recipe:
-    generator = build_generator(config, style_mixing=config.generator.style_mixing)
-    blocks = tuple(config.family.blocks)
+def _values(section: Any, kind: type) -> dict[str, Any]:
+    """Those of a section that are attributes of `kind`."""
+    names = (field.name for field in dataclasses.fields(kind))
+    return {name: getattr(section, name) for name in names}
+
+
+def _stylegan2(run: StyleGAN2Run) -> StyleGAN2Recipe:
+    mixing = run.generator.style_mixing
+    generator = build_generator(dataclasses.asdict(run), style_mixing=mixing)
+    blocks = run.family.blocks
     check_blocks(generator, blocks, "config.family.blocks")
-    training = config.training.to_dict()
-    del training["steps"]  # the loop's affair
-    weights = _weights(config, len(blocks) + 1)
+    weights = _weights(run, len(blocks) + 1)
     return StyleGAN2Recipe(
         generator=generator,
-        discriminator=StyleGAN2Discriminator(**network_fields(config.discriminator)),
-        family=AdditiveFamily(blocks, config.family.sigma, weights),
-        enumerate_family=config.family.members == "enumerated",
-        **training,
+        discriminator=StyleGAN2Discriminator(**dataclasses.asdict(run.discriminator)),
+        family=AdditiveFamily(blocks, run.family.sigma, weights),
+        enumerate_family=run.family.members == "enumerated",
+        **_values(run.training, StyleGAN2Hyperparameters),
     )
 
 
-def _pggan(config: ConfigDict) -> PGGANRecipe:
-    training, codes = config.training, tuple(config.family.codes)
-    if config.growing == "none":
+def _pggan(run: PGGANRun) -> PGGANRecipe:
+    if run.growing == "none":
         phases: tuple[Phase, ...] = (
-            Phase(config.resolution, training.batch_size, 0, 0, 0),
+            Phase(run.resolution, run.training.batch_size, 0, 0, 0),
         )
     else:
-        phases = growing_phases(
-            tuple(config.phases.resolutions),
-            tuple(config.phases.batch_sizes),
-            config.phases.steps,
-        )
-    weights = _weights(config, len(codes))
+        growing = run.phases
+        phases = growing_phases(growing.resolutions, growing.batch_sizes, growing.steps)
+    codes = run.family.codes
     recipe = PGGANRecipe(
-        generator=build_generator(config),
-        discriminator=PGGANDiscriminator(**network_fields(config.discriminator)),
-        family=MultiCodeFamily(codes, config.family.block, weights),
-        enumerate_family=config.family.members == "enumerated",
+        generator=build_generator(dataclasses.asdict(run)),
+        discriminator=PGGANDiscriminator(**dataclasses.asdict(run.discriminator)),
+        family=MultiCodeFamily(codes, run.family.block, _weights(run, len(codes))),
+        enumerate_family=run.family.members == "enumerated",
         phases=phases,
-        learning_rate=training.learning_rate,
-        penalty_weight=training.penalty_weight,
-        drift=training.drift,
-        ema_decay=training.ema_decay,
+        **_values(run.training, PGGANHyperparameters),
     )
     for phase in phases:
         try:

@@ -10,9 +10,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool
-from ml_collections import ConfigDict
 
 from rtil_jax.errors import UserError
+from rtil_jax.experiments.training.training_config import TrainingRun
 from rtil_jax.training.state import TrainState
 
 _D, _G = "the discriminator", "the generator"
@@ -46,7 +46,7 @@ class Diverged(UserError):
         what: name and value of what it was, its likely cause, and what may help.
     """
 
-    def __init__(self, step: int, name: str, value: float, config: ConfigDict):
+    def __init__(self, step: int, name: str, value: float, config: TrainingRun):
         cause, help = _CAUSES.get(name, ("unknown", _SMALLER))
         self.step = step
         self.what = (
@@ -56,7 +56,7 @@ class Diverged(UserError):
         super().__init__(self.what)
 
 
-def newest_values(unread: list[dict], first: int, config: ConfigDict) -> dict:
+def newest_values(unread: list[dict], first: int, config: TrainingRun) -> dict:
     """The newest value of each metric, as a float.
 
     Args:
@@ -76,7 +76,7 @@ def newest_values(unread: list[dict], first: int, config: ConfigDict) -> dict:
     return {name: float(value) for name, value in newest.items()}
 
 
-def check_finite(state: TrainState, config: ConfigDict) -> None:
+def check_finite(state: TrainState, config: TrainingRun) -> None:
     """Raises Diverged if a number in `state` is not finite."""
     if not all_finite(state):
         raise Diverged(int(state.step), "weights", float("nan"), config)

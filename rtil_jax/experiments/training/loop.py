@@ -11,10 +11,10 @@ from ml_collections import ConfigDict
 
 from rtil_jax import data, devices, distributed
 from rtil_jax.checkpoints import Checkpoints, has_checkpoint
-from rtil_jax.config import plain
 from rtil_jax.errors import UserError
 from rtil_jax.experiments import report
 from rtil_jax.experiments.compiling import Abandoned
+from rtil_jax.experiments.parsing import as_json
 from rtil_jax.experiments.stopping import Stopping, nothing_to_save
 from rtil_jax.experiments.training.configured_recipe import build_recipe, resolved
 from rtil_jax.experiments.training.divergence import (
@@ -25,6 +25,7 @@ from rtil_jax.experiments.training.divergence import (
 from rtil_jax.experiments.training.metrics_file import MetricsFile
 from rtil_jax.experiments.training.programs_ahead import compile_step
 from rtil_jax.experiments.training.starting import check_init_from, initial_state
+from rtil_jax.experiments.training.training_config import TrainingRun
 from rtil_jax.experiments.training.training_images import (
     Resident,
     describe_images,
@@ -81,19 +82,19 @@ def train(
     """
     workdir = local_path(workdir, "--workdir")
     mesh = devices.data_mesh()
-    config = resolved(config, mesh.size)
-    recipe = build_recipe(config)
-    check_workdir(config, workdir)
-    if config.init_from and not has_checkpoint(workdir):
-        check_init_from(config, recipe, mesh)
+    parsed = resolved(config, mesh.size)
+    recipe = build_recipe(parsed)
+    check_workdir(parsed, workdir)
+    if parsed.init_from and not has_checkpoint(workdir):
+        check_init_from(parsed, recipe, mesh)
     if dry_run:
-        shown, count = probe_training_images(config)
+        shown, count = probe_training_images(parsed)
         if data.has_record(workdir):
-            check_images(load_training_images(config), workdir)
-        return print_plan(config, recipe, mesh, shown, count)
+            check_images(load_training_images(parsed), workdir)
+        return print_plan(parsed, recipe, mesh, shown, count)
     with nothing_to_save():
-        images = load_training_images(config)
-    distributed.require_alike("--config", json.dumps(plain(config)))
+        images = load_training_images(parsed)
+    distributed.require_alike("--config", json.dumps(as_json(parsed)))
     distributed.require_alike("config.data.source", images.fingerprint)
     check_images(images, workdir)
     make_folders(workdir)
@@ -103,17 +104,17 @@ def train(
         else contextlib.nullcontext(),
         jax.set_mesh(mesh),
         Checkpoints(
-            workdir, config.checkpoint.keep, config.checkpoint.keep_every
+            workdir, parsed.checkpoint.keep, parsed.checkpoint.keep_every
         ) as checkpoints,
     ):
         # Another run may have begun here while the images were prepared.
-        check_workdir(config, workdir)
+        check_workdir(parsed, workdir)
         check_images(images, workdir)
-        distributed.say(describe(config, recipe, mesh))
-        distributed.say(describe_images(config, images))
+        distributed.say(describe(parsed, recipe, mesh))
+        distributed.say(describe_images(parsed, images))
         with Stopping() as stopping, contextlib.suppress(Abandoned):
             run_through_divergence(
-                config,
+                parsed,
                 recipe,
                 images,
                 checkpoints,
@@ -122,10 +123,12 @@ def train(
                 command,
             )
         step = checkpoints.latest_step() or 0
-    print_end(config, workdir, step, stopping.reason)
+    print_end(parsed, workdir, step, stopping.reason)
 
 
-def print_end(config: ConfigDict, workdir: str, step: int, stopped: str | None) -> None:
+def print_end(
+    config: TrainingRun, workdir: str, step: int, stopped: str | None
+) -> None:
     """The last words of a run that has ended well."""
     if not step:
         return distributed.say(
@@ -143,7 +146,7 @@ def print_end(config: ConfigDict, workdir: str, step: int, stopped: str | None) 
 
 
 def run_through_divergence(
-    config: ConfigDict,
+    config: TrainingRun,
     recipe: Recipe,
     images: data.ImageSet,
     checkpoints: Checkpoints,
@@ -177,7 +180,7 @@ def run_through_divergence(
 
 
 def go_back(
-    config: ConfigDict,
+    config: TrainingRun,
     recipe: Recipe,
     progress: Progress,
     diverged: Diverged,
@@ -222,7 +225,7 @@ def go_back(
 
 
 def run(
-    config: ConfigDict,
+    config: TrainingRun,
     recipe: Recipe,
     state: TrainState,
     progress: Progress,
@@ -251,7 +254,7 @@ def run(
 
     def save_state(done, newest):
         now = dataclasses.replace(progress, metrics=metrics_file.latest | newest)
-        checkpoints.save(done, state, plain(config), **dataclasses.asdict(now))
+        checkpoints.save(done, state, as_json(config), **dataclasses.asdict(now))
 
     bar = progress_bar(
         steps, "training", initial=first, disable=not distributed.is_lead()
@@ -290,13 +293,13 @@ def run(
     return state
 
 
-def due(config: ConfigDict, done: int, section: str) -> bool:
+def due(config: TrainingRun, done: int, section: str) -> bool:
     """Whether something of `config.SECTION.every` comes after `done` steps."""
-    return done == config.training.steps or done % config[section].every == 0
+    return done == config.training.steps or done % getattr(config, section).every == 0
 
 
 def save_samples(
-    config: ConfigDict, recipe: Recipe, state: TrainState, workdir: str
+    config: TrainingRun, recipe: Recipe, state: TrainState, workdir: str
 ) -> None:
     """Writes `samples/STEP.png`: one row per member of the family.
 

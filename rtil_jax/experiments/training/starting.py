@@ -7,7 +7,6 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
-from ml_collections import ConfigDict
 
 from rtil_jax import devices, distributed
 from rtil_jax.checkpoints import (
@@ -19,6 +18,7 @@ from rtil_jax.checkpoints import (
 from rtil_jax.errors import UserError
 from rtil_jax.experiments.compiling import aside
 from rtil_jax.experiments.stopping import Stopping
+from rtil_jax.experiments.training.training_config import TrainingRun
 from rtil_jax.experiments.training.training_plan import abstract_state
 from rtil_jax.generators.configured import architecture_of
 from rtil_jax.priors import is_packed, locate, read_config, read_weights
@@ -28,7 +28,7 @@ from rtil_jax.training.state import TrainState
 
 
 def initial_state(
-    config: ConfigDict,
+    config: TrainingRun,
     recipe: Recipe,
     checkpoints: Checkpoints,
     mesh: jax.sharding.Mesh,
@@ -56,7 +56,7 @@ def initial_state(
 
 
 def check_init_from(
-    config: ConfigDict, recipe: Recipe, mesh: jax.sharding.Mesh
+    config: TrainingRun, recipe: Recipe, mesh: jax.sharding.Mesh
 ) -> None:
     """Checks that a run can start from `config.init_from`, by names and shapes alone.
 
@@ -67,7 +67,7 @@ def check_init_from(
     directory = locate(config.init_from, "config.init_from")
     packed = is_packed(directory)
     saved = (read_config if packed else load_config)(directory)
-    found, expected = architecture_of(saved), architecture_of(config)
+    found, expected = architecture_of(saved), config.architecture
     if found != expected:
         raise UserError(
             f"config.init_from: found a {found} prior in {config.init_from}, expected "

@@ -1,183 +1,340 @@
-"""Every field of a training config, at the values of the paper."""
+"""Every field of a training config, at the values of the paper.
+
+A field's name, type, default, help and check stand here and, for the numbers of the
+algorithms, in `rtil_jax.training.hyperparameters`. What holds for several fields
+together is in `training_checks`.
+
+Values are those of the public training code; the help says where the paper prints
+another.
+"""
+
+import dataclasses
+from typing import Literal
 
 from ml_collections import ConfigDict
 
+from rtil_jax import data
+from rtil_jax.experiments.parsing import default_config
+from rtil_jax.fields import (
+    FRACTION,
+    NOT_NEGATIVE,
+    Condition,
+    at_least,
+    field,
+    one_of,
+)
+from rtil_jax.training.hyperparameters import (
+    PGGANHyperparameters,
+    StyleGAN2Hyperparameters,
+)
 
-def _config(architecture: str) -> ConfigDict:
-    """What all architectures share."""
-    config = ConfigDict()
-    # `stylegan2` or `pggan`; a file of `configs/` is made for one of them.
-    config.architecture = architecture
-    # Of the weights, the order of the images and every draw.
-    config.seed = 0
-    # Height and width of the images, a power of two, at least 8.
-    config.resolution = 256
-    # 1 (grey) or 3 (RGB).
-    config.channels = 3
-    # A training directory whose weights to start from; its family may be another. Or
-    # `pretrained:NAME`, a generator alone: the discriminator then starts anew.
-    config.init_from = ""
 
-    config.data = data = ConfigDict()
-    # A folder, a zip, `tfds:NAME`, or `avatars`.
-    data.source = "avatars"
-    # Where a folder or zip has such as train/ and test/, this picks one.
-    data.split = "train"
-    # Only the first images in name order; 0 means all.
-    data.count = 0
-    # The values that are black and white in pictures of more than 8 bits, such as
-    # (0, 4095) for 12 bits; () is (0, 65535).
-    data.window = ()
-    # Where prepared images are kept; "" is ~/.cache/rtil_jax or $RTIL_JAX_DATA.
-    data.cache_dir = ""
-    # Horizontal flips, half of the time.
-    data.flip = True
+def is_power_of_two(value: int) -> bool:
+    return value > 0 and value & (value - 1) == 0
 
-    config.family = family = ConfigDict()
-    # `uniform`: one share per member, the public code. `paper`: `base_weight` (the
-    # lambda of equation (2), 1/2 in the paper) on G, the rest shared.
-    family.weighting = "uniform"
-    # lambda, the share of G where the weighting is `paper`.
-    family.base_weight = 0.5
-    # `drawn`: each minibatch-stddev group of images comes from one member, at the
-    # cost of the mean member; or `enumerated`: all of them at every step, as in the
-    # public code (StyleGAN2's path-length penalty draws them either way).
-    family.members = "drawn"
 
-    config.checkpoint = checkpoint = ConfigDict()
-    # Steps from one checkpoint to the next.
-    checkpoint.every = 5_000
-    # How many of the newest stay.
-    checkpoint.keep = 2
-    # Those at multiples of so many steps stay too; 0 for none.
-    checkpoint.keep_every = 0
-    # How often, where training diverges, it goes back to its last checkpoint and skips
-    # the images that it has read since; 0 stops at once.
-    checkpoint.rollbacks = 0
-    # Every so many steps a picture: one row per member of the family, `columns` images.
-    config.sample = ConfigDict({"every": 1_000, "columns": 10})
-    # Steps from one line of metrics to the next.
-    config.log = ConfigDict({"every": 50})
-    return config
+def whole_numbers(example: str) -> Condition:
+    """Of a tuple: all of them are integers."""
+    return Condition(
+        lambda values: all(type(value) is int for value in values),
+        f"integers, such as {example}",
+    )
+
+
+def _are_codes(values: tuple) -> bool:
+    whole = all(type(value) is int for value in values)
+    return whole and values[:1] == (1,) and list(values) == sorted(set(values))
+
+
+SEED = Condition(lambda value: 0 <= value < 2**32, "an integer in [0, 2^32)")
+RESOLUTION = Condition(
+    lambda value: value >= 8 and is_power_of_two(value), "a power of two, at least 8"
+)
+CODES = Condition(
+    _are_codes, "increasing numbers of codes from 1, such as (1, 10, 20) or (1,)"
+)
+_WIDTHS = (
+    "Channels of every block, in place of these two, as converted checkpoints may need."
+)
+_AS_GENERATOR = "As of the generator."
+
+
+@dataclasses.dataclass(frozen=True)
+class Data:
+    """Which images are trained on."""
+
+    source: str = field("avatars", "A folder, a zip, `tfds:NAME`, or `avatars`.")
+    split: str = field(
+        "train", "Where a folder or zip has such as train/ and test/, this picks one."
+    )
+    count: int = field(
+        0, "Only the first images in name order; 0 means all.", at_least(0)
+    )
+    window: tuple = field(
+        (),
+        "The values that are black and white in pictures of more than 8 bits, such as "
+        "(0, 4095) for 12 bits; () is (0, 65535).",
+        Condition(data.is_window, data.WINDOW),
+    )
+    cache_dir: str = field(
+        "",
+        'Where prepared images are kept; "" is ~/.cache/rtil_jax or $RTIL_JAX_DATA.',
+    )
+    flip: bool = field(True, "Horizontal flips, half of the time.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Checkpoint:
+    """When the state is saved."""
+
+    every: int = field(5_000, "Steps from one checkpoint to the next.", at_least(1))
+    keep: int = field(2, "How many of the newest stay.", at_least(1))
+    keep_every: int = field(
+        0, "Those at multiples of so many steps stay too; 0 for none.", at_least(0)
+    )
+    rollbacks: int = field(
+        0,
+        "How often, where training diverges, it goes back to its last checkpoint and "
+        "skips the images that it has read since; 0 stops at once.",
+        at_least(0),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+    """When pictures are drawn: one row per member of the family."""
+
+    every: int = field(1_000, "Steps from one picture to the next.", at_least(1))
+    columns: int = field(10, "Images in a row of it.", at_least(1))
+
+
+@dataclasses.dataclass(frozen=True)
+class Log:
+    """When metrics are written."""
+
+    every: int = field(50, "Steps from one line of metrics to the next.", at_least(1))
+
+
+@dataclasses.dataclass(frozen=True)
+class StyleGAN2Generator:
+    max_channels: int = field(
+        256,
+        "Most channels of a block; at resolution r: min(max_channels, channel_base / "
+        "r).",
+        at_least(1),
+    )
+    channel_base: int = field(
+        16_384, "Channels of a block times its resolution, up to max_channels."
+    )
+    widths: tuple = field((), _WIDTHS)
+    latent_dim: int = field(512, "Numbers in a latent code z.", at_least(1))
+    mapping_layers: int = field(8, "Dense layers from z to the styles.", at_least(1))
+    style_mixing: float = field(
+        0.9, "Probability of two different z per image.", FRACTION
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class StyleGAN2Discriminator:
+    max_channels: int = field(256, _AS_GENERATOR, at_least(1))
+    channel_base: int = field(16_384, _AS_GENERATOR)
+    widths: tuple = field((), _AS_GENERATOR)
+
+
+@dataclasses.dataclass(frozen=True)
+class PGGANGenerator:
+    max_channels: int = field(
+        256,
+        "Most channels of a block; at resolution r: channel_base / r, within [64, "
+        "max_channels].",
+        at_least(1),
+    )
+    channel_base: int = field(
+        8_192, "Channels of a block times its resolution, within those limits."
+    )
+    widths: tuple = field((), _WIDTHS)
+    latent_dim: int = field(512, "Numbers in a latent code z.", at_least(1))
+    layout: str = field(
+        "rtil",
+        "`rtil`, or `official` for the network of the original PGGAN.",
+        one_of("rtil", "official"),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class PGGANDiscriminator:
+    max_channels: int = field(256, _AS_GENERATOR, at_least(1))
+    channel_base: int = field(8_192, _AS_GENERATOR)
+    widths: tuple = field((), _AS_GENERATOR)
+    stddev_group: int = field(
+        2,
+        "Images that minibatch-stddev compares, at most (the public code: all). "
+        "`drawn` members need a group each, so three of them need groups of 2 in a "
+        "batch of 6.",
+        at_least(2),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Family:
+    """How the members of a family share the loss."""
+
+    weighting: Literal["paper", "uniform"] = field(
+        "uniform",
+        "`uniform`: one share per member, the public code. `paper`: `base_weight` (the "
+        "lambda of equation (2), 1/2 in the paper) on G, the rest shared.",
+        one_of("paper", "uniform"),
+    )
+    base_weight: float = field(
+        0.5, "lambda, the share of G where the weighting is `paper`.", FRACTION
+    )
+    members: str = field(
+        "drawn",
+        "`drawn`: each minibatch-stddev group of images comes from one member, at the "
+        "cost of the mean member; or `enumerated`: all of them at every step, as in "
+        "the public code (StyleGAN2's path-length penalty draws them either way).",
+        one_of("drawn", "enumerated"),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class StyleGAN2Family(Family):
+    blocks: tuple[int, ...] = field(
+        (1, 2, 3, 4),
+        "Member G^k perturbs the first k of these; () is vanilla training. Block k has "
+        "2^(k + 1) pixels: 4, 8, 16 and 32 in the paper.",
+        whole_numbers("(1, 2, 3) or ()"),
+    )
+    sigma: float = field(1.0, "Standard deviation of the perturbations.", NOT_NEGATIVE)
+
+
+@dataclasses.dataclass(frozen=True)
+class PGGANFamily(Family):
+    codes: tuple[int, ...] = field(
+        (1, 10, 20),
+        "Member G^k mixes this many codes; (1,) is vanilla training.",
+        CODES,
+    )
+    block: int = field(
+        4,
+        "Where they are mixed, or at the last block while growing has not reached it. "
+        "Block k has 2^(k + 1) pixels: 32 in the paper.",
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Phases:
+    """Of growing."""
+
+    resolutions: tuple[int, ...] = field(
+        (), "() is 4, 8, ..., resolution.", whole_numbers("(4, 8, 16), or ()")
+    )
+    batch_sizes: tuple[int, ...] = field(
+        (),
+        "One per phase; () is training.batch_size for all.",
+        whole_numbers("(32, 32, 16), or ()"),
+    )
+    steps: int = field(
+        0,
+        "Steps of each phase but the last, which takes the rest; the newest block "
+        "fades in over half of them. 0 shares training.steps equally.",
+        at_least(0),
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StyleGAN2Training(StyleGAN2Hyperparameters):
+    steps: int = field(
+        500_000,
+        "Updates of both networks. The paper's; the public default is 600,000.",
+        at_least(1),
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PGGANTraining(PGGANHyperparameters):
+    steps: int = field(
+        600_000,
+        "Updates of both networks. The paper's; the public default is 500,000.",
+        at_least(1),
+    )
+    batch_size: int = field(6, "Images of a step, over all devices.")
+
+
+_ARCHITECTURE = "`stylegan2` or `pggan`; a file of `configs/` is made for one of them."
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainingRun:
+    """A training run: what all architectures share."""
+
+    architecture: str
+    seed: int = field(
+        0, "Of the weights, the order of the images and every draw.", SEED
+    )
+    resolution: int = field(
+        256,
+        "Height and width of the images, a power of two, at least 8.",
+        RESOLUTION,
+    )
+    channels: int = field(3, "1 (grey) or 3 (RGB).", one_of(1, 3))
+    init_from: str = field(
+        "",
+        "A training directory whose weights to start from; its family may be another. "
+        "Or `pretrained:NAME`, a generator alone: the discriminator then starts anew.",
+    )
+    data: Data = field(Data, "The images.")
+    discriminator: StyleGAN2Discriminator | PGGANDiscriminator
+    generator: StyleGAN2Generator | PGGANGenerator
+    family: StyleGAN2Family | PGGANFamily
+    training: StyleGAN2Training | PGGANTraining
+    checkpoint: Checkpoint = field(Checkpoint, "What is saved.")
+    sample: Sample = field(
+        Sample, "Pictures: one row per member of the family, `columns` images."
+    )
+    log: Log = field(Log, "Metrics.")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StyleGAN2Run(TrainingRun):
+    """A training run of RTIL-StyleGAN2."""
+
+    architecture: str = field("stylegan2", _ARCHITECTURE, one_of("stylegan2"))
+    discriminator: StyleGAN2Discriminator = field(StyleGAN2Discriminator, "")
+    generator: StyleGAN2Generator = field(StyleGAN2Generator, "")
+    family: StyleGAN2Family = field(StyleGAN2Family, "The members that are trained.")
+    training: StyleGAN2Training = field(StyleGAN2Training, "")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PGGANRun(TrainingRun):
+    """A training run of RTIL-PGGAN."""
+
+    architecture: str = field("pggan", _ARCHITECTURE, one_of("pggan"))
+    discriminator: PGGANDiscriminator = field(PGGANDiscriminator, "")
+    generator: PGGANGenerator = field(PGGANGenerator, "")
+    family: PGGANFamily = field(PGGANFamily, "The members that are trained.")
+    training: PGGANTraining = field(PGGANTraining, "")
+    growing: str = field(
+        "progressive",
+        "`progressive`, or `none` for full resolution from the first step.",
+        one_of("progressive", "none"),
+    )
+    phases: Phases = field(Phases, "Of growing.")
+
+
+# Architecture -> its run; others can be inverted, but have no recipe.
+RUNS: dict[str, type[StyleGAN2Run] | type[PGGANRun]] = {
+    "stylegan2": StyleGAN2Run,
+    "pggan": PGGANRun,
+}
 
 
 def stylegan2_config() -> ConfigDict:
-    """The paper's RTIL-StyleGAN2 run but for data, resolution and length.
-
-    Values are those of the public training code; a comment says where the paper
-    prints another.
-    """
-    config = _config("stylegan2")
-
-    config.generator = generator = ConfigDict()
-    # Most channels of a block; at resolution r: min(max_channels, channel_base / r).
-    generator.max_channels = 256
-    # Channels of a block times its resolution, up to max_channels.
-    generator.channel_base = 16_384
-    # Channels of every block, in place of these two, as converted checkpoints may need.
-    generator.widths = ()
-    # Numbers in a latent code z.
-    generator.latent_dim = 512
-    # Dense layers from z to the styles.
-    generator.mapping_layers = 8
-    # Probability of two different z per image.
-    generator.style_mixing = 0.9
-
-    config.discriminator = discriminator = ConfigDict()
-    # As of the generator.
-    discriminator.max_channels = 256
-    # As of the generator.
-    discriminator.channel_base = 16_384
-    # As of the generator.
-    discriminator.widths = ()
-
-    family = config.family
-    # Member G^k perturbs the first k of these; () is vanilla training. Block k has
-    # 2^(k + 1) pixels: 4, 8, 16 and 32 in the paper.
-    family.blocks = (1, 2, 3, 4)
-    # Standard deviation of the perturbations.
-    family.sigma = 1.0
-
-    config.training = training = ConfigDict()
-    # Updates of both networks.
-    training.steps = 500_000  # paper; the public default is 600,000
-    # Images of a step.
-    training.batch_size = 6  # global, over all devices
-    # Of Adam, for both networks.
-    training.learning_rate = 0.002
-    # Of the R1 penalty.
-    training.r1_weight = 10.0
-    # Steps from one R1 penalty to the next; 0 for none.
-    training.r1_every = 16
-    # Of the path-length penalty.
-    training.path_weight = 2.0
-    # Steps from one path-length penalty to the next; 0 for none.
-    training.path_every = 4
-    # The path-length penalty sees batch_size / this images (Karras et al. 2020); the
-    # public RTIL code reads the same 2 as a number of images, of each member.
-    training.path_batch_shrink = 2
-    # Per step, of the average of the weights that is the prior.
-    training.ema_decay = 0.5 ** (32 / 10_000)
-    return config
+    """The paper's RTIL-StyleGAN2 run but for data, resolution and length."""
+    return default_config(StyleGAN2Run())
 
 
 def pggan_config() -> ConfigDict:
-    """The paper's RTIL-PGGAN run but for data, resolution and length; likewise."""
-    config = _config("pggan")
-
-    config.generator = generator = ConfigDict()
-    # Most channels of a block; at resolution r: channel_base / r, within
-    # [64, max_channels].
-    generator.max_channels = 256
-    # Channels of a block times its resolution, within those limits.
-    generator.channel_base = 8_192
-    # Channels of every block, in place of these two, as converted checkpoints may need.
-    generator.widths = ()
-    # Numbers in a latent code z.
-    generator.latent_dim = 512
-    # `rtil`, or `official` for the network of the original PGGAN.
-    generator.layout = "rtil"
-
-    config.discriminator = discriminator = ConfigDict()
-    # As of the generator.
-    discriminator.max_channels = 256
-    # As of the generator.
-    discriminator.channel_base = 8_192
-    # As of the generator.
-    discriminator.widths = ()
-    # Images that minibatch-stddev compares, at most (the public code: all). `drawn`
-    # members need a group each, so three of them need groups of 2 in a batch of 6.
-    discriminator.stddev_group = 2
-
-    family = config.family
-    # Member G^k mixes this many codes; (1,) is vanilla training.
-    family.codes = (1, 10, 20)
-    # Where they are mixed, or at the last block while growing has not reached it.
-    # Block k has 2^(k + 1) pixels: 32 in the paper.
-    family.block = 4
-
-    # `progressive`, or `none` for full resolution from the first step.
-    config.growing = "progressive"
-    config.phases = phases = ConfigDict()
-    # () is 4, 8, ..., resolution.
-    phases.resolutions = ()
-    # One per phase; () is training.batch_size for all.
-    phases.batch_sizes = ()
-    # Steps of each phase but the last, which takes the rest; the newest block fades
-    # in over half of them. 0 shares training.steps equally.
-    phases.steps = 0
-
-    config.training = training = ConfigDict()
-    # Updates of both networks.
-    training.steps = 600_000  # paper; the public default is 500,000
-    # Images of a step.
-    training.batch_size = 6  # global, over all devices
-    # Of Adam, for both networks.
-    training.learning_rate = 0.001
-    # Of the gradient penalty (WGAN-GP).
-    training.penalty_weight = 10.0
-    # Of the squared scores of real images.
-    training.drift = 0.001
-    # Per step, of the average of the weights that is the prior.
-    training.ema_decay = 0.999
-    return config
+    """The paper's RTIL-PGGAN run but for data, resolution and length."""
+    return default_config(PGGANRun())

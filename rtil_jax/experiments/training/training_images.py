@@ -8,23 +8,23 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, UInt8
-from ml_collections import ConfigDict
 
 from rtil_jax import data, devices
+from rtil_jax.experiments.training.training_config import TrainingRun
 from rtil_jax.training.recipe import Recipe
 
 
-def load_training_images(config: ConfigDict) -> data.ImageSet:
+def load_training_images(config: TrainingRun) -> data.ImageSet:
     """The training split, at the config's resolution and channels."""
     return data.load_images(**_arguments(config))
 
 
-def probe_training_images(config: ConfigDict) -> tuple[data.ImageSet, int]:
+def probe_training_images(config: TrainingRun) -> tuple[data.ImageSet, int]:
     """The first, and how many; raises UserError as `load_training_images` would."""
     return data.probe_images(**_arguments(config))
 
 
-def _arguments(config: ConfigDict) -> dict[str, Any]:
+def _arguments(config: TrainingRun) -> dict[str, Any]:
     return dict(
         source=config.data.source,
         split=config.data.split,
@@ -32,16 +32,16 @@ def _arguments(config: ConfigDict) -> dict[str, Any]:
         channels=config.channels,
         cache_dir=config.data.cache_dir or None,
         count=config.data.count or None,
-        window=tuple(config.data.window),
+        window=config.data.window,
     )
 
 
-def describe_images(config: ConfigDict, images: data.ImageSet) -> str:
+def describe_images(config: TrainingRun, images: data.ImageSet) -> str:
     """What was taken, what is cut off of it, and what is done to it, in one line."""
     return f"{images.describe()}, {images.describe_cuts()}, {describe_flips(config)}"
 
 
-def describe_flips(config: ConfigDict) -> str:
+def describe_flips(config: TrainingRun) -> str:
     """What `data.flip` does."""
     return f"flips: {'half of them, at random' if config.data.flip else 'none'}"
 
@@ -81,7 +81,7 @@ def _memory(mesh: jax.sharding.Mesh) -> int:
 
 
 def read_batch(
-    config: ConfigDict,
+    config: TrainingRun,
     recipe: Recipe,
     images: data.ImageSet | Resident,
     step: int,

@@ -6,7 +6,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from ml_collections import ConfigDict
 
 from rtil_jax import data, devices, distributed
 from rtil_jax.experiments.estimate import (
@@ -16,6 +15,7 @@ from rtil_jax.experiments.estimate import (
     time_line,
     work_of,
 )
+from rtil_jax.experiments.training.training_config import TrainingRun
 from rtil_jax.experiments.training.training_images import describe_flips
 from rtil_jax.training.recipe import BatchPlan, Recipe
 from rtil_jax.training.state import TrainState
@@ -82,7 +82,7 @@ def how_often(recipe: Recipe, program: str) -> float:
     return 1 / getattr(recipe, every) if every else 1.0
 
 
-def describe(config: ConfigDict, recipe: Recipe, mesh: jax.sharding.Mesh) -> str:
+def describe(config: TrainingRun, recipe: Recipe, mesh: jax.sharding.Mesh) -> str:
     """Devices, batch, parameters and steps, in one line."""
     state = abstract_state(recipe, mesh)
     device = mesh.devices.flat[0].device_kind
@@ -124,7 +124,7 @@ def growing(recipe: Recipe) -> str:
 
 
 def print_plan(
-    config: ConfigDict,
+    config: TrainingRun,
     recipe: Recipe,
     mesh: jax.sharding.Mesh,
     images: data.ImageSet,

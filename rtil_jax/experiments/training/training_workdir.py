@@ -8,11 +8,11 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from ml_collections import ConfigDict
-
 from rtil_jax import data, distributed
-from rtil_jax.config import first_difference, plain, read_json, save_config
+from rtil_jax.config import first_difference, read_json, save_config
 from rtil_jax.errors import UserError
+from rtil_jax.experiments.parsing import as_json
+from rtil_jax.experiments.training.training_config import TrainingRun
 from rtil_jax.generators.configured import architecture_of
 
 # A run may be continued with other values of these.
@@ -28,7 +28,7 @@ FREE_FIELDS = (
 PLACES = ("data.source", "data.split")
 
 
-def check_workdir(config: ConfigDict, workdir: str) -> None:
+def check_workdir(config: TrainingRun, workdir: str) -> None:
     """Raises UserError if it cannot be written, or is another config's."""
     if os.path.exists(workdir) and not os.path.isdir(workdir):
         raise UserError(f"--workdir: found a file {workdir}, expected a directory")
@@ -40,7 +40,7 @@ def check_workdir(config: ConfigDict, workdir: str) -> None:
     path = os.path.join(workdir, "config.json")
     if os.path.exists(path):
         free = FREE_FIELDS + (PLACES if data.has_record(workdir) else ())
-        _check_same_config(plain(config), read_json(path), path, free)
+        _check_same_config(as_json(config), read_json(path), path, free)
 
 
 def check_images(images: data.ImageSet, workdir: str) -> None:
@@ -60,7 +60,7 @@ def record_images(images: data.ImageSet, workdir: str) -> None:
         data.write_record(data.record_of(images), workdir)
 
 
-def record_config(config: ConfigDict, workdir: str, made: dict) -> None:
+def record_config(config: TrainingRun, workdir: str, made: dict) -> None:
     """Writes `config.json`: the config, and what each of its runs was `made` with.
 
     Raises:
@@ -71,7 +71,7 @@ def record_config(config: ConfigDict, workdir: str, made: dict) -> None:
     if made not in runs[-1:]:
         runs.append(made)
     with writing(path):
-        save_config(plain(config) | {"runs": runs}, path)
+        save_config(as_json(config) | {"runs": runs}, path)
 
 
 def _check_same_config(new: dict, old: dict, path: str, free: tuple[str, ...]) -> None:

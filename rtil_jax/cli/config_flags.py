@@ -1,0 +1,184 @@
+"""`--config FILE.py[:variant]`, and overrides of its fields, `--config.FIELD=VALUE`."""
+
+import ast
+import difflib
+import os
+import re
+import sys
+from collections.abc import Iterable
+from importlib.machinery import SourceFileLoader
+from importlib.util import module_from_spec, spec_from_loader
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from rtil_jax.cli.command_help import known_configs
+from rtil_jax.errors import UserError
+
+BOOLEANS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
+_FLAG = re.compile(r"--?(no)?config\.([^=]*)(?:=(.*))?", re.DOTALL)
+
+
+def split_overrides(words: list[str]) -> tuple[list[str], list[tuple[str, str | None]]]:
+    """(all other words, (field, text) of each override); None where it has no text."""
+    others: list[str] = []
+    overrides: list[tuple[str, str | None]] = []
+    rest = list(words)
+    while rest:
+        found = _FLAG.fullmatch(word := rest.pop(0))
+        if not found:
+            others.append(word)
+            continue
+        no, field, text = found.groups()
+        if no:
+            text = "false"
+        elif text is None and rest and not re.match("--?[A-Za-z]", rest[0]):
+            text = rest.pop(0)
+        overrides.append((field, text))
+    return others, overrides
+
+
+def load_config_file(called: str, locked: bool) -> ConfigDict:
+    """What `get_config` of FILE.py[:variant] returns.
+
+    Args:
+        called: FILE.py, or FILE.py:variant.
+        locked: whether it refuses new fields.
+
+    Raises:
+        UserError: if there is no such file, or whatever it raises, in one line.
+    """
+    path, *variant = called.split(":", 1)
+    if not os.path.isfile(path):
+        expected = f"expected FILE.py[:variant]{_similar(path)}"
+        raise UserError(f"--config: found no file {path!r}, {expected}")
+    loader = SourceFileLoader("config_file", path)
+    spec = spec_from_loader(loader.name, loader)
+    assert spec is not None
+    module = sys.modules[loader.name] = module_from_spec(spec)
+    try:
+        loader.exec_module(module)
+        config = module.get_config(*variant)
+    except UserError:
+        raise
+    except Exception as error:  # A configuration file can raise anything.
+        raise UserError(f"{path}: {type(error).__name__}: {error}") from error
+    if not isinstance(config, ConfigDict):
+        found = type(config).__name__
+        raise UserError(f"{path}: found {found} from get_config, expected a ConfigDict")
+    return config.lock() if locked else config.unlock()
+
+
+def _similar(path: str) -> str:
+    """A hint at a config that `path` may have meant; or nothing."""
+    stems = {os.path.splitext(os.path.basename(c))[0]: c for c in known_configs()}
+    stem = os.path.splitext(os.path.basename(path))[0]
+    near = difflib.get_close_matches(stem, stems, 1)
+    return f"; did you mean {stems[near[0]]}?" if near else ""
+
+
+def override(
+    config: ConfigDict, overrides: list[tuple[str, str | None]], locked: bool
+) -> None:
+    """Sets fields to what texts say, by the types of the fields' values.
+
+    A tuple that is given several times is all of them.
+
+    Raises:
+        UserError: for a field that there is not, or a text of another type.
+    """
+    tuples: dict[str, tuple] = {}
+    for field, text in overrides:
+        flag = f"--config.{field}"
+        *sections, name = field.split(".")
+        holder = config
+        for section in sections:
+            holder = _section(holder, section, flag, locked)
+        if name not in holder and (locked or not name):
+            raise UserError(_no_field(flag, name, holder))
+        old = holder.get(name)
+        value = _value(text, old, name in holder, flag)
+        if isinstance(old, tuple):
+            value = tuples[field] = tuples.get(field, ()) + value
+        holder[name] = value
+
+
+def _section(holder: ConfigDict, name: str, flag: str, locked: bool) -> ConfigDict:
+    """The section of that name; one of an open section of sections is made."""
+    if name in holder:
+        if not isinstance(holder[name], ConfigDict):
+            expected = "a section, which has fields"
+            raise UserError(f"{flag}: found {name!r}, a value, expected {expected}")
+        return holder[name]
+    of_sections = all(isinstance(value, ConfigDict) for value in holder.values())
+    if locked or not name or not of_sections or _near(name, holder):
+        raise UserError(_no_field(flag, name, holder))
+    holder[name] = ConfigDict()
+    return holder[name]
+
+
+def _near(name: str, known: Iterable[str]) -> list[str]:
+    return difflib.get_close_matches(name, list(known), 1, 0.75)
+
+
+def _no_field(flag: str, name: str, holder: ConfigDict) -> str:
+    near = _near(name, holder)
+    also = f", expected perhaps {near[0]!r}" if near else ""
+    return f"{flag}: found no field {name!r}{also}"
+
+
+def _value(text: str | None, old: Any, known: bool, flag: str) -> Any:
+    """What a text says in the place of `old`, or of a field that is not `known`."""
+    if text is None:
+        if not known or isinstance(old, bool):
+            return True
+        raise UserError(f"{flag}: found no value, expected {flag}=VALUE")
+    for kind, read, expected in (
+        (bool, lambda text: BOOLEANS[text.lower()], "true or false"),
+        (int, _integer, "an integer"),
+        (float, float, "a number"),
+        (str, str, ""),
+        (tuple, _tuple, "a tuple such as (1, 2)"),
+        (ConfigDict, _fields, "one of its fields, --config.SECTION.FIELD=VALUE"),
+    ):
+        if isinstance(old, kind):
+            try:
+                return read(text)
+            except (ValueError, KeyError, SyntaxError, TypeError) as error:
+                message = f"{flag}: found {text!r}, expected {expected}"
+                raise UserError(message) from error
+    return _literal(text)
+
+
+def _integer(text: str) -> int:
+    return int(text, {"0o": 8, "0x": 16}.get(text[:2].lower(), 10))
+
+
+def _tuple(text: str) -> tuple:
+    """Of a literal; one number or word is a tuple of one."""
+    try:
+        value = ast.literal_eval(text)
+    except SyntaxError:
+        if "," in text or " " in text:
+            raise
+        value = text
+    except ValueError:  # a word
+        value = text
+    return tuple(value) if isinstance(value, tuple | list | set) else (value,)
+
+
+def _fields(text: str) -> ConfigDict:
+    value = ast.literal_eval(text)
+    if not isinstance(value, dict):
+        raise ValueError(text)
+    return ConfigDict(value)
+
+
+def _literal(text: str) -> Any:
+    """A Python literal, else the text."""
+    text = text.capitalize() if text in ("true", "false") else text
+    try:
+        value = ast.literal_eval(text)
+    except (SyntaxError, ValueError):
+        return text
+    return ConfigDict(value) if isinstance(value, dict) else value
