@@ -58,7 +58,8 @@ def family_loss(
         found = jax.tree.map(lambda x: x[None], loss(fakes[0], *(x[0] for x in more)))
     else:
         found = jax.vmap(loss)(fakes, *more)
-    return jax.tree.map(lambda x: jnp.sum(weights * x), found)
+    flat = weights.reshape(-1)
+    return jax.tree.map(lambda x: jnp.sum(flat * x.reshape(-1)), found)
 
 
 @runtime_checkable
