@@ -30,7 +30,7 @@ from rtil_jax.inversion import ILO, Prior, load_prior, make_problem
 from rtil_jax.inversion.problems import Problem, measurement_loss
 from rtil_jax.inversion.solutions import render
 from rtil_jax.inversion.solver import begin, run_stage
-from rtil_jax.inversion.stages import Stage
+from rtil_jax.inversion.stages import Stage, put_free, take_free
 from rtil_jax.metrics import confidence_interval, psnr
 
 PAPER = (2_000, 1_000, 1_000, 2_000)
@@ -98,29 +98,34 @@ def lbfgs(steps):
     """Stage 0 by L-BFGS (optax's, with its line search), each image on its own."""
 
     def start(prior, problem, keys, stage):
-        free, fixed, _ = begin(stage, prior, draws(prior, keys))
-        free, losses_read = lbfgs_images(stage, steps, prior, problem, free, fixed)
-        return stage.end(prior, free, fixed), float(losses_read.mean())
+        variables, _ = begin(stage, prior, draws(prior, keys))
+        variables, losses_read = lbfgs_images(stage, steps, prior, problem, variables)
+        return variables, float(losses_read.mean())
 
     return start
 
 
 @functools.partial(jax.jit, static_argnames=("stage", "steps"))
-def lbfgs_images(stage, steps, prior, problem, free, fixed):
-    """(free variables, number of losses with gradients that each image needed)."""
+def lbfgs_images(stage, steps, prior, problem, variables):
+    """(variables, number of losses with gradients that each image needed)."""
     optimizer = optax.lbfgs()
 
-    def one_image(problem, start, fixed):
+    mask = stage.free(prior, variables)
+
+    def one_image(problem, start):
         one = functools.partial(jax.tree.map, lambda x: x[None])
+        start = one(start)
 
         def constrained(free):
-            return jax.tree.map(lambda x: x[0], stage.constrain(one(free), one(start)))
+            """All variables of a batch of one."""
+            moved = stage.constrain(put_free(mask, one(free), start), start)
+            return put_free(mask, take_free(mask, moved), start)
 
         def loss(free):
-            free = one(constrained(free))
-            images = images_of(stage, prior, free, one(fixed))
+            variables = constrained(free)
+            images = images_of(stage, prior, variables)
             found = measurement_loss(one(problem), images)
-            return jnp.sum(found + stage.penalty(free, images, one(problem)))
+            return jnp.sum(found + stage.penalty(variables, images, one(problem)))
 
         value_and_grad = optax.value_and_grad_from_state(loss)
 
@@ -133,11 +138,12 @@ def lbfgs_images(stage, steps, prior, problem, free, fixed):
             count += optax.tree.get(state, "num_linesearch_steps")
             return (optax.apply_updates(free, updates), state, count), None
 
-        carry = start, optimizer.init(start), 0
+        free = jax.tree.map(lambda x: x[0], take_free(mask, start))
+        carry = free, optimizer.init(free), 0
         (free, _, count), _ = jax.lax.scan(step, carry, length=steps)
-        return constrained(free), count
+        return jax.tree.map(lambda x: x[0], constrained(free)), count
 
-    return jax.vmap(one_image)(problem, free, fixed)
+    return jax.vmap(one_image)(problem, variables)
 
 
 CANDIDATES = {
@@ -171,9 +177,9 @@ CANDIDATES = {
 }
 
 
-def images_of(stage, prior, free, fixed):
+def images_of(stage, prior, variables):
     """What the variables of a stage stand for."""
-    return render(prior.generator, prior.variables, stage.decode(prior, free, fixed))
+    return render(prior.generator, prior.variables, stage.decode(prior, variables))
 
 
 def fold(keys: jax.Array, index: int) -> jax.Array:
@@ -189,7 +195,7 @@ def pick(found: list, losses: list) -> dict:
 
 @functools.partial(jax.jit, static_argnames="stage")
 def losses_of(prior, problem, stage, variables):
-    images = images_of(stage, prior, *stage.begin(prior, variables))
+    images = images_of(stage, prior, stage.begin(prior, variables))
     return measurement_loss(problem, images)
 
 

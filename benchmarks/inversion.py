@@ -39,7 +39,7 @@ from benchmarks.torch_baselines import (
     StyleGAN2,
 )
 from rtil_jax import generators
-from rtil_jax.inversion.solver import STEPS_AT_ONCE
+from rtil_jax.inversion.at_once import STEPS_AT_ONCE
 
 METHODS = ("ilo 0", "ilo 2", "mganprior")
 BLOCKS = {32: 2, 64: 3, 128: 4, 256: 4}  # where mGANprior mixes its codes

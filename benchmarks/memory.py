@@ -23,7 +23,7 @@ from rtil_jax.experiments.inversion import inversion_plan
 from rtil_jax.experiments.inversion.inversion_config import build_method
 from rtil_jax.experiments.training import training_plan
 from rtil_jax.experiments.training.configured_recipe import build_recipe, resolved
-from rtil_jax.inversion import Prior, solver
+from rtil_jax.inversion import Prior, at_once
 from rtil_jax.priors.prior import StyleFit, has_styles
 
 TRAINING = ("stylegan2_ffhq256", "pggan_ffhq256")
@@ -93,7 +93,7 @@ def inversion_rows() -> list[list]:
 
 def main() -> None:
     argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
-    solver.IMAGES_AT_ONCE = max(BATCHES)
+    at_once.IMAGES_AT_ONCE = max(BATCHES)
     header = ["config", "batch", "program", "GiB"]
     print(table(header, inversion_rows() + training_rows()))
 

@@ -10,8 +10,9 @@ import numpy as np
 from rtil_jax.devices import batch_sharded, data_mesh, replicated
 from rtil_jax.generators import Generator
 from rtil_jax.inversion import ILO, MGANPrior, Prior, Problem, make_problem
-from rtil_jax.inversion.solver import STEPS_AT_ONCE, begin, descend
-from rtil_jax.inversion.stages import Stage
+from rtil_jax.inversion.at_once import STEPS_AT_ONCE
+from rtil_jax.inversion.solver import begin, descend
+from rtil_jax.inversion.stages import Stage, take_free
 
 # The schedule is no part of what is timed.
 RATES = np.full(STEPS_AT_ONCE, 0.1, np.float32)
@@ -22,7 +23,7 @@ class Task:
     """A stage at its start.
 
     Attributes:
-        start, fixed: what `Stage.begin` returned.
+        start: what `Stage.begin` returned.
         iterate: the solver's first.
     """
 
@@ -30,14 +31,18 @@ class Task:
     problem: Problem
     stage: Stage
     start: Any
-    fixed: Any
     iterate: Any
+
+    @property
+    def mask(self) -> Any:
+        """Which of the variables are moved."""
+        return self.stage.free(self.prior, self.start)
 
     def arguments(self, iterate: Any) -> tuple:
         """Of the solver's jitted step."""
         return (
             *(self.stage, "measurement", data_mesh(), self.prior, None, self.problem),
-            *(self.fixed, self.start, iterate, RATES, STEPS_AT_ONCE),
+            *(self.start, iterate, RATES, STEPS_AT_ONCE),
         )
 
     def steps(self) -> Callable[[], None]:
@@ -69,12 +74,11 @@ def _task(method, index, prior, batch) -> Task:
     variables = jax.jit(jax.vmap(method.start, (None, 0)))(prior, keys)
     stages = method.stages(prior.generator)
     for stage in stages[:index]:
-        free, fixed, _ = begin(stage, prior, variables)
-        variables = stage.end(prior, free, fixed)
+        variables, _ = begin(stage, prior, variables)
     ready = problem, *begin(stages[index], prior, variables)
     ready = jax.device_put(ready, batch_sharded(data_mesh()))
-    problem, start, fixed, iterate = ready
-    return Task(prior, problem, stages[index], start, fixed, iterate)
+    problem, start, iterate = ready
+    return Task(prior, problem, stages[index], start, iterate)
 
 
 def ilo(generator: Generator, variables: dict, block: int, batch: int) -> Task:
@@ -94,26 +98,27 @@ def mganprior(
 def named(free: dict) -> dict[str, Any]:
     """A tree of free variables, or of their gradient, under the baselines' names."""
     latents = dict(free["latents"])
-    noises = latents.pop("noises", ())
+    noises = [x for x in latents.pop("noises", ()) if x is not None]
     rest = {name: x for name, x in free.items() if name != "latents"}
     return latents | rest | {f"noise_{i}": x for i, x in enumerate(noises)}
 
 
 def ilo_variables(task: Task) -> dict[str, Any]:
     """What ILO's baselines start from."""
-    variables = named(task.start)
-    if "z_k" in variables:
-        z_k = variables.pop("z_k")
-        variables["features"] = task.fixed["features"].activations + z_k
+    variables = named(take_free(task.mask, task.start))
+    z_k = variables.pop("intermediates").get(task.stage.block)
+    if z_k is not None:
+        variables["features"] = task.start["features"].activations + z_k
     return variables
 
 
 def ilo_constants(task: Task) -> dict[str, Any]:
     """The other arguments of `torch_inversion.ilo_render`."""
     fit = task.prior.style_fit
-    features = task.fixed.get("features")
+    features = task.start.get("features")
     skip = np.zeros(()) if features is None else features.rgb
-    kept = task.fixed["kept"]["noises"]
+    moved = task.mask["latents"]["noises"].count(True)
+    kept = task.start["latents"]["noises"][moved:]
     return {"mean": fit.mean, "std": fit.std, "kept": kept, "skip": skip}
 
 

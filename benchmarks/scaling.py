@@ -38,7 +38,7 @@ def child(setting: dict) -> None:
 
     from benchmarks import ours
     from rtil_jax import generators
-    from rtil_jax.inversion.solver import STEPS_AT_ONCE
+    from rtil_jax.inversion.at_once import STEPS_AT_ONCE
 
     size, batch = setting["pixels"], setting["batch"]
     styled = setting["method"] == "ilo"

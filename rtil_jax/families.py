@@ -4,23 +4,100 @@ A family is a distribution over the extra inputs of one set of weights. Member 0
 the base model G; the others feed random intermediate inputs to the same weights, drawn
 as inversion will later optimise them. Vanilla training is the family of one member.
 
-Equation (2) is an expectation over members. The public code evaluates every member in
-every step, at several times the cost; here each minibatch-stddev group comes from
-*one* member, which is the same objective in expectation at the mean member's cost.
-Enumerating all members is kept for small studies and for the test of that claim.
+Equation (2), the loss of a family, is `family_loss`. It is an expectation over members.
+The public code evaluates every member in every step, at several times the cost; here
+each minibatch-stddev group comes from *one* member, which is the same objective in
+expectation at the mean member's cost. Enumerating all members is kept for small studies
+and for the test of that claim.
 """
 
 import dataclasses
-from typing import Literal
+from collections.abc import Callable
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from rtil_jax.errors import UserError
 from rtil_jax.generators import Generator, mix_codes, sample_latents
 from rtil_jax.generators.interface import Intermediates, Latents
+from rtil_jax.members import draw_members as draw_members
+from rtil_jax.members import enumerate_members as enumerate_members
+from rtil_jax.members import member_weights as member_weights
+from rtil_jax.members import share_members as share_members
+
+
+def family_loss(
+    loss: Callable[..., Any],
+    fakes: Float[Array, "minibatches batch height width channels"],
+    weights: Float[Array | np.ndarray, "minibatches batch"],
+    *more: Array,
+) -> Any:
+    """The expectation over the family's members in equation (2).
+
+        min over G, max over D of   E log D(x) + sum_k w_k E log(1 - D(G^k(z)))
+
+    w_0 = lambda is the weight of the base model G^0 = G and w_k = (1 - lambda) / K that
+    of each other member (see `member_weights`). Which members the images are of,
+    `choose_members` says, and with it each image's weight: the sum is the same in
+    expectation, whether members were drawn or enumerated.
+
+    Args:
+        loss: of one minibatch, `(batch, height, width, channels)`, and the entry of
+            each of `more` that belongs to it: one number per image, `(batch,)`, such as
+            log(1 - D), or a tree of those. D may compare the images of a minibatch.
+        fakes: the members' images.
+        weights: of each image; all together sum to 1.
+        more: arrays with a leading axis of minibatches.
+
+    Returns:
+        The weighted sum, or a tree of those.
+    """
+    if len(fakes) == 1:
+        found = jax.tree.map(lambda x: x[None], loss(fakes[0], *(x[0] for x in more)))
+    else:
+        found = jax.vmap(loss)(fakes, *more)
+    flat = weights.reshape(-1)
+    return jax.tree.map(lambda x: jnp.sum(flat * x.reshape(-1)), found)
+
+
+@runtime_checkable
+class Family(Protocol):
+    """A distribution over the extra inputs of a generator. Hashable."""
+
+    @property
+    def weights(self) -> tuple[float, ...]:
+        """Of each member in the loss, G itself first; they sum to 1."""
+
+    @property
+    def num_members(self) -> int:
+        """K + 1; 1 is vanilla training."""
+
+    def choose(
+        self, key: Any, batch: int, group_size: int
+    ) -> tuple[Int[Array | np.ndarray, " batch"], Float[Array | np.ndarray, " batch"]]:
+        """One member for each group of `group_size` consecutive images.
+
+        Args:
+            key: of the draw, None for a family whose choice is always the same.
+            batch: a multiple of `group_size`.
+            group_size: of the groups.
+
+        Returns:
+            The member of each image, and each image's weight in a *sum* over the batch,
+            whose expectation is equation (2).
+        """
+
+    def sample(
+        self, generator: Generator, params: dict, key: jax.Array, members: Any
+    ) -> tuple[Latents, Any]:
+        """(z_0, the extra inputs), for one image per entry of `members`."""
+
+    def decode(
+        self, generator: Generator, params: dict, inputs: tuple[Latents, Any]
+    ) -> Float[Array, "batch height width channels"]:
+        """The images of what `sample` returns."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +122,12 @@ class AdditiveFamily:
 
     def __str__(self) -> str:
         return f"sigma {self.sigma}, after blocks {self.blocks}"
+
+    def choose(
+        self, key: jax.Array, batch: int, group_size: int
+    ) -> tuple[Int[Array, " batch"], Float[Array, " batch"]]:
+        """Draws the members, which cost the same."""
+        return draw_members(key, self.weights, batch, group_size)
 
     def sample(
         self,
@@ -96,6 +179,12 @@ class MultiCodeFamily:
 
     def __str__(self) -> str:
         return f"{self.codes} codes, mixed after block {self.block}"
+
+    def choose(
+        self, key: Any, batch: int, group_size: int
+    ) -> tuple[Int[np.ndarray, " batch"], Float[np.ndarray, " batch"]]:
+        """Shares the batch among the members, always alike: no key is read."""
+        return share_members(self.weights, batch, group_size)
 
     def sample(
         self,
@@ -155,84 +244,29 @@ def flat_dirichlet(
     return drawn / jnp.sum(drawn, axis=-1, keepdims=True)
 
 
-def member_weights(
-    num_members: int, weighting: Literal["paper", "uniform"], base_weight: float = 0.5
-) -> tuple[float, ...]:
-    """Weights of the members in the loss.
+def choose_members(
+    family: Family,
+    key: Any,
+    batch: int,
+    group_size: int,
+    enumerated: bool,
+) -> tuple[
+    Int[Array | np.ndarray, " images"],
+    Float[Array | np.ndarray, "minibatches batch"],
+]:
+    """Whose images one step makes, and what each of them weighs in `family_loss`.
 
-    `paper` is equation (2): `base_weight` (lambda) on G and 1 - lambda shared equally
-    by the others. `uniform` is what the public code runs: one share each.
+    Args:
+        family: whose members.
+        key: as for `Family.choose`.
+        batch: images of a minibatch.
+        group_size: images in a group of one member, which D may compare.
+        enumerated: evaluate all members, each a minibatch of its own, in place of one
+            member for each group of a single minibatch.
     """
-    if num_members == 1:
-        return (1.0,)
-    if weighting == "uniform":
-        return (1 / num_members,) * num_members
-    others = (1 - base_weight) / (num_members - 1)
-    return (base_weight,) + (others,) * (num_members - 1)
-
-
-def draw_members(
-    key: jax.Array, weights: tuple[float, ...], batch: int, group_size: int
-) -> tuple[Int[Array, " batch"], Float[Array, " batch"]]:
-    """Draws one member per group of `group_size` consecutive images.
-
-    Stratified: group g takes the member at quantile (g + u) / groups with one uniform
-    u, so that the members' shares are as close to `weights` as the number of groups
-    allows, and are `weights` in expectation.
-
-    Returns:
-        The member of each image, and each image's weight in a *sum* over the batch.
-    """
-    groups = batch // group_size
-    start = jax.random.uniform(key, dtype=jnp.float32)
-    quantiles = (jnp.arange(groups) + start) / groups
-    edges = jnp.cumsum(jnp.array(weights, jnp.float32))[:-1]
-    members = jnp.searchsorted(edges, quantiles, side="right")
-    return jnp.repeat(members, group_size), jnp.full(batch, 1 / batch, jnp.float32)
-
-
-def share_members(
-    weights: tuple[float, ...], batch: int, group_size: int
-) -> tuple[Int[np.ndarray, " batch"], Float[np.ndarray, " batch"]]:
-    """Gives every group of `group_size` consecutive images one member.
-
-    Group counts are the weights', rounded so that each member has a group; what the
-    rounding took is given back by the images' weights, so a sum over the batch has the
-    expectation of enumerating. The counts are constants: members of unequal cost need
-    arrays of known sizes, and their cost per step stays that of the mean member.
-
-    Returns:
-        The member of each image, increasing, and each image's weight.
-
-    Raises:
-        UserError: if there are fewer groups than members.
-    """
-    groups, used = batch // group_size, np.flatnonzero(weights)
-    if groups < len(used):
-        raise UserError(
-            f"found {batch} images in {groups} groups of {group_size}, expected at "
-            f"least one group for each of the family's {len(used)} members: enlarge "
-            "the batch, lower config.discriminator.stddev_group, or set "
-            "config.family.members=enumerated"
-        )
-    shares = np.array(weights, np.float64) * groups
-    counts = np.zeros(len(weights), int)
-    counts[used] = 1
-    while counts.sum() < groups:  # to whom most is owed; ties go to the cheaper member
-        counts[np.argmax(np.round(shares - counts, 9))] += 1
-    members = np.repeat(np.arange(len(weights)), counts * group_size)
-    each = np.array(weights) / np.maximum(counts * group_size, 1)
-    return members, each[members].astype(np.float32)
-
-
-def enumerate_members(
-    weights: tuple[float, ...], batch: int
-) -> tuple[Int[np.ndarray, " images"], Float[np.ndarray, " images"]]:
-    """All members, `batch` images of each: equation (2) term by term.
-
-    Returns:
-        The member of each of the `len(weights) * batch` images, and each image's
-        weight in a sum over them.
-    """
-    members = np.repeat(np.arange(len(weights)), batch)
-    return members, np.repeat(np.array(weights, np.float32) / batch, batch)
+    members, weights = (
+        enumerate_members(family.weights, batch)
+        if enumerated
+        else family.choose(key, batch, group_size)
+    )
+    return members, weights.reshape(-1, batch)

@@ -1,7 +1,6 @@
-"""Adversarial losses and their regularisers.
+"""Adversarial losses of single images, and regularisers.
 
-Per-image weights sum to one, so that a loss over a family (equation (2)) is a weighted
-sum whichever way the members were chosen.
+`rtil_jax.families.family_loss` sums those of fake images over a family, equation (2).
 """
 
 import math
@@ -9,45 +8,34 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
 
-def discriminator_logistic(
-    real_logits: Float[Array, " batch"],
-    fake_logits: Float[Array, " images"],
-    fake_weights: Float[Array | np.ndarray, " images"],
-) -> Float[Array, ""]:
-    """Logistic loss of the discriminator, the maximisation in equation (2).
-
-    E[-log D(x)] + E[-log(1 - D(G))] with D = sigmoid(logits).
-    """
-    fake = jnp.sum(fake_weights * jax.nn.softplus(fake_logits))
-    return jnp.mean(jax.nn.softplus(-real_logits)) + fake
+def logistic_real(logits: Float[Array, " batch"]) -> Float[Array, " batch"]:
+    """-log D(x) of each real image, with D = sigmoid(logits)."""
+    return jax.nn.softplus(-logits)
 
 
-def generator_nonsaturating(
-    fake_logits: Float[Array, " images"], weights: Float[Array | np.ndarray, " images"]
-) -> Float[Array, ""]:
-    """Non-saturating generator loss, E[-log D(G)] (Goodfellow et al. 2014).
+def logistic_fake(logits: Float[Array, " batch"]) -> Float[Array, " batch"]:
+    """-log(1 - D(G)) of each fake image, which the discriminator lowers."""
+    return jax.nn.softplus(logits)
+
+
+def nonsaturating(logits: Float[Array, " batch"]) -> Float[Array, " batch"]:
+    """-log D(G) of each fake image (Goodfellow et al. 2014), which G lowers.
 
     Equation (2) prints the minimax form; the published models used this one.
     """
-    return jnp.sum(weights * jax.nn.softplus(-fake_logits))
+    return jax.nn.softplus(-logits)
 
 
-def critic_wasserstein(
-    real_scores: Float[Array, " batch"],
-    fake_scores: Float[Array, " images"],
-    fake_weights: Float[Array | np.ndarray, " images"],
-    drift: float,
-) -> Float[Array, ""]:
-    """Wasserstein loss of the discriminator with a drift term (Karras et al. 2018).
+def critic_real(scores: Float[Array, " batch"], drift: float) -> Float[Array, " batch"]:
+    """-D(x) + drift D(x)^2 of each real image (Karras et al. 2018).
 
-    -E D(x) + drift E D(x)^2 + E D(G); the drift keeps scores from wandering off.
+    The drift keeps scores from wandering off. A fake image costs a critic D(G), and G
+    -D(G).
     """
-    fake = jnp.sum(fake_weights * fake_scores)
-    return jnp.mean(drift * real_scores**2 - real_scores) + fake
+    return drift * scores**2 - scores
 
 
 def gradient_penalty(

@@ -13,8 +13,12 @@ from rtil_jax import generators
 from rtil_jax.discriminators.minibatch_stddev import minibatch_stddev
 from rtil_jax.families import (
     AdditiveFamily,
+    Family,
+    MultiCodeFamily,
+    choose_members,
     draw_members,
     enumerate_members,
+    family_loss,
     member_weights,
 )
 from rtil_jax.training.state import TrainState
@@ -84,6 +88,7 @@ GENERATOR = TinyGenerator()
 PARAMS = random_variables(functools.partial(generators.init, GENERATOR))
 SIGMA = 1.5
 THREE = AdditiveFamily(blocks=(1, 2), sigma=SIGMA, weights=(0.5, 0.25, 0.25))
+THREE_BY_PAPER = AdditiveFamily((1, 2), SIGMA, member_weights(3, "paper", 0.7))
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -164,6 +169,48 @@ def test_weights_of_equation_2_and_of_the_public_code():
     assert member_weights(3, "paper", base_weight=0.8) == pytest.approx((0.8, 0.1, 0.1))
     assert member_weights(5, "uniform") == (0.2,) * 5
     assert member_weights(2, "uniform", base_weight=0.9) == (0.5, 0.5)
+
+
+def log_score(images):
+    """log(1 - D) of a D that compares the images of its minibatch."""
+    x = jnp.sum(images, axis=(1, 2, 3))
+    return -jax.nn.softplus(x - jnp.mean(x))
+
+
+def test_equation_2_is_the_weighted_sum_over_members():
+    """lambda E log(1 - D(G)) + (1 - lambda) / K sum_k E log(1 - D(G^k))."""
+    weights, key = member_weights(3, "paper", 0.7), jax.random.key(0)
+    members, shares = choose_members(THREE_BY_PAPER, key, 4, 2, enumerated=True)
+    images = jax.random.normal(key, (3, 4, 1, 1, 2))
+    means = [jnp.mean(log_score(of_member)) for of_member in images]
+    expected = 0.7 * means[0] + 0.15 * (means[1] + means[2])
+    found = family_loss(log_score, images, shares)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    assert THREE_BY_PAPER.weights == weights and shares.shape == (3, 4)
+    assert members.tolist() == [0] * 4 + [1] * 4 + [2] * 4
+    # Of images that vary with the member alone, shares of a batch have the same loss.
+    family = MultiCodeFamily((1, 2, 3), 2, weights)
+    values = jnp.array([0.5, -1.0, 2.0])
+    for enumerated in (True, False):
+        members, shares = choose_members(family, None, 12, 4, enumerated)
+        alike = values[members].reshape(*shares.shape, 1, 1, 1)
+        found = family_loss(lambda x: {"sum": x[:, 0, 0, 0]}, alike, shares)
+        np.testing.assert_allclose(found["sum"], np.dot(weights, values), rtol=1e-6)
+
+
+def test_what_belongs_to_a_minibatch_goes_with_it():
+    images, offsets = jnp.zeros((2, 3, 1, 1, 1)), jnp.array([1.0, 5.0])
+    shares = jnp.full((2, 3), 1 / 6)
+    added = family_loss(lambda x, o: x[:, 0, 0, 0] + o, images, shares, offsets)
+    np.testing.assert_allclose(added, 3.0, rtol=1e-6)
+
+
+@pytest.mark.parametrize("family", [THREE, MultiCodeFamily((1, 2), 1, (0.5, 0.5))])
+def test_both_families_keep_the_protocol(family):
+    assert isinstance(family, Family)
+    members, shares = family.choose(jax.random.key(0), 8, 4)
+    assert members.shape == shares.shape == (8,)
+    assert float(shares.sum()) == pytest.approx(1)
 
 
 WEIGHTS = [(0.5, 0.125, 0.125, 0.125, 0.125), (0.2,) * 5, (0.7, 0.3), (1.0,)]

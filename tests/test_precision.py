@@ -151,10 +151,10 @@ def test_every_step_of_every_method_is_in_single_precision(method, x64):
     )
     variables = assert_single(lambda p, k: _start(method, p, k), prior, keys)
     for stage in method.stages(generator):
-        free, fixed, iterate = assert_single(
+        variables, iterate = assert_single(
             lambda *arrays, stage=stage: begin(stage, *arrays), prior, variables, keys
         )
-        rates, arrays = np.zeros(10, np.float32), (problem, fixed, free, iterate)
+        rates, arrays = np.zeros(10, np.float32), (problem, variables, iterate)
         after, _ = assert_single(
             lambda prior, *arrays, stage=stage, rates=rates: descend(
                 stage, "oracle", mesh, prior, None, *arrays, rates, 10
@@ -163,7 +163,6 @@ def test_every_step_of_every_method_is_in_single_precision(method, x64):
             *arrays,
         )
         assert kinds(after) == kinds(iterate)
-        variables = assert_single(stage.end, prior, free, fixed)
 
 
 def key():

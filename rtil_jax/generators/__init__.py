@@ -1,5 +1,8 @@
 """Generators as chains of blocks that can be cut anywhere (see `interface`)."""
 
+from rtil_jax.generators.chain import (
+    BlockChain as BlockChain,
+)
 from rtil_jax.generators.dcgan import (
     DCGANGenerator as DCGANGenerator,
 )

@@ -1,4 +1,4 @@
-"""What generators have in common whose block k has 2^(k + 1) pixels."""
+"""Cuts and intermediate inputs of any generator that says how to take one block."""
 
 import math
 from typing import Any
@@ -6,15 +6,75 @@ from typing import Any
 from flax import linen as nn
 from jaxtyping import Array, Float
 
-from rtil_jax.generators.interface import Intermediates
+from rtil_jax.generators.interface import Features, Intermediates, Latents
 
 
 class BlockChain(nn.Module):
-    """Cuts and perturbations for a network that says how to take one block.
+    """A generator by its blocks: what they do is the subclass's, cutting them is here.
 
-    A subclass has `resolution`, `width(block)`, `_first(latents)`, the features after
-    block 1, `_advance(features, latents, block)`, from those after `block` to those
-    after the next, and `tail`.
+    A subclass has the attributes, `sample_latents` and `intermediate_shape` of
+    `rtil_jax.generators.Generator`, and these:
+
+        first(latents): the features after block 1;
+        advance(features, latents, block): from those after `block` to those after the
+            next;
+        to_image(features, latents): the image from those after the last block. By
+            default they are it.
+    """
+
+    def first(self, latents: Latents) -> Features:
+        raise NotImplementedError
+
+    def advance(self, features: Features, latents: Latents, block: int) -> Features:
+        raise NotImplementedError
+
+    def to_image(self, features: Features, latents: Latents) -> Array:
+        return features
+
+    def head(
+        self, latents: Latents, block: int, intermediates: Intermediates | None = None
+    ) -> Any:
+        """g_0: features after `block`; `intermediates` perturb earlier blocks."""
+        return self._run(self.first(latents), latents, 1, block, intermediates or {})
+
+    def tail(
+        self, features: Features, latents: Latents, block: int
+    ) -> Float[Array, "batch height width channels"]:
+        """g_1: the image from the features after `block`."""
+        features = self._run(features, latents, block, self.num_blocks, {})
+        return self.to_image(features, latents)
+
+    def __call__(
+        self, latents: Latents, intermediates: Intermediates | None = None
+    ) -> Float[Array, "batch height width channels"]:
+        """G~(z_0, z_1, ..., z_K); G(z_0) without `intermediates`."""
+        last = self.num_blocks
+        features = self.head(latents, last, intermediates)
+        if intermediates and last in intermediates:
+            features = features + intermediates[last]
+        return self.to_image(features, latents)
+
+    def _run(
+        self,
+        features: Features,
+        latents: Latents,
+        start: int,
+        end: int,
+        intermediates: Intermediates,
+    ) -> Features:
+        """From the features after block `start` to those after block `end`."""
+        for block in range(start, end):
+            if block in intermediates:
+                features = features + intermediates[block]
+            features = self.advance(features, latents, block)
+        return features
+
+
+class DoublingChain(BlockChain):
+    """A chain whose block k has 2^(k + 1) pixels.
+
+    A subclass has `resolution` and `width(block)` for `num_blocks` and
+    `intermediate_shape`.
     """
 
     @property
@@ -24,24 +84,3 @@ class BlockChain(nn.Module):
     def intermediate_shape(self, block: int) -> tuple[int, int, int]:
         """`(height, width, channels)` of the features after `block`."""
         return (2 ** (block + 1), 2 ** (block + 1), self.width(block))
-
-    def head(
-        self, latents: dict, block: int, intermediates: Intermediates | None = None
-    ) -> Any:
-        """g_0: features after `block`; `intermediates` perturb earlier blocks."""
-        features = self._first(latents)
-        for earlier in range(1, block):
-            if intermediates and earlier in intermediates:
-                features = features + intermediates[earlier]
-            features = self._advance(features, latents, earlier)
-        return features
-
-    def __call__(
-        self, latents: dict, intermediates: Intermediates | None = None
-    ) -> Float[Array, "batch height width channels"]:
-        """G~(z_0, z_1, ..., z_K); G(z_0) without `intermediates`."""
-        last = self.num_blocks
-        features = self.head(latents, last, intermediates)
-        if intermediates and last in intermediates:
-            features = features + intermediates[last]
-        return self.tail(features, latents, last)

@@ -13,7 +13,7 @@ from flax import linen as nn
 from jaxtyping import Array, Float
 
 from rtil_jax.convolutions import conv4x4_up
-from rtil_jax.generators.chain import BlockChain
+from rtil_jax.generators.chain import DoublingChain
 from rtil_jax.layers import add_bias
 
 
@@ -50,7 +50,7 @@ class CodeConv(nn.Module):
         return add_bias(jnp.einsum("bi,hwio->bhwo", z, kernel), bias)
 
 
-class DCGANGenerator(BlockChain):
+class DCGANGenerator(DoublingChain):
     """The DCGAN generator with intermediate inputs.
 
     Latents are {"z": `(batch, latent_dim)`}, z ~ N(0, I). Block k has resolution
@@ -87,18 +87,13 @@ class DCGANGenerator(BlockChain):
         """z ~ N(0, I)."""
         return {"z": jax.random.normal(key, (batch, self.latent_dim), jnp.float32)}
 
-    def _first(self, latents: dict) -> Array:
+    def first(self, latents: dict) -> Array:
         return nn.relu(self.code(latents["z"]))
 
-    def _advance(self, x: Array, latents: dict, block: int) -> Array:
+    def advance(self, x: Array, latents: dict, block: int) -> Array:
         """Features after `block` -> features after `block` + 1."""
         after = self.convs[block - 1](x)
         return after if block + 1 == self.num_blocks else nn.relu(after)
 
-    def tail(
-        self, features: Array, latents: dict, block: int
-    ) -> Float[Array, "batch height width channels"]:
-        """g_1: the image from the features after `block`."""
-        for later in range(block, self.num_blocks):
-            features = self._advance(features, latents, later)
+    def to_image(self, features: Array, latents: dict) -> Array:
         return jnp.tanh(features)

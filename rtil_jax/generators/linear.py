@@ -12,13 +12,13 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
-from rtil_jax.generators.interface import Intermediates
+from rtil_jax.generators.chain import BlockChain
 
 # 1 / sqrt(fan-in) for matrices that are (outputs, inputs), as the paper writes them.
 _INIT = nn.initializers.lecun_normal(in_axis=-1, out_axis=-2)
 
 
-class LinearGenerator(nn.Module):
+class LinearGenerator(BlockChain):
     """Block 1 is W_0, whose features are `(1, 1, n_1)`; block 2 is W_1.
 
     Its variables are {"params": {"W0": (n_1, n_0), "W1": (n_d, n_1)}}.
@@ -55,33 +55,15 @@ class LinearGenerator(nn.Module):
         image = (self.resolution, self.resolution, self.channels)
         return ((1, 1, self.num_features), image)[block - 1]
 
-    def head(
-        self,
-        latents: dict[str, Array],
-        block: int,
-        intermediates: Intermediates | None = None,
-    ) -> Float[Array, "batch _ _ _"]:
-        """W_0 z_0, or the image if `block` is 2."""
-        features = self._layer(latents["z"], 1)
-        if block == 1:
-            return features
-        if intermediates and 1 in intermediates:
-            features = features + intermediates[1]
-        return self._layer(features, 2)
+    def first(self, latents: dict[str, Array]) -> Float[Array, "batch 1 1 features"]:
+        """W_0 z_0."""
+        return self._layer(latents["z"], 1)
 
-    def tail(
-        self, features: Float[Array, "batch _ _ _"], latents: dict, block: int
+    def advance(
+        self, features: Float[Array, "batch 1 1 features"], latents: dict, block: int
     ) -> Float[Array, "batch height width channels"]:
-        """W_1 applied to the features after block 1; an image stays as it is."""
-        return features if block == 2 else self._layer(features, 2)
-
-    def __call__(
-        self, latents: dict[str, Array], intermediates: Intermediates | None = None
-    ) -> Float[Array, "batch height width channels"]:
-        image = self.head(latents, 2, intermediates)
-        if intermediates and 2 in intermediates:
-            image = image + intermediates[2]
-        return image
+        """W_1 applied to the features after block 1."""
+        return self._layer(features, block + 1)
 
     def _layer(self, x: Array, block: int) -> Array:
         """W_{block - 1} x, in the shape of the block's features."""

@@ -22,7 +22,7 @@ from flax import linen as nn
 from jaxtyping import Array, Float
 
 from rtil_jax.convolutions import upsample_bilinear
-from rtil_jax.generators.chain import BlockChain
+from rtil_jax.generators.chain import DoublingChain
 from rtil_jax.generators.features import SkipFeatures
 from rtil_jax.generators.interface import Features
 from rtil_jax.generators.official_pggan import (
@@ -73,7 +73,7 @@ class CodeLayer(nn.Module):
         return normalized_leaky_relu(add_bias(x, bias))
 
 
-class PGGANGenerator(BlockChain):
+class PGGANGenerator(DoublingChain):
     """The PGGAN generator with intermediate inputs.
 
     Latents are {"z": `(batch, latent_dim)`}, z ~ N(0, I), not put on a sphere. Block k
@@ -126,7 +126,7 @@ class PGGANGenerator(BlockChain):
         """z ~ N(0, I)."""
         return {"z": jax.random.normal(key, (batch, self.latent_dim), jnp.float32)}
 
-    def _first(self, latents: dict) -> Array:
+    def first(self, latents: dict) -> Array:
         return self.blocks[0](self.code(latents["z"]))
 
     def _read_rgb(self, x: Array, block: int) -> Array:
@@ -137,7 +137,7 @@ class PGGANGenerator(BlockChain):
                 )
         return self.to_rgbs[block - 1](x)
 
-    def _advance(self, x: Array, latents: dict, block: int) -> Array | SkipFeatures:
+    def advance(self, x: Array, latents: dict, block: int) -> Array | SkipFeatures:
         """Features after `block` -> features after `block` + 1."""
         after = self.blocks[block](x)
         fading = self.has_variable("growth", "fade")
@@ -145,12 +145,7 @@ class PGGANGenerator(BlockChain):
             return after
         return SkipFeatures(after, self.enlarge(self._read_rgb(x, block)))
 
-    def tail(
-        self, features: Features, latents: dict, block: int
-    ) -> Float[Array, "batch height width channels"]:
-        """g_1: the image from the features after `block`."""
-        for later in range(block, self.num_blocks):
-            features = self._advance(features, latents, later)
+    def to_image(self, features: Features, latents: dict) -> Array:
         if not isinstance(features, SkipFeatures):
             return self._read_rgb(features, self.num_blocks)
         fade: Array = self.get_variable("growth", "fade")

@@ -5,13 +5,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from flax import linen as nn
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
-from rtil_jax.generators.interface import Intermediates
+from rtil_jax.generators.chain import BlockChain
 
 
-class SequentialGenerator(nn.Module):
+class SequentialGenerator(BlockChain):
     """Block 1 reads z, every later block the features of the one before.
 
     Latents are {"z": `(batch, latent_dim)`}, z ~ N(0, I). The features after the last
@@ -48,32 +47,11 @@ class SequentialGenerator(nn.Module):
         """`(height, width, channels)` of the features after `block`."""
         return self.shapes[block - 1]
 
-    def head(
-        self, latents: dict, block: int, intermediates: Intermediates | None = None
-    ) -> Float[Array, "batch height width channels"]:
-        """g_0: features after `block`; `intermediates` perturb earlier blocks."""
-        x = self._enter(latents["z"], 1)
-        for earlier in range(1, block):
-            if intermediates and earlier in intermediates:
-                x = x + intermediates[earlier]
-            x = self._enter(x, earlier + 1)
-        return x
+    def first(self, latents: dict) -> Array:
+        return self._enter(latents["z"], 1)
 
-    def tail(
-        self, features: Array, latents: dict, block: int
-    ) -> Float[Array, "batch height width channels"]:
-        """g_1: the image from the features after `block`."""
-        for later in range(block + 1, self.num_blocks + 1):
-            features = self._enter(features, later)
-        return features
-
-    def __call__(
-        self, latents: dict, intermediates: Intermediates | None = None
-    ) -> Float[Array, "batch height width channels"]:
-        image = self.head(latents, self.num_blocks, intermediates)
-        if intermediates and self.num_blocks in intermediates:
-            image = image + intermediates[self.num_blocks]
-        return image
+    def advance(self, features: Array, latents: dict, block: int) -> Array:
+        return self._enter(features, block + 1)
 
     def _enter(self, x: Any, block: int) -> Array:
         """Features after `block`."""

@@ -15,7 +15,7 @@ from flax import linen as nn
 from jaxtyping import Array, Float
 
 from rtil_jax.convolutions import conv3x3, conv3x3_up, upsample
-from rtil_jax.generators.chain import BlockChain
+from rtil_jax.generators.chain import DoublingChain
 from rtil_jax.generators.features import SkipFeatures
 from rtil_jax.layers import (
     Dense,
@@ -103,7 +103,7 @@ class MappingNetwork(nn.Module):
         return w
 
 
-class StyleGAN2Generator(BlockChain):
+class StyleGAN2Generator(DoublingChain):
     """The StyleGAN2 generator with intermediate inputs.
 
     Latents are a dict: `styles` `(batch, 2 * num_blocks, latent_dim)`, the w of each
@@ -189,7 +189,7 @@ class StyleGAN2Generator(BlockChain):
             for noise, size in zip(maps, sizes, strict=True)
         )
 
-    def _first(self, latents: dict) -> SkipFeatures:
+    def first(self, latents: dict) -> SkipFeatures:
         batch = latents["styles"].shape[0]
         constant = jnp.repeat(self.constant, batch, axis=0)
         rgb = jnp.zeros((*constant.shape[:3], self.channels), constant.dtype)
@@ -211,7 +211,7 @@ class StyleGAN2Generator(BlockChain):
         style = latents["styles"][:, 2 * block - 1]
         return features.rgb + self.to_rgbs[block - 1](features.activations, style)
 
-    def _advance(
+    def advance(
         self, features: SkipFeatures, latents: dict, block: int
     ) -> SkipFeatures:
         """Features after `block` -> features after `block` + 1."""
@@ -224,10 +224,5 @@ class StyleGAN2Generator(BlockChain):
         features = dataclasses.replace(features, rgb=rgb)
         return self._enter(features, latents, block + 1)
 
-    def tail(
-        self, features: SkipFeatures, latents: dict, block: int
-    ) -> Float[Array, "batch height width channels"]:
-        """g_1: the image from the features after `block`."""
-        for later in range(block, self.num_blocks):
-            features = self._advance(features, latents, later)
+    def to_image(self, features: SkipFeatures, latents: dict) -> Array:
         return self._read_rgb(features, latents, self.num_blocks)

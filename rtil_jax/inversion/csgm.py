@@ -5,17 +5,15 @@ For StyleGAN2, z_0 is the input of the mapping network and the noise maps stay a
 """
 
 import dataclasses
-from typing import Any, ClassVar
+from typing import Any
 
 import jax
-import jax.numpy as jnp
-from jaxtyping import Array, Float
 
 from rtil_jax.generators import Generator
 from rtil_jax.inversion.arguments import clean_arguments
 from rtil_jax.inversion.latents import mapping_space
 from rtil_jax.inversion.solutions import Solution
-from rtil_jax.inversion.stages import OptimizerName, Stage
+from rtil_jax.inversion.stages import Mask, Stage, Variables
 from rtil_jax.priors.prior import Prior
 
 
@@ -41,32 +39,16 @@ class CSGM:
     def stages(self, generator: Generator) -> tuple[Stage, ...]:
         return (CSGMStage(self.steps, self.learning_rate),)
 
-    def start(self, prior: Prior, key: jax.Array) -> Any:
+    def start(self, prior: Prior, key: jax.Array) -> Variables:
         """z_0 ~ p(z_0) of one image."""
         return mapping_space(prior.generator).sample(prior, key)
 
 
-@dataclasses.dataclass(frozen=True)
-class CSGMStage:
+class CSGMStage(Stage):
     """The only stage: the whole generator, z_0 free."""
 
-    optimizer: ClassVar[OptimizerName] = "adam"
-    temperature: ClassVar[float] = 0.0
-    steps: int = dataclasses.field(compare=False)
-    learning_rate: float = dataclasses.field(compare=False)
+    def free(self, prior: Prior, variables: Variables) -> Mask:
+        return mapping_space(prior.generator).free(variables, stage=0)
 
-    def begin(self, prior: Prior, variables: Any) -> tuple[Any, Any]:
-        return mapping_space(prior.generator).split(variables, stage=0)
-
-    def decode(self, prior: Prior, free: Any, fixed: Any) -> Solution:
-        variables = self.end(prior, free, fixed)
+    def decode(self, prior: Prior, variables: Variables) -> Solution:
         return Solution(mapping_space(prior.generator).decode(prior, variables))
-
-    def penalty(self, free: Any, images: Any, problem: Any) -> Float[Array, ""]:
-        return jnp.zeros((), jnp.float32)
-
-    def constrain(self, free: Any, start: Any) -> Any:
-        return free
-
-    def end(self, prior: Prior, free: Any, fixed: Any) -> Any:
-        return mapping_space(prior.generator).merge(free, fixed)

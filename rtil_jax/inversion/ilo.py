@@ -18,11 +18,15 @@ from collections.abc import Sequence
 from typing import Any, get_args
 
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from rtil_jax.errors import UserError
-from rtil_jax.generators import Generator, init, sample_latents
+from rtil_jax.generators import (
+    Generator,
+    init,
+    sample_latents,
+    zero_intermediates,
+)
 from rtil_jax.inversion.arguments import clean_arguments
 from rtil_jax.inversion.constraints import (
     PriorForm,
@@ -32,7 +36,7 @@ from rtil_jax.inversion.constraints import (
 )
 from rtil_jax.inversion.latents import clip_latents, rescale_latents, style_space
 from rtil_jax.inversion.solutions import Solution
-from rtil_jax.inversion.stages import OptimizerName
+from rtil_jax.inversion.stages import Mask, Stage
 from rtil_jax.priors.prior import Prior, has_styles
 
 RADII = ("noise_radii", "style_radii", "feature_radii")
@@ -163,9 +167,9 @@ class ILO:
         )
 
     def start(self, prior: Prior, key: jax.Array) -> dict:
-        """z_0 of one image; the perturbations join as their stages begin."""
+        """z_0 of one image; z_k joins as stage k begins."""
         latents = style_space(prior.generator).sample(prior, key)
-        return {"latents": latents, "perturbations": {}}
+        return {"latents": latents, "intermediates": {}}
 
 
 def has_skip(generator: Generator) -> bool:
@@ -179,13 +183,15 @@ def has_skip(generator: Generator) -> bool:
     return hasattr(jax.eval_shape(features, jax.random.key(0)), "drop_skip")
 
 
-@dataclasses.dataclass(frozen=True)
-class ILOStage:
-    """Stage `block`: see `ILO`. The free variables are `latents` and `z_k`."""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ILOStage(Stage):
+    """Stage `block`: see `ILO`.
+
+    Its variables are `latents`, `intermediates` {j: z_j} of the blocks up to its own,
+    and, but in stage 0, `features` after its block, before z_k is added.
+    """
 
     block: int
-    steps: int = dataclasses.field(compare=False)
-    learning_rate: float = dataclasses.field(compare=False)
     geocross: float
     sphere: bool
     keep_skip: bool
@@ -195,55 +201,58 @@ class ILOStage:
     prior_weight: float
     prior_form: PriorForm
     prior_sigma: float
-    optimizer: OptimizerName = "adam"
-    temperature: float = 0.0
 
-    def begin(self, prior: Prior, variables: dict) -> tuple[dict, dict]:
-        space, generator = style_space(prior.generator), prior.generator
-        earlier = variables["perturbations"]
-        free, kept = space.split(variables["latents"], self.block)
-        fixed = {"kept": kept, "perturbations": earlier}
+    def begin(self, prior: Prior, variables: dict) -> dict:
         if self.block == 0:
-            return {"latents": free}, fixed
-        latents = space.decode(prior, variables["latents"])
-        inputs = (latents, self.block, earlier) if earlier else (latents, self.block)
+            return variables
+        generator, intermediates = prior.generator, variables["intermediates"]
+        latents = style_space(generator).decode(prior, variables["latents"])
+        inputs = latents, self.block, intermediates
         features = generator.apply(prior.variables, *inputs, method="head")
         if not self.keep_skip:
             features = features.drop_skip()
-        batch = jax.tree.leaves(free)[0].shape[0]
-        z_k = earlier.get(self.block)  # not there yet, unless this stage goes on
-        if z_k is None:
-            shape = generator.intermediate_shape(self.block)
-            z_k = jnp.zeros((batch, *shape), jnp.float32)
-        return {"latents": free, "z_k": z_k}, fixed | {"features": features}
+        if self.block not in intermediates:  # it is there if this stage goes on
+            batch = jax.tree.leaves(latents)[0].shape[0]
+            intermediates = intermediates | zero_intermediates(
+                generator, (self.block,), batch
+            )
+        return variables | {"intermediates": intermediates, "features": features}
 
-    def decode(self, prior: Prior, free: dict, fixed: dict) -> Solution:
-        variables = self.end(prior, free, fixed)
+    def free(self, prior: Prior, variables: dict) -> dict[str, Mask]:
+        space = style_space(prior.generator)
+        return dict.fromkeys(variables, False) | {
+            "latents": space.free(variables["latents"], self.block),
+            "intermediates": {k: k == self.block for k in variables["intermediates"]},
+        }
+
+    def decode(self, prior: Prior, variables: dict) -> Solution:
         latents = style_space(prior.generator).decode(prior, variables["latents"])
         if self.block == 0:
             return Solution(latents)
-        return Solution(latents, fixed["features"] + free["z_k"], self.block)
+        intermediates = variables["intermediates"]
+        features = variables["features"] + intermediates[self.block]
+        return Solution(latents, features, self.block, intermediates)
 
-    def penalty(self, free: dict, images: Any, problem: Any) -> Float[Array, "*batch"]:
+    def penalty(
+        self, variables: dict, images: Any, problem: Any
+    ) -> Float[Array, "*batch"]:
         if self.geocross:  # in stage 0 alone, where there is no z_k
-            return self.geocross * geocross(free["latents"]["styles"])
+            return self.geocross * geocross(variables["latents"]["styles"])
         if self.prior_weight:
-            penalty = prior_penalty(free["z_k"], self.prior_sigma, self.prior_form)
+            z_k = variables["intermediates"][self.block]
+            penalty = prior_penalty(z_k, self.prior_sigma, self.prior_form)
             return self.prior_weight * penalty
-        return jnp.zeros((), jnp.float32)
+        return super().penalty(variables, images, problem)
 
-    def constrain(self, free: dict, start: dict) -> dict:
-        latents = free["latents"]
+    def constrain(self, variables: dict, start: dict) -> dict:
+        latents = variables["latents"]
         if self.sphere:
             latents = rescale_latents(latents, start["latents"])
         radii = self.style_radius, self.noise_radius
-        free = free | {"latents": clip_latents(latents, start["latents"], *radii)}
+        latents = clip_latents(latents, start["latents"], *radii)
+        intermediates = variables["intermediates"]
         if self.block and self.feature_radius is not None:
-            z_k = to_l1_ball(free["z_k"], start["z_k"], self.feature_radius)
-            free = free | {"z_k": z_k}
-        return free
-
-    def end(self, prior: Prior, free: dict, fixed: dict) -> dict:
-        latents = style_space(prior.generator).merge(free["latents"], fixed["kept"])
-        found = {self.block: free["z_k"]} if self.block else {}
-        return {"latents": latents, "perturbations": fixed["perturbations"] | found}
+            centre = start["intermediates"][self.block]
+            z_k = to_l1_ball(intermediates[self.block], centre, self.feature_radius)
+            intermediates = intermediates | {self.block: z_k}
+        return variables | {"latents": latents, "intermediates": intermediates}

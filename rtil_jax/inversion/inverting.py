@@ -171,7 +171,7 @@ def invert(
         )
         finite &= np.asarray(stayed_finite)
     best = _best_restarts(np.asarray(loss)[: batch * restarts], restarts)
-    solution = _solution(stages[-1], prior, *chosen)
+    solution = _solution(stages[-1], prior, chosen)
     solution = jax.tree.map(lambda x: x[best], solution)
     history = [(*when, np.asarray(x)[best]) for *when, x in history]
     return Reconstruction(
@@ -217,5 +217,5 @@ def _start(method, prior, keys):
 
 
 @functools.partial(jax.jit, static_argnames="stage")
-def _solution(stage, prior, free, fixed):
-    return stage.decode(prior, free, fixed)
+def _solution(stage, prior, variables):
+    return stage.decode(prior, variables)

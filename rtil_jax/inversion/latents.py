@@ -1,12 +1,11 @@
 """The free form of z_0: which variables an inversion moves to reach other latents.
 
-A latent space draws its variables for one image from a key, splits them into those
-that a stage moves and the rest, and decodes them to the generator's latents. Everything
-but `sample` is batched.
+A latent space draws its variables for one image from a key, says which of them a stage
+moves, and decodes them to the generator's latents. Everything but `sample` is batched.
 """
 
 import dataclasses
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -15,9 +14,8 @@ from jaxtyping import Array
 from rtil_jax.generators import Generator, sample_latents
 from rtil_jax.generators.interface import Latents
 from rtil_jax.inversion.constraints import to_l1_ball, to_sphere
+from rtil_jax.inversion.stages import Mask, Variables
 from rtil_jax.priors.prior import Prior, has_styles
-
-Variables = Any
 
 
 @runtime_checkable
@@ -27,11 +25,8 @@ class LatentSpace(Protocol):
     def sample(self, prior: Prior, key: jax.Array) -> Variables:
         """The starting point of one image, without a batch axis."""
 
-    def split(self, variables: Variables, stage: int) -> tuple[Variables, Variables]:
-        """(free in this stage, kept)."""
-
-    def merge(self, free: Variables, kept: Variables) -> Variables:
-        """The inverse of `split`."""
+    def free(self, variables: Variables, stage: int) -> Mask:
+        """Which of the variables stage `stage` moves."""
 
     def decode(self, prior: Prior, variables: Variables) -> Latents:
         """What the generator reads."""
@@ -49,11 +44,8 @@ class PlainSpace:
     def sample(self, prior: Prior, key: jax.Array) -> Variables:
         return _one_sample(prior, key)
 
-    def split(self, variables: Variables, stage: int) -> tuple[Variables, Variables]:
-        return variables, {}
-
-    def merge(self, free: Variables, kept: Variables) -> Variables:
-        return free
+    def free(self, variables: Variables, stage: int) -> Mask:
+        return True
 
     def decode(self, prior: Prior, variables: Variables) -> Latents:
         return variables
@@ -69,11 +61,8 @@ class MappingSpace:
         z = jax.random.normal(z_key, latents["styles"].shape[-1:], jnp.float32)
         return {"z": z, "noises": latents["noises"]}
 
-    def split(self, variables: Variables, stage: int) -> tuple[Variables, Variables]:
-        return {"z": variables["z"]}, {"noises": variables["noises"]}
-
-    def merge(self, free: Variables, kept: Variables) -> Variables:
-        return free | kept
+    def free(self, variables: Variables, stage: int) -> Mask:
+        return {"z": True, "noises": False}
 
     def decode(self, prior: Prior, variables: Variables) -> Latents:
         z, noises = variables["z"], variables["noises"]
@@ -94,13 +83,9 @@ class StyleSpace:
         styles = jax.random.normal(style_key, latents["styles"].shape, jnp.float32)
         return {"styles": styles, "noises": latents["noises"]}
 
-    def split(self, variables: Variables, stage: int) -> tuple[Variables, Variables]:
-        noises, moved = variables["noises"], 5 + 2 * stage
-        free = {"styles": variables["styles"], "noises": noises[:moved]}
-        return free, {"noises": noises[moved:]}
-
-    def merge(self, free: Variables, kept: Variables) -> Variables:
-        return free | {"noises": (*free["noises"], *kept["noises"])}
+    def free(self, variables: Variables, stage: int) -> Mask:
+        moved = tuple(i < 5 + 2 * stage for i in range(len(variables["noises"])))
+        return {"styles": True, "noises": moved}
 
     def decode(self, prior: Prior, variables: Variables) -> Latents:
         return variables | {"styles": prior.style_fit(variables["styles"])}
@@ -116,7 +101,7 @@ def style_space(generator: Generator) -> LatentSpace:
     return StyleSpace() if has_styles(generator) else PlainSpace()
 
 
-def rescale_latents(free: Variables, start: Variables) -> Variables:
+def rescale_latents(latents: Variables, start: Variables) -> Variables:
     """Every style vector and every other array back to its norm in `start`.
 
     Styles are `(batch, layers, latent)`: a sphere for each layer. Noise maps and plain
@@ -128,11 +113,11 @@ def rescale_latents(free: Variables, start: Variables) -> Variables:
         axes = (x.ndim - 1,) if per_layer else tuple(range(1, x.ndim))
         return to_sphere(x, start, axes)
 
-    return jax.tree_util.tree_map_with_path(rescale, free, start)
+    return jax.tree_util.tree_map_with_path(rescale, latents, start)
 
 
 def clip_latents(
-    free: Variables,
+    latents: Variables,
     start: Variables,
     style_radius: float | None,
     noise_radius: float | None,
@@ -147,4 +132,4 @@ def clip_latents(
         radius = noise_radius if is_noise else style_radius
         return x if radius is None else to_l1_ball(x, start, radius)
 
-    return jax.tree_util.tree_map_with_path(clip, free, start)
+    return jax.tree_util.tree_map_with_path(clip, latents, start)

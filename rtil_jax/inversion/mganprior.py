@@ -10,7 +10,7 @@ stay as drawn, and g_1 reads the styles and noise maps of the first code.
 """
 
 import dataclasses
-from typing import Any, ClassVar, get_args
+from typing import Any, get_args
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +22,7 @@ from rtil_jax.generators import Generator, mix_codes
 from rtil_jax.inversion.arguments import clean_arguments
 from rtil_jax.inversion.latents import mapping_space
 from rtil_jax.inversion.solutions import Solution
-from rtil_jax.inversion.stages import OptimizerName, Stage
+from rtil_jax.inversion.stages import Mask, OptimizerName, Stage
 from rtil_jax.priors.prior import Prior
 
 STARTS = ("dirichlet", "uniform", "channels")
@@ -97,10 +97,8 @@ class MGANPrior:
                 f"method.codes_at_once: found {self.codes_at_once}, expected 0 or a "
                 f"divisor of method.codes = {self.codes}"
             )
-        stage = MGANPriorStage(
-            block, at_once, self.optimizer, self.steps, self.learning_rate
-        )
-        return (stage,)
+        optimisation = self.steps, self.learning_rate, self.optimizer
+        return (MGANPriorStage(*optimisation, block=block, codes_at_once=at_once),)
 
     def start(self, prior: Prior, key: jax.Array) -> dict:
         """{"latents": the codes, "weights": alpha `(codes, channels)`} of one image."""
@@ -120,24 +118,18 @@ class MGANPrior:
         }
 
 
-@dataclasses.dataclass(frozen=True)
-class MGANPriorStage:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MGANPriorStage(Stage):
     """The only stage: codes and weights, both unconstrained."""
 
-    temperature: ClassVar[float] = 0.0
     block: int
     codes_at_once: int
-    optimizer: OptimizerName
-    steps: int = dataclasses.field(compare=False)
-    learning_rate: float = dataclasses.field(compare=False)
 
-    def begin(self, prior: Prior, variables: dict) -> tuple[dict, Any]:
+    def free(self, prior: Prior, variables: dict) -> dict[str, Mask]:
         space = mapping_space(prior.generator)
-        free, kept = space.split(variables["latents"], stage=0)
-        return {"latents": free, "weights": variables["weights"]}, kept
+        return {"latents": space.free(variables["latents"], stage=0), "weights": True}
 
-    def decode(self, prior: Prior, free: dict, fixed: Any) -> Solution:
-        variables = self.end(prior, free, fixed)
+    def decode(self, prior: Prior, variables: dict) -> Solution:
         codes, weights = variables["latents"], variables["weights"]
         first = jax.tree.map(lambda x: x[:, 0], codes)
         latents = mapping_space(prior.generator).decode(prior, first)
@@ -170,13 +162,3 @@ class MGANPriorStage:
             jax.tree.map(turns, (codes, weights)),
         )
         return jax.tree.map(lambda x: jnp.sum(x, axis=0), parts)
-
-    def penalty(self, free: Any, images: Any, problem: Any) -> Float[Array, ""]:
-        return jnp.zeros((), jnp.float32)
-
-    def constrain(self, free: dict, start: dict) -> dict:
-        return free
-
-    def end(self, prior: Prior, free: dict, fixed: Any) -> dict:
-        latents = mapping_space(prior.generator).merge(free["latents"], fixed)
-        return {"latents": latents, "weights": free["weights"]}

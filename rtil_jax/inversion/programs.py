@@ -7,9 +7,10 @@ import jax
 import numpy as np
 
 from rtil_jax.devices import batch_sharded
+from rtil_jax.inversion.at_once import steps_at_once
 from rtil_jax.inversion.perceptual_loss import Loss
 from rtil_jax.inversion.problems import Problem
-from rtil_jax.inversion.solver import begin, descend, steps_at_once
+from rtil_jax.inversion.solver import begin, descend
 from rtil_jax.inversion.stages import Stage
 from rtil_jax.priors.prior import Prior
 
@@ -35,16 +36,16 @@ def stage_programs(
         mesh: of the devices.
         at_once: steps of a call; what `run_stage` takes by default.
     """
-    at_once = at_once or steps_at_once(prior.generator, mesh)
+    at_once = at_once or steps_at_once(prior, mesh)
     rates, programs = np.zeros(at_once, np.float32), []
     for stage in stages:
-        start, fixed, iterate = _placed(
+        # What a stage leaves has the shapes that it began with.
+        variables, iterate = _placed(
             begin.eval_shape(stage, prior, variables, keys), mesh
         )
-        data = problem, fixed, start, iterate
+        data = problem, variables, iterate
         arguments = (stage, select, mesh, prior, perceptual, *data, rates, 1)
         programs.append((descend, *arguments))
-        variables = _placed(jax.eval_shape(stage.end, prior, start, fixed), mesh)
     return programs
 
 

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from rtil_jax.errors import UserError
 from rtil_jax.files import replacing
-from rtil_jax.generators import Generator, sample_latents
+from rtil_jax.generators import Generator, sample_latents, zero_intermediates
 from rtil_jax.precision import single
 
 
@@ -20,13 +20,17 @@ class Solution:
 
     Attributes:
         latents: what the generator reads, with a leading batch axis.
-        features: after `block`, perturbation included; None for block 0.
+        features: after `block`, z_block included; None for block 0.
         block: where the generator is cut; 0 is the whole generator.
+        intermediates: {j: z_j} as ILO found them, the inputs of a training family: with
+            the RGB skip kept, G~(latents, intermediates) is the image too. Empty for
+            methods that have none.
     """
 
     latents: Any
     features: Any = None
     block: int = struct.field(pytree_node=False, default=0)
+    intermediates: Any = struct.field(default_factory=dict)
 
     def __repr__(self) -> str:
         """Names and shapes; no arrays."""
@@ -58,13 +62,21 @@ def save_solution(
 def load_solution(path: str, generator: Generator, variables: dict) -> Solution:
     """Reads what `save_solution` wrote for the same generator.
 
+    A file without intermediates, as all were once, has none.
+
     Raises:
         UserError: if the file has other arrays than the generator's.
     """
     with np.load(path, allow_pickle=False) as file:
         saved = {name: file[name] for name in file.files}
     block = int(saved["block"])
-    expected = jax.eval_shape(lambda v: _template(generator, v, block), variables)
+    prefix = "intermediates/"
+    found = sorted(
+        int(name.removeprefix(prefix)) for name in saved if name.startswith(prefix)
+    )
+    expected = jax.eval_shape(
+        lambda v: _template(generator, v, block, tuple(found)), variables
+    )
     names = _named(expected)
     leaves = [_fitting(path, name, saved, names[name]) for name in names]
     return jax.tree.unflatten(jax.tree.structure(expected), leaves)
@@ -83,12 +95,15 @@ def _fitting(path: str, name: str, saved: dict, expected: Any) -> Array | None:
     return single(jnp.asarray(found))
 
 
-def _template(generator: Generator, variables: dict, block: int) -> Solution:
+def _template(
+    generator: Generator, variables: dict, block: int, perturbed: tuple[int, ...]
+) -> Solution:
     latents = sample_latents(generator, variables, jax.random.key(0), 1)
     if block == 0:
         return Solution(latents)
     features = generator.apply(variables, latents, block, method="head")
-    return Solution(latents, features, block)
+    intermediates = zero_intermediates(generator, perturbed, 1)
+    return Solution(latents, features, block, intermediates)
 
 
 def _named(solution: Solution) -> dict[str, Any]:

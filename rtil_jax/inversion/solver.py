@@ -8,7 +8,6 @@ the batch that it was found in.
 """
 
 import functools
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -21,21 +20,22 @@ from jax.sharding import PartitionSpec
 from jaxtyping import Array, Bool, Float
 
 from rtil_jax.devices import batch_sharded
-from rtil_jax.generators import Generator
-from rtil_jax.generators.chain import BlockChain
+from rtil_jax.inversion.at_once import images_at_once, in_pieces, steps_at_once
 from rtil_jax.inversion.perceptual_loss import Loss
 from rtil_jax.inversion.problems import Problem, placed, squared_error
 from rtil_jax.inversion.schedules import ramp
 from rtil_jax.inversion.solutions import render
-from rtil_jax.inversion.stages import OPTIMIZERS, Stage
+from rtil_jax.inversion.stages import (
+    OPTIMIZERS,
+    Stage,
+    Variables,
+    put_free,
+    take_free,
+)
 from rtil_jax.precision import single
 from rtil_jax.priors.prior import Prior
 
 SELECTIONS = ("measurement", "last", "oracle")
-STEPS_AT_ONCE = 10
-# On CPUs alone, whose caches are small: a batch of 16 at 64 pixels is then a fifth
-# faster, and needs no more memory than two images.
-IMAGES_AT_ONCE = 2
 
 
 @struct.dataclass
@@ -43,7 +43,7 @@ class Iterate:
     """What one step passes to the next, every leaf with a leading batch axis.
 
     Attributes:
-        free: the variables.
+        free: the variables that are moved; None where the tree has others.
         optimizer: its state, one per image.
         best: the variables of the lowest score so far.
         best_score: that score; what it measures depends on the selection rule.
@@ -88,15 +88,17 @@ def _heat(moved: Any, keys: jax.Array, scale: Array) -> tuple[Any, jax.Array]:
     return jax.vmap(one_image)(moved, keys)
 
 
-def _update(stage, select, prior, perceptual, problem, fixed, start, iterate, rate):
+def _update(stage, select, prior, perceptual, problem, start, iterate, rate):
     """One step on the images of one device; returns their measurement losses too."""
+    mask = stage.free(prior, start)
 
     def objective(free):
+        variables = put_free(mask, free, start)
         images = render(
-            prior.generator, prior.variables, stage.decode(prior, free, fixed)
+            prior.generator, prior.variables, stage.decode(prior, variables)
         )
         loss = single(squared_error(problem, images))
-        total = loss + stage.penalty(free, images, problem)
+        total = loss + stage.penalty(variables, images, problem)
         if perceptual is not None:
             total += perceptual(problem, images)
         return jnp.sum(total), (images, loss)
@@ -110,7 +112,8 @@ def _update(stage, select, prior, perceptual, problem, fixed, start, iterate, ra
     moved = jax.tree.map(lambda x, update: x - rate * update, free, updates)
     if stage.temperature:
         moved, key = _heat(moved, key, jnp.sqrt(2 * rate * stage.temperature))
-    moved = stage.constrain(moved, start)
+    moved = stage.constrain(put_free(mask, moved, start), start)
+    moved = take_free(mask, moved)
     iterate = Iterate(
         # A step of rate 0 only scores: its iterate must stay the one that it scored.
         free=jax.tree.map(lambda new, old: jnp.where(rate > 0, new, old), moved, free),
@@ -124,43 +127,22 @@ def _update(stage, select, prior, perceptual, problem, fixed, start, iterate, ra
     return iterate, loss
 
 
-def _in_pieces(function: Callable, size: int, batched: Any) -> Any:
-    """`function` of gcd(images, `size`) images at a time; 0 for all at once."""
-    batch = jax.tree.leaves(batched)[0].shape[0]
-    size = math.gcd(batch, size)
-    if size == batch:
-        return function(batched)
-    pieces = jax.tree.map(lambda x: x.reshape(-1, size, *x.shape[1:]), batched)
-    found = jax.lax.map(function, pieces)
-    return jax.tree.map(lambda x: x.reshape(batch, *x.shape[2:]), found)
-
-
 def _updates(
-    stage,
-    select,
-    at_once,
-    prior,
-    perceptual,
-    problem,
-    fixed,
-    start,
-    iterate,
-    rates,
-    count,
+    stage, select, at_once, prior, perceptual, problem, start, iterate, rates, count
 ):
     """`count` updates, `at_once` images at a time; the losses after those are 0."""
 
     def one(iterate, rate):
         def update(batched):
-            piece, fixed, start, iterate = batched
+            piece, start, iterate = batched
             if problem.shared:
                 piece = piece.replace(operators=problem.operators)
             return _update(
-                stage, select, prior, perceptual, piece, fixed, start, iterate, rate
+                stage, select, prior, perceptual, piece, start, iterate, rate
             )
 
         batched = problem.replace(operators=None) if problem.shared else problem
-        return _in_pieces(update, at_once, (batched, fixed, start, iterate))
+        return in_pieces(update, at_once, (batched, start, iterate))
 
     def body(index, carry):
         iterate, losses = carry
@@ -186,8 +168,7 @@ def descend(
     prior: Prior,
     perceptual: Loss | None,
     problem: Problem,
-    fixed: Any,
-    start: Any,
+    start: Variables,
     iterate: Iterate,
     rates: Float[Array | np.ndarray, " at_once"],
     count: int | Array,
@@ -199,61 +180,48 @@ def descend(
     the loop, once for all of its steps.
     """
     images, everywhere = PartitionSpec("data"), PartitionSpec()
-    at_once = IMAGES_AT_ONCE if len(rates) > 1 and _on_cpu(mesh) else 0
+    at_once = images_at_once(len(rates), mesh)
     updates = jax.shard_map(
         functools.partial(_updates, stage, select, at_once),
         mesh=mesh,
         in_specs=(everywhere,) * 2
         + (placed(problem, images, everywhere),)
-        + (images,) * 3
+        + (images,) * 2
         + (everywhere,) * 2,
         out_specs=(images, PartitionSpec(None, "data")),
         check_vma=False,
     )
-    arrays = prior, perceptual, problem, fixed, start, iterate, rates, count
+    arrays = prior, perceptual, problem, start, iterate, rates, count
     return updates(*arrays)
-
-
-def steps_at_once(generator: Generator, mesh: jax.sharding.Mesh) -> int:
-    """How many steps a call of `descend` makes.
-
-    On CPUs XLA differentiates a convolution several times more slowly within a loop
-    than outside, unless the transposed kernel is explicit, as in our `BlockChain`s.
-    """
-    known = isinstance(generator, BlockChain)
-    return 1 if _on_cpu(mesh) and not known else STEPS_AT_ONCE
-
-
-def _on_cpu(mesh: jax.sharding.Mesh) -> bool:
-    return mesh.devices.flat[0].platform == "cpu"
 
 
 @functools.partial(jax.jit, static_argnames="stage")
 def begin(
-    stage: Stage, prior: Prior, variables: Any, keys: jax.Array | None = None
-) -> tuple[Any, Any, Iterate]:
-    """(free, fixed, first iterate) of a stage; `keys` are read if it is warm."""
-    free, fixed = stage.begin(prior, variables)
+    stage: Stage, prior: Prior, variables: Variables, keys: jax.Array | None = None
+) -> tuple[Variables, Iterate]:
+    """(variables, first iterate) of a stage; `keys` are read if it is warm."""
+    variables = stage.begin(prior, variables)
+    free = take_free(stage.free(prior, variables), variables)
     infinite = jnp.full(jax.tree.leaves(free)[0].shape[0], jnp.inf, jnp.float32)
     optimizer = jax.vmap(OPTIMIZERS[stage.optimizer].init)(free)
     key = keys if stage.temperature else None
     finite = jnp.isfinite(jnp.zeros_like(infinite))
     iterate = Iterate(free, optimizer, free, infinite, infinite, finite, key)
     # A step donates the iterate's buffers, so none may appear in it twice.
-    return free, fixed, jax.tree.map(jnp.copy, iterate)
+    return variables, jax.tree.map(jnp.copy, iterate)
 
 
 def run_stage(
     stage: Stage,
     prior: Prior,
     problem: Problem,
-    variables: Any,
+    variables: Variables,
     select: str,
     mesh: jax.sharding.Mesh,
     on_step: Callable[[int, Array], None],
     keys: jax.Array | None = None,
     perceptual: Loss | None = None,
-) -> tuple[Any, tuple[Any, Any], Float[Array, " batch"], Bool[Array, " batch"]]:
+) -> tuple[Variables, Variables, Float[Array, " batch"], Bool[Array, " batch"]]:
     """Runs a stage on a batch that the devices of `mesh` divide.
 
     A few steps per call, driven from Python, which waits for the device at the end.
@@ -266,22 +234,22 @@ def run_stage(
             the measurement loss alone. `problem` is then what it has prepared.
 
     Returns:
-        The variables for the stage after, (free, fixed) as selected, the measurement
-        loss of those, and whether that of every step was finite.
+        The variables for the stage after, those that were selected, the measurement
+        loss of these, and whether that of every step was finite.
     """
     # With the sharding that `step` returns, or its second call would compile again.
-    start, fixed, iterate = jax.device_put(
+    start, iterate = jax.device_put(
         begin(stage, prior, variables, keys), batch_sharded(mesh)
     )
     # The step after the last one has rate 0: it scores the last iterate.
-    length, at_once = max(stage.steps, 1), steps_at_once(prior.generator, mesh)
+    length, at_once = max(stage.steps, 1), steps_at_once(prior, mesh)
     factors = [ramp(i / length) for i in range(stage.steps + 1)]
     padding = [0.0] * (-len(factors) % at_once)
     rates = np.array(factors + padding) * stage.learning_rate
     for first in range(0, len(factors), at_once):
         count = min(at_once, len(factors) - first)
         now = rates[first : first + at_once].astype(np.float32)
-        arrays = prior, perceptual, problem, fixed, start, iterate, now, count
+        arrays = prior, perceptual, problem, start, iterate, now, count
         iterate, losses = descend(stage, select, mesh, *arrays)
         for index in range(count):
             on_step(first + index, losses[index])
@@ -295,5 +263,6 @@ def run_stage(
         chosen, chosen_loss = last, jnp.where(finite, loss, iterate.best_loss)
     else:
         chosen, chosen_loss = iterate.best, iterate.best_loss
-    after = stage.end(prior, last, fixed)
-    return after, (chosen, fixed), chosen_loss, iterate.finite
+    mask = stage.free(prior, start)
+    after, selected = (put_free(mask, free, start) for free in (last, chosen))
+    return after, selected, chosen_loss, iterate.finite

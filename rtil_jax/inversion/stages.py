@@ -1,7 +1,14 @@
-"""What a stage of a method is: the interface between methods and the solver."""
+"""What a stage of a method is: the interface between methods and the solver.
 
-from typing import Any, Literal, Protocol, runtime_checkable
+A stage has one tree of variables, every leaf with a leading batch axis: latents,
+intermediates z_k, features. A mask over that tree says which of them it moves.
+"""
 
+import dataclasses
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
@@ -12,46 +19,65 @@ from rtil_jax.priors.prior import Prior
 OptimizerName = Literal["adam", "sgd"]
 OPTIMIZERS = {"adam": optax.scale_by_adam(), "sgd": optax.identity()}
 
+Variables = Any
+# A tree of bools. One that stands where the variables have a tree is for all of it.
+Mask = Any
 
-@runtime_checkable
-class Stage(Protocol):
-    """One optimisation. Hashable, so that equal stages share a compiled step."""
 
-    @property
-    def steps(self) -> int:
-        """Number of updates. Not compiled in, so it need not count for equality."""
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """One optimisation; what a method's stage does not say is as it is here.
 
-    @property
-    def learning_rate(self) -> float:
-        """At the top of the schedule (see `schedules.ramp`); likewise."""
+    Hashable, so that equal stages share a compiled step. A subclass is a frozen
+    dataclass too, with `kw_only=True` if it has fields of its own.
 
-    @property
-    def optimizer(self) -> OptimizerName:
-        """`adam` or `sgd`."""
+    Attributes:
+        steps: number of updates. Not compiled in, so it does not count for equality.
+        learning_rate: at the top of the schedule (see `schedules.ramp`); likewise.
+        optimizer: `adam` or `sgd`.
+        temperature: T of the noise sqrt(2 rate T) N(0, I) added by every update; 0 for
+            none. With `sgd`, and so small a rate that its bias does not show, the
+            iterates are then draws from the density that exp(-objective / T) is in
+            proportion to (unadjusted Langevin). Adam's would be draws from no known
+            density: its steps are not along the gradient.
+    """
 
-    @property
-    def temperature(self) -> float:
-        """T of the noise sqrt(2 rate T) N(0, I) added by every update; 0 for none.
+    steps: int = dataclasses.field(compare=False)
+    learning_rate: float = dataclasses.field(compare=False)
+    optimizer: OptimizerName = "adam"
+    temperature: float = 0.0
 
-        With `sgd`, and so small a rate that its bias does not show, the iterates are
-        then draws from the density that exp(-objective / T) is in proportion to
-        (unadjusted Langevin). Adam's would be draws from no known density: its steps
-        are not along the gradient.
-        """
+    def begin(self, prior: Prior, variables: Variables) -> Variables:
+        """This stage's variables, from those that the stage before has left."""
+        return variables
 
-    def begin(self, prior: Prior, variables: Any) -> tuple[Any, Any]:
-        """(free, fixed) from the variables that the stage before has left."""
+    def free(self, prior: Prior, variables: Variables) -> Mask:
+        """Which of the variables that `begin` returned are moved; the rest is kept."""
+        return True
 
-    def decode(self, prior: Prior, free: Any, fixed: Any) -> Solution:
+    def decode(self, prior: Prior, variables: Variables) -> Solution:
         """The solution that the variables stand for."""
+        raise NotImplementedError
 
     def penalty(
-        self, free: Any, images: Array, problem: Problem
+        self, variables: Variables, images: Array, problem: Problem
     ) -> Float[Array, "*batch"]:
-        """Added to each image's measurement loss; `images` are those of `free`."""
+        """Added to each image's measurement loss; `images` are the variables'."""
+        return jnp.zeros((), jnp.float32)
 
-    def constrain(self, free: Any, start: Any) -> Any:
-        """Applied after each update; `start` is `free` as `begin` returned it."""
+    def constrain(self, variables: Variables, start: Variables) -> Variables:
+        """Applied after each update; `start` is what `begin` returned.
 
-    def end(self, prior: Prior, free: Any, fixed: Any) -> Any:
-        """Variables for the stage after."""
+        What it does to variables that are kept has no effect.
+        """
+        return variables
+
+
+def take_free(mask: Mask, variables: Variables) -> Variables:
+    """The same tree with None in place of what the mask keeps."""
+    return jax.tree.map(lambda free, x: x if free else None, mask, variables)
+
+
+def put_free(mask: Mask, free: Variables, variables: Variables) -> Variables:
+    """`variables` with the free ones as they are in `free`, from `take_free`."""
+    return jax.tree.map(lambda m, new, x: new if m else x, mask, free, variables)

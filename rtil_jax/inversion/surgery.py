@@ -12,18 +12,17 @@ L-BFGS, on which they find Adam slightly worse; here it is Adam like every metho
 """
 
 import dataclasses
-from typing import Any, ClassVar
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
 
 from rtil_jax.errors import UserError
 from rtil_jax.generators import Generator
 from rtil_jax.inversion.arguments import clean_arguments
 from rtil_jax.inversion.latents import style_space
 from rtil_jax.inversion.solutions import Solution
-from rtil_jax.inversion.stages import OptimizerName, Stage
+from rtil_jax.inversion.stages import Mask, Stage
 from rtil_jax.priors.prior import Prior
 
 PUBLISHED_BLOCK = 2
@@ -71,7 +70,7 @@ class Surgery:
                 f"method.block: found {block}, expected 1 to {last - 1}: block "
                 f"{last}, the last of {generator.resolution} pixels, has to stay"
             )
-        return (SurgeryStage(block, self.steps, self.learning_rate),)
+        return (SurgeryStage(self.steps, self.learning_rate, block=block),)
 
     def start(self, prior: Prior, key: jax.Array) -> dict:
         """Latents and features of one image."""
@@ -83,24 +82,21 @@ class Surgery:
         return {"latents": latents, "features": features}
 
 
-@dataclasses.dataclass(frozen=True)
-class SurgeryStage:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SurgeryStage(Stage):
     """The only stage: see `Surgery`."""
 
-    optimizer: ClassVar[OptimizerName] = "adam"
-    temperature: ClassVar[float] = 0.0
     block: int
-    steps: int = dataclasses.field(compare=False)
-    learning_rate: float = dataclasses.field(compare=False)
 
-    def begin(self, prior: Prior, variables: dict) -> tuple[dict, Any]:
+    def free(self, prior: Prior, variables: dict) -> dict[str, Mask]:
         space = style_space(prior.generator)
-        free, kept = space.split(variables["latents"], self.block)
-        return {"latents": free, "features": variables["features"]}, kept
+        return {
+            "latents": space.free(variables["latents"], self.block),
+            "features": True,
+        }
 
-    def decode(self, prior: Prior, free: dict, fixed: Any) -> Solution:
-        space = style_space(prior.generator)
-        latents = space.decode(prior, space.merge(free["latents"], fixed))
+    def decode(self, prior: Prior, variables: dict) -> Solution:
+        latents = style_space(prior.generator).decode(prior, variables["latents"])
         # The kind of features that `tail` takes, from a head that is never computed.
         kind = jax.eval_shape(
             lambda: prior.generator.apply(
@@ -109,15 +105,5 @@ class SurgeryStage:
         )
         if hasattr(kind, "drop_skip"):
             kind = kind.drop_skip()
-        features = jax.tree.unflatten(jax.tree.structure(kind), [free["features"]])
+        features = jax.tree.unflatten(jax.tree.structure(kind), [variables["features"]])
         return Solution(latents, features, self.block)
-
-    def penalty(self, free: Any, images: Any, problem: Any) -> Float[Array, ""]:
-        return jnp.zeros((), jnp.float32)
-
-    def constrain(self, free: Any, start: Any) -> Any:
-        return free
-
-    def end(self, prior: Prior, free: dict, fixed: Any) -> dict:
-        latents = style_space(prior.generator).merge(free["latents"], fixed)
-        return {"latents": latents, "features": free["features"]}

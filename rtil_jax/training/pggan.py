@@ -16,12 +16,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import linen as nn
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from rtil_jax import generators, losses
 from rtil_jax.devices import constrain_batch
 from rtil_jax.discriminators import stddev_group_size
-from rtil_jax.families import MultiCodeFamily, enumerate_members, share_members
+from rtil_jax.families import MultiCodeFamily, choose_members, family_loss
 from rtil_jax.generators import Generator
 from rtil_jax.training.hyperparameters import PGGANHyperparameters
 from rtil_jax.training.keys import sample_key
@@ -119,13 +119,16 @@ class PGGANRecipe(PGGANHyperparameters):
         block = min(self.family.block, generator.num_blocks)
         return generator, dataclasses.replace(self.family, block=block)
 
-    def members(self, phase: Phase) -> tuple[np.ndarray, np.ndarray]:
-        """(member, weight in the loss) of each fake image of one step."""
-        batch, weights = phase.batch_size, self.family.weights
-        if self.enumerate_family:
-            return enumerate_members(weights, batch)
+    def members(
+        self, phase: Phase
+    ) -> tuple[
+        Int[Array | np.ndarray, " images"],
+        Float[Array | np.ndarray, "minibatches batch"],
+    ]:
+        """(member of each fake image of one step, weight of each in the loss)."""
+        batch = phase.batch_size
         group = stddev_group_size(batch, self.discriminator.stddev_group)
-        return share_members(weights, batch, group)
+        return choose_members(self.family, None, batch, group, self.enumerate_family)
 
     def train_step(
         self,
@@ -179,7 +182,7 @@ def family_images(
     generator, family = recipe.at(phase)
     variables = with_fade(phase, params, fade)
     members, _ = recipe.members(phase)
-    latents, weights = family.sample(generator, variables, key, members)
+    latents, weights = family.sample(generator, variables, key, np.asarray(members))
     inputs = constrain_batch(latents), weights
     images = constrain_batch(family.decode(generator, variables, inputs))
     return images.reshape(-1, phase.batch_size, *images.shape[1:])
@@ -191,26 +194,24 @@ def critic_loss(
     params: dict,
     images: Float[Array, "batch height width channels"],
     fakes: Float[Array, "minibatches batch height width channels"],
-    weights: Float[np.ndarray, "minibatches batch"],
+    weights: Float[Array | np.ndarray, "minibatches batch"],
     key: jax.Array,
 ) -> tuple[Float[Array, ""], Metrics]:
     """WGAN-GP with drift: equation (2) for a critic. Minibatches do not mix."""
-    keys = jax.random.split(key, len(fakes))
 
-    def one_minibatch(fakes, key):
+    def scores_and_penalties(minibatch, key):
         penalties = losses.gradient_penalty(
-            lambda x: score(params, x), images, fakes, key
+            lambda x: score(params, x), images, minibatch, key
         )
-        return score(params, fakes), penalties
+        return score(params, minibatch), penalties
 
-    fake, penalties = jax.vmap(one_minibatch)(fakes, keys)
-    real, penalty = score(params, images), jnp.sum(weights * penalties)
-    loss = losses.critic_wasserstein(
-        real, fake.reshape(-1), weights.reshape(-1), recipe.drift
-    )
+    keys = jax.random.split(key, len(fakes))
+    fake, penalty = family_loss(scores_and_penalties, fakes, weights, keys)
+    real = score(params, images)
+    loss = jnp.mean(losses.critic_real(real, recipe.drift)) + fake
     metrics: Metrics = {
         "real_score": jnp.mean(real),
-        "fake_score": jnp.sum(weights * fake),
+        "fake_score": fake,
         "gradient_penalty": penalty,
     }
     return loss + recipe.penalty_weight * penalty, metrics
@@ -235,8 +236,7 @@ def step(
         lambda params: family_images(recipe, phase, params, fade, image_key),
         _modules(state.generator, jax.eval_shape(smaller, key)),
     )
-    weights = recipe.members(phase)[1].reshape(fakes.shape[:2])
-
+    _, weights = recipe.members(phase)
     read = jax.eval_shape(recipe.discriminator.init, key, images)
     (d_loss, metrics), d_grads = jax.value_and_grad(critic_loss, 2, has_aux=True)(
         recipe,
@@ -250,8 +250,7 @@ def step(
     state = _update(recipe, state, "discriminator", d_grads)
 
     def generator_loss(fakes):
-        scores = jax.vmap(lambda x: score(state.discriminator, x))(fakes)
-        return -jnp.sum(weights * scores)
+        return -family_loss(lambda x: score(state.discriminator, x), fakes, weights)
 
     g_loss, image_grads = jax.value_and_grad(generator_loss)(fakes)
     (g_grads,) = pull_back(image_grads)

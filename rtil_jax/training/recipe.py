@@ -10,6 +10,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from rtil_jax.discriminators import Discriminator
+from rtil_jax.families import Family
 from rtil_jax.generators import Generator
 from rtil_jax.training.state import TrainState
 
@@ -44,7 +45,7 @@ class Recipe(Protocol):
         """Images to scores."""
 
     @property
-    def family(self) -> Any:
+    def family(self) -> Family:
         """The distribution over intermediate inputs."""
 
     def fresh_state(self, key: jax.Array) -> TrainState:

@@ -21,12 +21,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from rtil_jax import losses
 from rtil_jax.devices import constrain_batch
 from rtil_jax.discriminators import Discriminator, stddev_group_size
-from rtil_jax.families import AdditiveFamily, draw_members, enumerate_members
+from rtil_jax.families import (
+    AdditiveFamily,
+    choose_members,
+    draw_members,
+    family_loss,
+)
 from rtil_jax.generators import Generator
 from rtil_jax.training.hyperparameters import StyleGAN2Hyperparameters
 from rtil_jax.training.keys import sample_key
@@ -123,41 +128,30 @@ class StyleGAN2Recipe(StyleGAN2Hyperparameters):
         return programs
 
 
-def choose_members(
+def members_of_step(
     recipe: StyleGAN2Recipe, key: jax.Array
-) -> tuple[Array | np.ndarray, Array | np.ndarray]:
-    """(member, weight in the loss) of each fake image of one step."""
-    weights, batch = recipe.family.weights, recipe.batch_size
-    if recipe.enumerate_family:
-        return enumerate_members(weights, batch)
-    return draw_members(key, weights, batch, stddev_group_size(batch))
-
-
-def family_images(
-    recipe: StyleGAN2Recipe, params: dict, key: jax.Array, members: Array | np.ndarray
-) -> Float[Array, "images height width channels"]:
-    """One image of each entry of `members`, sharded over the devices."""
-    family, generator = recipe.family, recipe.generator
-    inputs = family.sample(generator, params, key, members)
-    return family.decode(generator, params, constrain_batch(inputs))
-
-
-def fake_logits(
-    recipe: StyleGAN2Recipe, params: dict, fakes: Array
-) -> Float[Array, " images"]:
-    """The discriminator on a family's images.
+) -> tuple[
+    Int[Array | np.ndarray, " images"],
+    Float[Array | np.ndarray, "minibatches batch"],
+]:
+    """(member of each fake image of one step, weight of each in the loss).
 
     Enumerated members are minibatches of their own, as in the public code; otherwise
     minibatch-stddev groups could straddle members and differ in size from real ones.
     """
+    batch = recipe.batch_size
+    group = stddev_group_size(batch)
+    return choose_members(recipe.family, key, batch, group, recipe.enumerate_family)
 
-    def logits(minibatch):
-        return recipe.discriminator.apply(params, minibatch)
 
-    if not recipe.enumerate_family:
-        return logits(fakes)
-    minibatches = fakes.reshape(-1, recipe.batch_size, *fakes.shape[1:])
-    return jax.vmap(logits)(minibatches).reshape(-1)
+def family_images(
+    recipe: StyleGAN2Recipe, params: dict, key: jax.Array, members: Array | np.ndarray
+) -> Float[Array, "minibatches batch height width channels"]:
+    """One image of each entry of `members`, sharded over the devices."""
+    family, generator = recipe.family, recipe.generator
+    inputs = family.sample(generator, params, key, members)
+    images = family.decode(generator, params, constrain_batch(inputs))
+    return images.reshape(-1, recipe.batch_size, *images.shape[1:])
 
 
 def discriminator_step(
@@ -165,14 +159,18 @@ def discriminator_step(
 ) -> tuple[TrainState, Metrics]:
     """Equation (2), maximised over the discriminator."""
     member_key, image_key = jax.random.split(key)
-    members, weights = choose_members(recipe, member_key)
+    members, weights = members_of_step(recipe, member_key)
     fakes = family_images(recipe, state.generator, image_key, members)
 
     def loss_fn(params):
+        def fake_losses(minibatch):
+            logits = recipe.discriminator.apply(params, minibatch)
+            return losses.logistic_fake(logits), logits
+
         real = recipe.discriminator.apply(params, images)
-        fake = fake_logits(recipe, params, fakes)
-        loss = losses.discriminator_logistic(real, fake, weights)
-        scores = {"real_score": jnp.mean(real), "fake_score": weights @ fake}
+        fake_loss, fake_score = family_loss(fake_losses, fakes, weights)
+        loss = jnp.mean(losses.logistic_real(real)) + fake_loss
+        scores = {"real_score": jnp.mean(real), "fake_score": fake_score}
         return loss, {"d_loss": loss, **scores}
 
     grads, metrics = _gradient(loss_fn, state.discriminator, "d")
@@ -200,12 +198,15 @@ def generator_step(
 ) -> tuple[TrainState, Metrics]:
     """Equation (2), in its non-saturating form, minimised over the generator."""
     member_key, image_key = jax.random.split(key)
-    members, weights = choose_members(recipe, member_key)
+    members, weights = members_of_step(recipe, member_key)
+
+    def fake_losses(minibatch):
+        logits = recipe.discriminator.apply(state.discriminator, minibatch)
+        return losses.nonsaturating(logits)
 
     def loss_fn(params):
         fakes = family_images(recipe, params, image_key, members)
-        logits = fake_logits(recipe, state.discriminator, fakes)
-        loss = losses.generator_nonsaturating(logits, weights)
+        loss = family_loss(fake_losses, fakes, weights)
         return loss, {"g_loss": loss}
 
     grads, metrics = _gradient(loss_fn, state.generator, "g")

@@ -85,17 +85,16 @@ def variables():
 
 
 def begun(number):
-    """(stage, (start, fixed, first iterate))."""
+    """(stage, (start, first iterate))."""
     latents, z_1 = variables()
     stage = build_method(config(number), "rtil").stages(prior().generator)[number]
-    perturbations = {1: z_1} if number else {}
-    before = {"latents": latents, "perturbations": perturbations}
+    before = {"latents": latents, "intermediates": {1: z_1} if number else {}}
     return stage, begin(stage, prior(), before)
 
 
 def our_steps(number):
     """What is taken after one step of a stage, and after two."""
-    stage, (start, fixed, iterate) = begun(number)
+    stage, (start, iterate) = begun(number)
     for rate in RATES:
         # Scores are kept if they are lower: forget them, to see each step's own.
         infinite = jnp.full(BATCH, jnp.inf, jnp.float32)
@@ -106,7 +105,6 @@ def our_steps(number):
             prior(),
             None,
             problem(),
-            fixed,
             start,
             iterate.replace(best_score=infinite),
             jnp.array([rate]),

@@ -11,6 +11,7 @@ from rtil_jax.inversion import ILO, invert
 from rtil_jax.inversion.constraints import geocross
 from rtil_jax.inversion.latents import StyleSpace
 from rtil_jax.inversion.solver import begin, descend
+from rtil_jax.inversion.stages import put_free, take_free
 
 
 def trace(method, prior, problem, keys, **options):
@@ -49,26 +50,29 @@ def test_later_stages_reach_a_lower_loss(style_prior, sampled_problem):
 
 
 def stage_variables(method, prior, key, stage):
-    """(free, fixed) at the start of a stage, with nothing optimised before."""
+    """Those of a stage at its start, with nothing optimised before."""
     variables = jax.tree.map(lambda x: x[None], method.start(prior, key))
-    for earlier in method.stages(prior.generator)[:stage]:
-        free, fixed = earlier.begin(prior, variables)
-        variables = earlier.end(prior, free, fixed)
-    return method.stages(prior.generator)[stage].begin(prior, variables)
+    for one in method.stages(prior.generator)[: stage + 1]:
+        variables = one.begin(prior, variables)
+    return variables
 
 
 def test_stage_k_moves_the_first_five_plus_two_k_noise_maps():
     variables = {"styles": jnp.zeros((1, 14, 4)), "noises": tuple(range(13))}
     for stage in range(5):
-        free, kept = StyleSpace().split(variables, stage)
-        assert free["noises"] == tuple(range(5 + 2 * stage))
-        assert StyleSpace().merge(free, kept) == variables
+        mask = StyleSpace().free(variables, stage)
+        free = take_free(mask, variables)
+        assert free["noises"] == (*range(5 + 2 * stage), *[None] * (8 - 2 * stage))
+        assert put_free(mask, free, variables) == variables
 
 
 def test_perturbations_start_at_zero_with_the_features_shape(style_prior):
-    free, _ = stage_variables(ILO((1, 1)), style_prior, jax.random.key(0), 1)
-    assert free["z_k"].shape == (1, *style_prior.generator.intermediate_shape(1))
-    assert not jnp.any(free["z_k"])
+    found = stage_variables(ILO((1, 1, 1)), style_prior, jax.random.key(0), 2)
+    shapes = {k: (1, *style_prior.generator.intermediate_shape(k)) for k in (1, 2)}
+    assert {k: z_k.shape for k, z_k in found["intermediates"].items()} == shapes
+    assert not any(jnp.any(z_k) for z_k in found["intermediates"].values())
+    mask = ILO((1, 1, 1)).stages(style_prior.generator)[2].free(style_prior, found)
+    assert mask["intermediates"] == {1: False, 2: True} and not mask["features"]
 
 
 def test_the_solution_is_the_extended_family_at_what_was_found(
@@ -80,17 +84,17 @@ def test_the_solution_is_the_extended_family_at_what_was_found(
         lambda x: x[None], method.start(style_prior, jax.random.key(0))
     )
     for stage in method.stages(generator):
-        free, fixed = stage.begin(style_prior, variables)
-        if stage.block:
-            noise = jax.random.normal(jax.random.key(stage.block), free["z_k"].shape)
-            free = free | {"z_k": noise}
-        solution = stage.decode(style_prior, free, fixed)
-        variables = stage.end(style_prior, free, fixed)
+        variables = stage.begin(style_prior, variables)
+        z, k = variables["intermediates"], stage.block
+        if k:
+            noise = jax.random.normal(jax.random.key(k), z[k].shape)
+            variables = variables | {"intermediates": z | {k: noise}}
+        solution = stage.decode(style_prior, variables)
     inputs = (solution.features, solution.latents, solution.block)
     image = generator.apply(style_prior.variables, *inputs, method="tail")
-    z_k = variables["perturbations"]
-    assert sorted(z_k) == [1, 2]
-    extended = generator.apply(style_prior.variables, solution.latents, z_k)
+    z = solution.intermediates
+    assert sorted(z) == [1, 2]
+    extended = generator.apply(style_prior.variables, solution.latents, z)
     np.testing.assert_allclose(image, extended, rtol=1e-4, atol=1e-4)
 
 
@@ -111,14 +115,15 @@ def test_l1_radii_bound_how_far_a_stage_moves(style_prior, sampled_problem):
     radii = {"noise_radii": (1.0, 1.0), "style_radii": (2.0, 2.0)}
     method = ILO(steps=(10, 10), sphere=False, feature_radii=(0.0, 3.0), **radii)
     stage = method.stages(style_prior.generator)[1]
-    start, _ = stage_variables(method, style_prior, jax.random.key(0), 1)
+    start = stage_variables(method, style_prior, jax.random.key(0), 1)
     far = jax.tree.map(lambda x: x + 1.0, start)
     near = stage.constrain(far, start)
 
     def distance(x, y):
         return float(jnp.sum(jnp.abs(x - y)))
 
-    assert distance(near["z_k"], start["z_k"]) == pytest.approx(3, rel=1e-4)
+    z_1 = near["intermediates"][1], start["intermediates"][1]
+    assert distance(*z_1) == pytest.approx(3, rel=1e-4)
     styles = near["latents"]["styles"], start["latents"]["styles"]
     assert distance(*styles) == pytest.approx(2, rel=1e-3)
     for pair in zip(near["latents"]["noises"], start["latents"]["noises"], strict=True):
@@ -146,7 +151,7 @@ def test_one_step_is_adams(toy_prior, sampled_problem):
 
     stage = method.stages(generator)[0]
     batch = jax.tree.map(lambda x: x[None], method.start(toy_prior, key))
-    start, fixed, iterate = begin(stage, toy_prior, batch)
+    start, iterate = begin(stage, toy_prior, batch)
     for rate_now in (0.0, rate):
         iterate, _ = descend(
             stage,
@@ -155,7 +160,6 @@ def test_one_step_is_adams(toy_prior, sampled_problem):
             toy_prior,
             None,
             problem,
-            fixed,
             start,
             iterate,
             jnp.array([rate_now]),
@@ -166,7 +170,7 @@ def test_one_step_is_adams(toy_prior, sampled_problem):
 
 def test_styles_are_rescaled_one_by_one(style_prior):
     stage = ILO((1, 1)).stages(style_prior.generator)[0]
-    start, _ = stage_variables(ILO((1, 1)), style_prior, jax.random.key(0), 0)
+    start = stage_variables(ILO((1, 1)), style_prior, jax.random.key(0), 0)
     moved = stage.constrain(jax.tree.map(lambda x: 2 * x + 1, start), start)
     norms = [jnp.linalg.norm(x["latents"]["styles"], axis=2) for x in (start, moved)]
     np.testing.assert_allclose(*norms, rtol=1e-5)

@@ -95,7 +95,7 @@ def test_mean_and_covariance_are_those_of_the_posterior(linear_prior, noisy_prob
 
     class FromOneStart(Langevin):
         def start(self, prior, key):
-            return {"latents": latents, "perturbations": {}}
+            return {"latents": latents, "intermediates": {}}
 
     method = FromOneStart(METHOD, temperature, steps=600, learning_rate=RATE)
     found = invert(
@@ -150,11 +150,9 @@ def test_the_chain_starts_where_ilo_ended_and_is_warm_alone(linear_prior):
     start = method.start(linear_prior, jax.random.key(0))
     variables = jax.tree.map(lambda x: x[None], start)
     z = jax.random.normal(jax.random.key(1), (1, 4, 4, 2))
-    free, fixed = second.begin(linear_prior, variables)
-    ended = free | {"z_k": z}
-    variables = second.end(linear_prior, ended, fixed)
-    before = second.decode(linear_prior, ended, fixed)
-    after = chain.decode(linear_prior, *chain.begin(linear_prior, variables))
+    ended = second.begin(linear_prior, variables) | {"intermediates": {1: z}}
+    before = second.decode(linear_prior, ended)
+    after = chain.decode(linear_prior, chain.begin(linear_prior, ended))
     jax.tree.map(np.testing.assert_array_equal, before, after)
 
 
@@ -176,7 +174,7 @@ variables = jax.vmap(METHOD.start, (None, 0))(prior, keys)
 def drawn(devices):
     mesh = data_mesh(devices)
     inputs = (chain, prior, problem, variables, "last", mesh, lambda *_: None, keys)
-    return run_stage(*inputs)[0]["perturbations"][1]
+    return run_stage(*inputs)[0]["intermediates"][1]
 
 assert jax.device_count() == 4
 np.testing.assert_allclose(drawn(4), drawn(1), atol=1e-4)

@@ -83,8 +83,7 @@ def first_solution(method, prior, batch=2):
     (stage,) = method.stages(prior.generator)
     keys = jax.random.split(jax.random.key(5), batch)
     variables = jax.vmap(method.start, in_axes=(None, 0))(prior, keys)
-    free, fixed = stage.begin(prior, variables)
-    return variables, jax.jit(lambda: stage.decode(prior, free, fixed))()
+    return variables, jax.jit(lambda: stage.decode(prior, variables))()
 
 
 def test_the_image_is_the_tail_of_the_weighted_sum(pggan_prior):
@@ -122,9 +121,8 @@ def test_codes_in_turns_need_less_memory(pggan_prior, sampled_problem):
         method = MGANPrior(codes=16, block=3, codes_at_once=at_once)
         (stage,) = method.stages(pggan_prior.generator)
         variables = jax.vmap(method.start, in_axes=(None, 0))(pggan_prior, keys)
-        free, fixed, iterate = begin(stage, pggan_prior, variables)
-        rates = jnp.array([0.1])
-        arguments = (pggan_prior, None, problem, fixed, free, iterate, rates, 1)
+        begun, rates = begin(stage, pggan_prior, variables), jnp.array([0.1])
+        arguments = (pggan_prior, None, problem, *begun, rates, 1)
         lowered = descend.lower(stage, "measurement", data_mesh(1), *arguments)
         return lowered.compile().memory_analysis().temp_size_in_bytes
 
@@ -136,13 +134,13 @@ def test_sgd_moves_by_the_rate_times_the_gradient(pggan_prior, sampled_problem):
     method = dataclasses.replace(METHOD, optimizer="sgd")
     (stage,) = method.stages(pggan_prior.generator)
     variables = jax.vmap(method.start, in_axes=(None, 0))(pggan_prior, keys)
-    free, fixed, iterate = begin(stage, pggan_prior, variables)
+    start, iterate = begin(stage, pggan_prior, variables)
 
-    def loss(free):
+    def loss(variables):
         images = render(
             pggan_prior.generator,
             pggan_prior.variables,
-            stage.decode(pggan_prior, free, fixed),
+            stage.decode(pggan_prior, variables),
         )
         residual = jax.vmap(lambda A, x: A(x))(problem.operators, images)
         residual = (residual - problem.measurements) ** 2
@@ -150,7 +148,7 @@ def test_sgd_moves_by_the_rate_times_the_gradient(pggan_prior, sampled_problem):
         return jnp.sum(jnp.sum(residual, axis=1) / count)
 
     expected = jax.tree.map(
-        lambda x, g: x - 1e-3 * g, free, jax.jit(jax.grad(loss))(free)
+        lambda x, g: x - 1e-3 * g, start, jax.jit(jax.grad(loss))(start)
     )
     moved, _ = descend(
         stage,
@@ -159,8 +157,7 @@ def test_sgd_moves_by_the_rate_times_the_gradient(pggan_prior, sampled_problem):
         pggan_prior,
         None,
         problem,
-        fixed,
-        free,
+        start,
         iterate,
         jnp.array([1e-3]),
         1,

@@ -180,9 +180,10 @@ def compare(ours, free, start, mse, score, relative=1e-4):
     latents = ours.free["latents"]
     pairs = [(latents["styles"], free["z"], start["z"])]
     pairs += zip(latents["noises"], free["noises"], start["noises"], strict=True)
-    if "z_k" in ours.free:  # the demo moves the features themselves
+    for z_k in ours.free["intermediates"].values():
+        # The demo moves the features themselves.
         moved = np.moveaxis(free["features"] - start["features"], 1, -1)
-        pairs.append((ours.free["z_k"], moved, np.zeros_like(moved)))
+        pairs.append((z_k, moved, np.zeros_like(moved)))
     for pair in pairs:
         demo.assert_moved_alike(*pair)
 

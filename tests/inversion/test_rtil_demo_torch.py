@@ -148,6 +148,6 @@ def test_two_steps_are_those_of_pytorch(stage):
                 pairs.append((found, *map(last_axis, expected)))
             if stage:
                 moved = last_axis(x - start[-1])
-                pairs.append((ours.free["z_k"], moved, 0 * moved))
+                pairs.append((ours.free["intermediates"][stage], moved, 0 * moved))
             for found, *expected in pairs:
                 demo.assert_moved_alike(found[index], *expected)

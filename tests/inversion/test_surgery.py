@@ -52,7 +52,7 @@ def first_solution(prior):
     (stage,) = METHOD.stages(prior.generator)
     keys = jax.random.split(jax.random.key(3), 2)
     start = jax.vmap(METHOD.start, in_axes=(None, 0))(prior, keys)
-    return start, stage.decode(prior, *stage.begin(prior, start))
+    return start, stage.decode(prior, start)
 
 
 def test_the_image_is_the_tail_of_the_free_features(toy_prior):

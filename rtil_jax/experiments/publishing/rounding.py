@@ -8,7 +8,7 @@ import numpy as np
 
 from rtil_jax import metrics
 from rtil_jax.experiments.scoring.members import draw_member
-from rtil_jax.families import AdditiveFamily, MultiCodeFamily
+from rtil_jax.families import Family
 from rtil_jax.generators import Generator
 
 # An image so far from the truth (PSNR in dB) may get so much (dB) worse.
@@ -24,7 +24,7 @@ def rounded(variables: dict) -> dict:
 
 def rounding_psnr(
     generator: Generator,
-    family: AdditiveFamily | MultiCodeFamily,
+    family: Family,
     variables: dict,
     half: dict,
 ) -> float:

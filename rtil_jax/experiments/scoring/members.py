@@ -1,16 +1,13 @@
 """Images of one member of a prior's family."""
 
 from functools import partial
-from typing import TypeVar
 
 import jax
 import numpy as np
 from jaxtyping import Array, Float
 
-from rtil_jax.families import AdditiveFamily, MultiCodeFamily
+from rtil_jax.families import Family
 from rtil_jax.generators import Generator
-
-Family = TypeVar("Family", AdditiveFamily, MultiCodeFamily)
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2, 3))

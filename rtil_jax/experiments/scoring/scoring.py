@@ -13,7 +13,7 @@ from rtil_jax.data.pixels import Window
 from rtil_jax.errors import UserError
 from rtil_jax.experiments.scoring.members import draw_member
 from rtil_jax.experiments.training.configured_recipe import build_recipe, saved_run
-from rtil_jax.families import AdditiveFamily, MultiCodeFamily
+from rtil_jax.families import Family
 from rtil_jax.metrics.frechet import FrechetVGG, feature_distance, load_frechet_vgg
 from rtil_jax.metrics.perceptual.networks import LEAST_SIZE
 from rtil_jax.metrics.sliced_wasserstein import patch_distance, patches
@@ -142,7 +142,7 @@ def in_batches(images: Batch) -> Iterator[Batch]:
 
 def member_batches(
     prior: Prior,
-    family: AdditiveFamily | MultiCodeFamily,
+    family: Family,
     member: int,
     key: jax.Array,
     count: int,
