@@ -39,6 +39,13 @@ def one_of(*known: Any) -> Condition:
     return Condition(lambda value: value in known, f"one of {known}")
 
 
+def named(*known: str, or_none: bool = False) -> Condition:
+    """One of some names, or '' where nothing may be named."""
+    expected = f"one of {', '.join(known)}" + (", or '' for none" if or_none else "")
+    names = ("", *known) if or_none else known
+    return Condition(lambda value: value in names, expected)
+
+
 ANY = Condition(lambda value: True, "")
 POSITIVE = Condition(lambda value: 0 < value < math.inf, "a number above 0")
 NOT_NEGATIVE = Condition(lambda value: 0 <= value < math.inf, "a number of at least 0")
@@ -79,9 +86,24 @@ def checked(value: Any, default: Any, condition: Condition, path: str) -> Any:
     if kind is float and type(plain) is int:
         plain = float(plain)
     expected = condition.expected or _KINDS.get(kind, f"a {kind.__name__}")
-    if type(plain) is not kind or not _holds(condition, plain):
+    if type(plain) is not kind:
         raise UserError(f"{path}: found {reprlib.repr(value)}, expected {expected}")
+    check(plain, condition, path)
     return plain
+
+
+def check(value: Any, condition: Condition, path: str) -> None:
+    """Raises UserError, which calls it `path`, for a value that is not as it must be.
+
+    A condition that cannot be evaluated does not hold.
+    """
+    try:
+        holds = condition.holds(value)
+    except TypeError:  # of an entry of a tuple, say
+        holds = False
+    if not holds:
+        found = reprlib.repr(value)
+        raise UserError(f"{path}: found {found}, expected {condition.expected}")
 
 
 def as_plain(value: Any) -> Any:
@@ -89,10 +111,3 @@ def as_plain(value: Any) -> Any:
     if hasattr(value, "tolist"):
         value = value.tolist()
     return tuple(map(as_plain, value)) if isinstance(value, list | tuple) else value
-
-
-def _holds(condition: Condition, value: Any) -> bool:
-    try:
-        return bool(condition.holds(value))
-    except TypeError:  # of an entry of a tuple, say
-        return False

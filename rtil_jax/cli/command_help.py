@@ -115,10 +115,8 @@ def field_help(config: ConfigDict, path: str) -> dict[str, str]:
         known |= comments(inspect.getsource(build))
         default = build()
     elif "method" in config:
-        known = comments(inspect.getsource(inversion.inversion_config))
-        default, name = inversion.inversion_config("ilo"), config.method.name
-        about = attributes(inversion.METHODS[name]) if name in inversion.METHODS else {}
-        known |= {f"method.{field}": text for field, text in about.items()}
+        known = inversion.inversion_help(config)
+        default = inversion.inversion_config("ilo")
     else:
         return own
     # A file's comments on the library's fields are about its values.
@@ -177,17 +175,6 @@ def _comment_of(node: ast.Assign, at: dict[int, tuple[str, bool]]) -> str:
     if node.lineno in at and not at[node.lineno][1]:
         text.append(at[node.lineno][0])
     return " ".join(text)
-
-
-def attributes(kind: type) -> dict[str, str]:
-    """Name -> text in the section "Attributes" of a class's docstring."""
-    _, _, section = (inspect.getdoc(kind) or "").partition("Attributes:\n")
-    found: dict[str, str] = {}
-    for entry in re.split(r"\n(?=    \w)", "\n" + section):
-        names, _, text = entry.strip().partition(": ")
-        for name in names.split(","):
-            found[name.strip()] = " ".join(text.split())
-    return found
 
 
 def _indented(text: str, by: int) -> str:
