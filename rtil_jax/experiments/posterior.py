@@ -84,14 +84,21 @@ def parse_posterior(config: ConfigDict) -> tuple[InversionRun, dict]:
     Raises:
         UserError: for the first field that cannot be used.
     """
-    require("chain" in config, "chain", "no such field", "those of each chain")
+    if "chain" not in config:
+        raise UserError(
+            "--config: found a config without config.chain, expected one for the "
+            "posterior, such as configs/ablations/posterior.py"
+        )
     config = config.copy_and_resolve_references().unlock()
     chain = config.chain
     del config.chain
     run = parse_inversion(config)
-    first, *others = run.settings
-    expected = f"one of each: {', '.join(first)}"
-    require(not others, "settings, problem, select", len(run.settings), expected)
+    if len(run.settings) > 1:
+        raise UserError(
+            f"--config: found {len(run.settings)} settings, expected one label of "
+            "config.settings, one config.problem and one config.select: the files of a "
+            "posterior are named by prior and ratio"
+        )
     entry = run.entries[0]
     require(entry.noise_std > 0, "noise_std", entry.noise_std, "above 0")
     name = config.method.name

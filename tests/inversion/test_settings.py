@@ -9,6 +9,7 @@ from rtil_jax.errors import UserError
 from rtil_jax.experiments.inversion.inputs import load_distances
 from rtil_jax.experiments.inversion.inversion_config import inversion_config
 from rtil_jax.experiments.inversion.inversion_run import parse_inversion
+from rtil_jax.experiments.posterior import parse_posterior
 from rtil_jax.generators import StyleGAN2Generator
 from rtil_jax.inversion import Prior
 
@@ -175,6 +176,18 @@ BAD = {
         "config.noise_std: .* expected a value",
     ),
 }
+
+
+def test_a_posterior_is_of_one_setting():
+    config = figure()
+    config.noise_std, config.chain = 0.5, {"samples": 2}
+    run, chain = parse_posterior(config)
+    assert len(run.entries) == 2 and chain == {"samples": 2}
+    config.select = "last,oracle"
+    with pytest.raises(UserError, match="found 2 settings, expected one label of"):
+        parse_posterior(config)
+    with pytest.raises(UserError, match="found a config without config.chain"):
+        parse_posterior(figure())
 
 
 def test_a_method_that_cannot_be_names_the_setting_and_the_prior():

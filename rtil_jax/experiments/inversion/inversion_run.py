@@ -130,13 +130,7 @@ def parse_inversion(config: ConfigDict) -> InversionRun:
             "--config.priors.rtil=DIR with a DIR that train.py has written"
         )
     _check_own_names(config, "", fields)
-    configs = {name: config}
-    if fields.settings:
-        for label, own in fields.settings.items():
-            _check_label(label, own, fields)
-        configs = {
-            label: overridden(config, own) for label, own in fields.settings.items()
-        }
+    configs = _by_label(config, fields)
     entries: list[Entry] = []
     for label, one in configs.items():
         try:
@@ -151,6 +145,18 @@ def parse_inversion(config: ConfigDict) -> InversionRun:
         record=plain(config),
         records={label: plain(one) for label, one in configs.items()},
     )
+
+
+def _by_label(config: ConfigDict, fields: InversionFields) -> dict[str, ConfigDict]:
+    """Label -> the config with the fields of that entry of `settings`.
+
+    Without `settings` the only label is the method's name.
+    """
+    if not fields.settings:
+        return {config.method.name: config}
+    for label, own in fields.settings.items():
+        _check_label(label, own, fields)
+    return {label: overridden(config, own) for label, own in fields.settings.items()}
 
 
 def _fields(kind: Any) -> tuple[dataclasses.Field, ...]:
