@@ -20,7 +20,7 @@ import jax.numpy as jnp
 from benchmarks.timing import table
 from rtil_jax import devices, generators
 from rtil_jax.experiments.inversion import inversion_plan
-from rtil_jax.experiments.inversion.inversion_config import build_method
+from rtil_jax.experiments.inversion.inversion_run import build_method
 from rtil_jax.experiments.training import training_plan
 from rtil_jax.experiments.training.configured_recipe import build_recipe, resolved
 from rtil_jax.inversion import Prior, at_once

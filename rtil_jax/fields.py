@@ -10,6 +10,7 @@ described. Configs, checks and `--help` are made of it:
 
 import dataclasses
 import math
+import reprlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -36,6 +37,13 @@ def at_least(least: int) -> Condition:
 
 def one_of(*known: Any) -> Condition:
     return Condition(lambda value: value in known, f"one of {known}")
+
+
+def named(*known: str, or_none: bool = False) -> Condition:
+    """One of some names, or '' where nothing may be named."""
+    expected = f"one of {', '.join(known)}" + (", or '' for none" if or_none else "")
+    names = ("", *known) if or_none else known
+    return Condition(lambda value: value in names, expected)
 
 
 ANY = Condition(lambda value: True, "")
@@ -78,9 +86,29 @@ def checked(value: Any, default: Any, condition: Condition, path: str) -> Any:
     if kind is float and type(plain) is int:
         plain = float(plain)
     expected = condition.expected or _KINDS.get(kind, f"a {kind.__name__}")
-    if type(plain) is not kind or not _holds(condition, plain):
-        raise UserError(f"{path}: found {value!r}, expected {expected}")
+    if type(plain) is not kind:
+        raise UserError(f"{path}: found {shown(value)}, expected {expected}")
+    check(plain, condition, path)
     return plain
+
+
+def check(value: Any, condition: Condition, path: str) -> None:
+    """Raises UserError, which calls it `path`, for a value that is not as it must be.
+
+    A condition that cannot be evaluated does not hold.
+    """
+    try:
+        holds = condition.holds(value)
+    except TypeError:  # of an entry of a tuple, say
+        holds = False
+    if not holds:
+        raise UserError(f"{path}: found {shown(value)}, expected {condition.expected}")
+
+
+def shown(value: Any) -> str:
+    """The value as Python writes it; only its ends if it is long."""
+    text = repr(value)
+    return text if len(text) <= 100 else reprlib.repr(value)
 
 
 def as_plain(value: Any) -> Any:
@@ -88,10 +116,3 @@ def as_plain(value: Any) -> Any:
     if hasattr(value, "tolist"):
         value = value.tolist()
     return tuple(map(as_plain, value)) if isinstance(value, list | tuple) else value
-
-
-def _holds(condition: Condition, value: Any) -> bool:
-    try:
-        return bool(condition.holds(value))
-    except TypeError:  # of an entry of a tuple, say
-        return False

@@ -7,10 +7,8 @@ import jax.numpy as jnp
 import pytest
 
 from rtil_jax.errors import UserError
-from rtil_jax.experiments.inversion.inversion_checks import check_inversion_config
-from rtil_jax.experiments.inversion.inversion_config import build_method
-from rtil_jax.experiments.inversion.settings import expand, labelled, perceptual_weight
-from rtil_jax.experiments.inversion.sweep import check_settings, load_priors
+from rtil_jax.experiments.inversion.inputs import check_fit, load_priors
+from rtil_jax.experiments.inversion.inversion_run import parse_inversion
 from rtil_jax.generators import init
 from rtil_jax.generators.configured import build_generator
 from rtil_jax.inversion import Prior, make_problem, measurement_loss, render
@@ -49,14 +47,14 @@ def test_every_figure_fits_the_priors_that_it_names(name, size):
     for config in with_method(name, size):
         if not any(config.priors.values()):  # those of configs/invert/ name none
             config.priors.rtil = "somewhere"
-        check_inversion_config(config)
+        run = parse_inversion(config)
         generator = generators(config.method.name)[0 if size is None else 1]
         if size != "tiny" and config.method.name == "surgery":
             continue
         priors = {name: Prior(generator, None) for name in config.priors}
-        check_settings(config, priors)
+        check_fit(run, priors)
         if size == "tiny":
-            count = sum(len(one.ratios) for _, one in expand(config))
+            count = len({(*one.setting, one.ratio) for one in run.entries})
             assert count <= 12 and config.images.count <= 4
 
 
@@ -70,11 +68,14 @@ def test_every_figure_says_its_command_and_its_variants(name):
         assert f"`{variant}`" in module.__doc__
 
 
+def methods(name):
+    """Those for the prior `rtil`, by label."""
+    entries = parse_inversion(FIGURES[name].get_config()).entries
+    return {one.label: one.method for one in entries if one.prior == "rtil"}
+
+
 def budgets(name):
-    return {
-        label: tuple(build_method(one, "rtil").steps)
-        for label, one in labelled(FIGURES[name].get_config()).items()
-    }
+    return {label: method.steps for label, method in methods(name).items()}
 
 
 def test_the_budgets_are_those_of_the_appendix():
@@ -87,21 +88,18 @@ def test_the_budgets_are_those_of_the_appendix():
     }
     assert budgets("fig20")["EXP4"] == budgets("fig4")["ilo"] == budgets("fig6")["z4"]
     assert budgets("fig20")["EXP5"] == (2000,) * 5
-    codes = [
-        build_method(one, "rtil").codes
-        for one in labelled(FIGURES["fig7"].get_config()).values()
-    ]
-    assert codes == [1, 10, 20]
+    assert [method.codes for method in methods("fig7").values()] == [1, 10, 20]
 
 
 def test_the_losses_are_those_of_the_appendix():
     def weights(name, problem):
-        for _, one in expand(FIGURES[name].get_config()):
+        config = FIGURES[name].get_config()
+        distance, found = config.perceptual.distance, {"rtil": [], "vanilla": []}
+        for one in parse_inversion(config).entries:
             if one.problem == problem:
-                return one.perceptual.distance, {
-                    prior: [perceptual_weight(one, prior, r) for r in one.ratios]
-                    for prior in ("rtil", "vanilla")
-                }
+                assert not one.perceptual or one.perceptual.distance == distance
+                found[one.prior].append(one.perceptual.weight if one.perceptual else 0)
+        return distance, found
 
     zero = {"rtil": [0] * 5, "vanilla": [0] * 5}
     assert weights("fig4", "compressed_sensing") == ("lpips", zero)
@@ -119,7 +117,7 @@ def test_the_losses_are_those_of_the_appendix():
 def test_a_step_at_paper_size_has_the_papers_shapes(name):
     config = FIGURES[name].get_config()
     generator, _ = generators(config.method.name)
-    method = build_method(config, "rtil")
+    method = parse_inversion(config).entries[0].method
     styled = config.method.name == "ilo"
 
     def losses(key, distance, truth):
@@ -151,9 +149,9 @@ def test_a_step_at_paper_size_has_the_papers_shapes(name):
 )
 def test_the_reproduction_fits_the_shipped_pairs(variant):
     config = FIGURES["reproduction"].get_config(variant)
-    check_inversion_config(config)
-    priors = load_priors(config)
-    check_settings(config, priors)
+    run = parse_inversion(config)
+    priors = load_priors(run.priors)
+    check_fit(run, priors)
     size = 64 if "faces64" in (variant or "") else 32
     assert {prior.image_shape[0] for prior in priors.values()} == {size}
 
@@ -170,7 +168,7 @@ def test_every_combination_of_the_reproduction_is_a_config_or_an_error(
             FIGURES["reproduction"].get_config(variant)
         return
     config = FIGURES["reproduction"].get_config(variant)
-    check_inversion_config(config)
+    parse_inversion(config)
     assert ("inpainting" in config.problem) == (
         regime == "problems" or (regime == "pggan" and not use)
     )

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from ml_collections import ConfigDict
 
 from rtil_jax.errors import UserError
-from rtil_jax.experiments.inversion.inversion_checks import check_inversion_config
-from rtil_jax.experiments.inversion.inversion_config import build_method
+from rtil_jax.experiments.inversion.inversion_run import parse_inversion
 from rtil_jax.experiments.training.configured_recipe import resolved
 
 CONFIGS = pathlib.Path(__file__).parent.parent / "configs"
@@ -75,7 +74,6 @@ def test_training(name):
 def test_inversion(name):
     def check(config):
         config.priors.rtil = config.priors.rtil or "somewhere"
-        check_inversion_config(config)
-        build_method(config, "rtil")
+        parse_inversion(config)
 
     fuzz(CONFIGS / "invert" / name, check)

@@ -5,7 +5,8 @@ import importlib
 
 import pytest
 
-from rtil_jax.cli.command_help import attributes, comments, field_help, flattened
+from rtil_jax.cli.command_help import comments, field_help, flattened
+from rtil_jax.experiments.inversion.inversion_config import attributes
 from rtil_jax.inversion import ILO
 
 CONFIGS = sorted(glob.glob("configs/**/*.py", recursive=True))

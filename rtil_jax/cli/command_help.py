@@ -8,7 +8,6 @@ docstring of its class.
 import argparse
 import ast
 import glob
-import inspect
 import io
 import re
 import textwrap
@@ -98,6 +97,7 @@ def _is_section(config: Any, field: str) -> bool:
 
 def field_help(config: ConfigDict, path: str) -> dict[str, str]:
     """Dotted field -> its help, for those that have one."""
+    from rtil_jax.experiments.inversion import inversion_config as inversion
     from rtil_jax.experiments.training import training_config as training
 
     own = comments(_read(path))
@@ -106,7 +106,8 @@ def field_help(config: ConfigDict, path: str) -> dict[str, str]:
         known = help_texts(kind())
         default = kind.__dataclass_fields__
     elif "method" in config:
-        known, default = _inversion_help(config)
+        known = inversion.inversion_help(config)
+        default = inversion.inversion_config("ilo")
     else:
         return own
     # A file's comments on the library's fields are about its values.
@@ -114,17 +115,6 @@ def field_help(config: ConfigDict, path: str) -> dict[str, str]:
         field: text for field, text in own.items() if field.split(".")[0] not in default
     }
     return sections | known
-
-
-def _inversion_help(config: ConfigDict) -> tuple[dict[str, str], Any]:
-    """(help of the fields, all fields) of an inversion config."""
-    from rtil_jax.experiments.inversion import inversion_config as inversion
-
-    known = comments(inspect.getsource(inversion.inversion_config))
-    name = config.method.name
-    about = attributes(inversion.METHODS[name]) if name in inversion.METHODS else {}
-    known |= {f"method.{field}": text for field, text in about.items()}
-    return known, inversion.inversion_config("ilo")
 
 
 def comments(source: str) -> dict[str, str]:
@@ -176,17 +166,6 @@ def _comment_of(node: ast.Assign, at: dict[int, tuple[str, bool]]) -> str:
     if node.lineno in at and not at[node.lineno][1]:
         text.append(at[node.lineno][0])
     return " ".join(text)
-
-
-def attributes(kind: type) -> dict[str, str]:
-    """Name -> text in the section "Attributes" of a class's docstring."""
-    _, _, section = (inspect.getdoc(kind) or "").partition("Attributes:\n")
-    found: dict[str, str] = {}
-    for entry in re.split(r"\n(?=    \w)", "\n" + section):
-        names, _, text = entry.strip().partition(": ")
-        for name in names.split(","):
-            found[name.strip()] = " ".join(text.split())
-    return found
 
 
 def _indented(text: str, by: int) -> str:

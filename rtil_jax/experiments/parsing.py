@@ -39,25 +39,40 @@ def parse(kind: type[Run], config: ConfigDict, path: str = "config") -> Run:
     Raises:
         UserError: for the first field that does not exist or cannot be used.
     """
-    fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    for name in config:
+    check_names(kind, config, path)
+    return kind(**given(kind, config, path))
+
+
+def check_names(kind: Any, config: ConfigDict | dict, path: str) -> None:
+    """Raises UserError for a field that does not exist, in sections too."""
+    fields = {field.name: field for field in dataclasses.fields(kind)}
+    for name, value in config.items():
+        here = f"{path}.{name}"
         if name not in fields:
             near = did_you_mean(name, fields, f"{path}.".removeprefix("config."))
-            raise UserError(f"{path}.{name}: there is no such field{near}")
-    values: dict[str, Any] = {}
-    for name in fields:  # in this order, so that the same error is always the first
-        if name in config:
-            values[name] = _value(fields[name], config[name], f"{path}.{name}")
-    return kind(**values)
+            raise UserError(f"{here}: there is no such field{near}")
+        section = fields[name].default is dataclasses.MISSING
+        if section != isinstance(value, ConfigDict):
+            found, expected = (value, "fields") if section else ("fields", "a value")
+            raise UserError(f"{here}: found {found!r}, expected {expected}")
+        if section and dataclasses.is_dataclass(fields[name].default_factory):
+            check_names(fields[name].default_factory, value, here)
+
+
+def given(kind: Any, config: ConfigDict, path: str) -> dict[str, Any]:
+    """The checked values of those fields of `kind` that `config` has."""
+    return {
+        field.name: _value(field, config[field.name], f"{path}.{field.name}")
+        for field in dataclasses.fields(kind)
+        if field.name in config
+    }
 
 
 def _value(field: dataclasses.Field, value: Any, path: str) -> Any:
-    section = field.default is dataclasses.MISSING
-    if section != isinstance(value, ConfigDict):
-        found, expected = (value, "fields") if section else ("fields", "a value")
-        raise UserError(f"{path}: found {found!r}, expected {expected}")
-    if section:
-        return parse(field.default_factory, value, path)  # type: ignore[arg-type]
+    if read := field.metadata.get("read"):  # of an open section, say
+        return read(value, path)
+    if dataclasses.is_dataclass(field.default_factory):
+        return parse(field.default_factory, value, path)
     condition = field.metadata.get("condition", ANY)
     return checked(value, field.default, condition, path)
 

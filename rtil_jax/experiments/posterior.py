@@ -6,26 +6,21 @@ import os
 import numpy as np
 from ml_collections import ConfigDict
 
-from rtil_jax import metrics
+from rtil_jax import data, metrics
 from rtil_jax.config import require
 from rtil_jax.errors import UserError
-from rtil_jax.experiments.inversion.inversion_checks import (
-    check_inversion_config,
+from rtil_jax.experiments.inversion.inputs import image_arguments, load_priors
+from rtil_jax.experiments.inversion.inversion_run import (
+    InversionRun,
+    parse_inversion,
     require_symmetric,
 )
-from rtil_jax.experiments.inversion.inversion_config import build_method
-from rtil_jax.experiments.inversion.noise_levels import describe_noise, snr_of
-from rtil_jax.experiments.inversion.settings import problem_of
-from rtil_jax.experiments.inversion.sweep import load_priors, load_test_images
+from rtil_jax.experiments.inversion.measuring import problem_of
+from rtil_jax.experiments.inversion.noise_levels import describe_noise, noise_record
 from rtil_jax.experiments.report import draw_posterior
 from rtil_jax.experiments.report.rows import ratio_name
 from rtil_jax.files import local_path, replacing
-from rtil_jax.inversion import (
-    ILO,
-    PosteriorSamples,
-    Problem,
-    posterior_samples,
-)
+from rtil_jax.inversion import PosteriorSamples, Problem, posterior_samples
 
 KEY = ("prior", "ratio", "image")
 QUALITY = ("psnr_of_mean", "psnr_of_sample", "spread", "covered", "failed")
@@ -43,49 +38,37 @@ def run_posterior(config: ConfigDict, workdir: str) -> list[dict]:
         UserError: for a config, prior, data set or directory that cannot be used.
     """
     workdir = local_path(workdir, "--workdir")
-    config = config.copy_and_resolve_references().unlock()
-    chain = config.chain
-    del config.chain
-    check_inversion_config(config)
-    require(config.noise_std > 0, "noise_std", config.noise_std, "above 0")
-    name = config.method.name
-    require(name == "ilo", "method.name", name, "ilo, whose z_k the chain draws")
-    require_symmetric(config, "the spread of posterior samples")
-    priors = load_priors(config)
-    images = load_test_images(config, next(iter(priors.values())))
+    run, chain = parse_posterior(config)
+    priors = load_priors(run.priors)
+    wanted = image_arguments(run.images, next(iter(priors.values())))
+    images = data.load_images(**wanted)
     try:
         os.makedirs(workdir, exist_ok=True)
     except OSError as error:
         raise UserError(
             f"--workdir={workdir}: cannot be written ({error.strerror})"
         ) from error
-    snr = {config.problem: snr_of(config, images)}
-    print(f"noise     {describe_noise(config, snr)}")
+    snr = noise_record(run, images)
+    print(f"noise     {describe_noise(run.entries[0], run.images.range, snr)}")
     rows = []
-    for ratio in config.ratios:
-        for name, prior in priors.items():
-            problem, keys = problem_of(config, images, np.arange(len(images)), ratio)
-            method = build_method(config, name)
-            assert isinstance(method, ILO)  # required above
-            found = posterior_samples(
-                method,
-                prior,
-                problem,
-                keys,
-                noise_std=config.noise_std,
-                **chain.to_dict(),
-            )
-            path = os.path.join(
-                workdir, f"{name}_{config.problem}_{ratio_name(ratio)}.png"
-            )
-            draw_posterior(problem, found, path)
-            print(f"figure    {path}")
-            rows += [
-                {"prior": name, "ratio": float(ratio), "image": image, **values}
-                for image, values in zip(
-                    images.names, quality(problem, found), strict=True
-                )
-            ]
+    for entry in run.entries:
+        problem, keys = problem_of(run, entry, images, np.arange(len(images)))
+        found = posterior_samples(
+            entry.method,
+            priors[entry.prior],
+            problem,
+            keys,
+            noise_std=entry.noise_std,
+            **chain,
+        )
+        stem = f"{entry.prior}_{entry.problem}_{ratio_name(entry.ratio)}"
+        path = os.path.join(workdir, f"{stem}.png")
+        draw_posterior(problem, found, path)
+        print(f"figure    {path}")
+        rows += [
+            {"prior": entry.prior, "ratio": entry.ratio, "image": image, **values}
+            for image, values in zip(images.names, quality(problem, found), strict=True)
+        ]
     path = os.path.join(workdir, "posterior.csv")
     with replacing(path) as file:
         writer = csv.DictWriter(file, COLUMNS)
@@ -93,6 +76,35 @@ def run_posterior(config: ConfigDict, workdir: str) -> list[dict]:
         writer.writerows(rows)
     print(f"table     {path}")
     return rows
+
+
+def parse_posterior(config: ConfigDict) -> tuple[InversionRun, dict]:
+    """The inversion, of one setting, and the arguments of its chains.
+
+    Raises:
+        UserError: for the first field that cannot be used.
+    """
+    if "chain" not in config:
+        raise UserError(
+            "--config: found a config without config.chain, expected one for the "
+            "posterior, such as configs/ablations/posterior.py"
+        )
+    config = config.copy_and_resolve_references().unlock()
+    chain = config.chain
+    del config.chain
+    run = parse_inversion(config)
+    if len(run.settings) > 1:
+        raise UserError(
+            f"--config: found {len(run.settings)} settings, expected one label of "
+            "config.settings, one config.problem and one config.select: the files of a "
+            "posterior are named by prior and ratio"
+        )
+    entry = run.entries[0]
+    require(entry.noise_std > 0, "noise_std", entry.noise_std, "above 0")
+    name = config.method.name
+    require(name == "ilo", "method.name", name, "ilo, whose z_k the chain draws")
+    require_symmetric(run.images.range, "the spread of posterior samples")
+    return run, chain.to_dict()
 
 
 def quality(problem: Problem, found: PosteriorSamples) -> list[dict]:

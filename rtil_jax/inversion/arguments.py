@@ -1,4 +1,7 @@
-"""What the arguments of methods may be, checked once: in Python and in a config."""
+"""What the arguments of methods may be, checked once: in Python and in a config.
+
+A method's arguments are the fields of its class, each made by `argument`.
+"""
 
 import dataclasses
 import math
@@ -6,15 +9,59 @@ import reprlib
 from typing import Any
 
 from rtil_jax.errors import UserError
+from rtil_jax.fields import Condition, as_plain, check
 
 
-def default_of(field: dataclasses.Field) -> Any:
-    """The published value of a method's argument.
+def _is_whole(value: Any) -> bool:
+    return type(value) is int and value >= 0
 
-    An argument that is None by default depends on the generator; its published value,
-    which configs show, is in the field's metadata.
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and 0 <= value < math.inf
+
+
+def _are_numbers(value: Any) -> bool:
+    return isinstance(value, tuple) and all(map(_is_number, value))
+
+
+def _are_whole(value: Any) -> bool:
+    return isinstance(value, tuple) and all(map(_is_whole, value))
+
+
+FLAG = Condition(lambda value: isinstance(value, bool), "True or False")
+WHOLE = Condition(_is_whole, "a whole number from 0")
+NUMBER = Condition(_is_number, "a number of at least 0")
+ABOVE_0 = Condition(lambda value: value > 0, "above 0")
+NUMBERS = Condition(_are_numbers, "a tuple of numbers of at least 0")
+# One of these is for all stages alike.
+NUMBER_OR_NUMBERS = Condition(
+    lambda value: _is_number(value) or _are_numbers(value),
+    f"{NUMBERS.expected}, or one number for all stages",
+)
+WHOLE_OR_WHOLES = Condition(
+    lambda value: _is_whole(value) or _are_whole(value),
+    "a tuple of whole numbers from 0, or one whole number for all stages",
+)
+
+
+def argument(default: Any, *conditions: Condition, published: Any = None) -> Any:
+    """A field of a method.
+
+    Args:
+        default: None for one that depends on the generator.
+        conditions: what holds for its values; the first that does not is told of.
+        published: the value that configs show where the default is None.
     """
-    return field.metadata.get("published", field.default)
+    shown = default if published is None else published
+    about = {"conditions": conditions, "published": shown}
+    return dataclasses.field(default=default, metadata=about)
+
+
+def published(method: Any) -> dict[str, Any]:
+    """Name -> published value of every argument of a method's class."""
+    return {
+        field.name: field.metadata["published"] for field in dataclasses.fields(method)
+    }
 
 
 def clean_arguments(method: Any) -> None:
@@ -28,18 +75,17 @@ def clean_arguments(method: Any) -> None:
     """
     for field in dataclasses.fields(method):
         value = getattr(method, field.name)
-        if value is None and field.default is None:
-            continue
-        value = plain_value(value)
-        check_argument(f"method.{field.name}", value, field)
-        object.__setattr__(method, field.name, value)
+        if value is not None or field.default is not None:
+            value = check_argument(field, value, f"method.{field.name}")
+            object.__setattr__(method, field.name, value)
 
 
-def plain_value(value: Any) -> Any:
-    """A list as a tuple, and arrays and NumPy's numbers as Python's."""
-    if hasattr(value, "tolist"):
-        value = value.tolist()
-    return tuple(map(plain_value, value)) if isinstance(value, list | tuple) else value
+def check_argument(field: dataclasses.Field, value: Any, path: str) -> Any:
+    """`value` as plain Python. Raises UserError if the field cannot have it."""
+    value = as_plain(value)
+    for condition in field.metadata["conditions"]:
+        check(value, condition, path)
+    return value
 
 
 def check_method(method: Any) -> None:
@@ -52,36 +98,3 @@ def check_method(method: Any) -> None:
             f"method: found {reprlib.repr(method)}, expected one such as ILO(), "
             "CSGM(), MGANPrior() or Surgery()"
         )
-
-
-def check_argument(path: str, value: Any, field: dataclasses.Field) -> None:
-    """Raises UserError if `value` cannot be that of the field, called `path`."""
-    default = default_of(field)
-    if isinstance(default, str):
-        known = field.metadata["known"]
-        expected = f"one of {', '.join(known)}"
-        fits = isinstance(value, str) and value in known
-        return _require(fits, path, value, expected)
-    if isinstance(default, bool):
-        return _require(isinstance(value, bool), path, value, "True or False")
-    several = isinstance(default, tuple)
-    one_for_all = several and field.metadata.get("one_for_all", False)
-    whole = isinstance(default, int) or field.name == "steps"
-    kinds = (int,) if whole else (int, float)
-    numbers = value if several and isinstance(value, tuple) else (value,)
-    fits = isinstance(value, tuple) == several or one_for_all
-    fits = fits and all(type(n) in kinds and 0 <= n < math.inf for n in numbers)
-    kind = "whole number" if whole else "number"
-    least = "from 0" if whole else "of at least 0"
-    expected = f"a tuple of {kind}s {least}" if several else f"a {kind} {least}"
-    if one_for_all:
-        expected += f", or one {kind} for all stages"
-    _require(fits, path, value, expected)
-    if field.name == "prior_sigma":
-        _require(value > 0, path, value, "above 0")
-
-
-def _require(condition: bool, path: str, found: Any, expected: str) -> None:
-    if not condition:
-        found = reprlib.repr(found)
-        raise UserError(f"{path}: found {found}, expected {expected}")

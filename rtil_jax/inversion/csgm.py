@@ -10,7 +10,7 @@ from typing import Any
 import jax
 
 from rtil_jax.generators import Generator
-from rtil_jax.inversion.arguments import clean_arguments
+from rtil_jax.inversion.arguments import NUMBER, WHOLE, argument, clean_arguments
 from rtil_jax.inversion.latents import mapping_space
 from rtil_jax.inversion.solutions import Solution
 from rtil_jax.inversion.stages import Mask, Stage, Variables
@@ -29,9 +29,8 @@ class CSGM:
         UserError: at once, for an argument of a wrong type or range.
     """
 
-    # Checked by `clean_arguments`, which says what is expected.
-    steps: Any = 2_000
-    learning_rate: Any = 0.1
+    steps: Any = argument(2_000, WHOLE)
+    learning_rate: Any = argument(0.1, NUMBER)
 
     def __post_init__(self) -> None:
         clean_arguments(self)

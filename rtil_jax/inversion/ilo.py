@@ -21,13 +21,23 @@ import jax
 from jaxtyping import Array, Float
 
 from rtil_jax.errors import UserError
+from rtil_jax.fields import named
 from rtil_jax.generators import (
     Generator,
     init,
     sample_latents,
     zero_intermediates,
 )
-from rtil_jax.inversion.arguments import clean_arguments
+from rtil_jax.inversion.arguments import (
+    ABOVE_0,
+    FLAG,
+    NUMBER,
+    NUMBER_OR_NUMBERS,
+    NUMBERS,
+    WHOLE_OR_WHOLES,
+    argument,
+    clean_arguments,
+)
 from rtil_jax.inversion.constraints import (
     PriorForm,
     geocross,
@@ -73,22 +83,17 @@ class ILO:
         prior_sigma: sigma of the training.
     """
 
-    # Checked by `clean_arguments`, which says what is expected.
-    steps: Any = dataclasses.field(
-        default=None, metadata={"published": PUBLISHED_STEPS, "one_for_all": True}
-    )
-    learning_rate: Any = 0.2
-    geocross: Any = 0.01
-    sphere: Any = True
-    keep_skip: Any = True
-    noise_radii: Any = ()
-    style_radii: Any = ()
-    feature_radii: Any = ()
-    prior_weight: Any = dataclasses.field(default=(), metadata={"one_for_all": True})
-    prior_form: Any = dataclasses.field(
-        default="gaussian", metadata={"known": get_args(PriorForm)}
-    )
-    prior_sigma: Any = 1.0
+    steps: Any = argument(None, WHOLE_OR_WHOLES, published=PUBLISHED_STEPS)
+    learning_rate: Any = argument(0.2, NUMBER)
+    geocross: Any = argument(0.01, NUMBER)
+    sphere: Any = argument(True, FLAG)
+    keep_skip: Any = argument(True, FLAG)
+    noise_radii: Any = argument((), NUMBERS)
+    style_radii: Any = argument((), NUMBERS)
+    feature_radii: Any = argument((), NUMBERS)
+    prior_weight: Any = argument((), NUMBER_OR_NUMBERS)
+    prior_form: Any = argument("gaussian", named(*get_args(PriorForm)))
+    prior_sigma: Any = argument(1.0, NUMBER, ABOVE_0)
 
     def __post_init__(self) -> None:
         clean_arguments(self)

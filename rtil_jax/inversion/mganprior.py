@@ -18,8 +18,9 @@ from jaxtyping import Array, Float
 
 from rtil_jax.errors import UserError
 from rtil_jax.families import flat_dirichlet
+from rtil_jax.fields import named
 from rtil_jax.generators import Generator, mix_codes
-from rtil_jax.inversion.arguments import clean_arguments
+from rtil_jax.inversion.arguments import NUMBER, WHOLE, argument, clean_arguments
 from rtil_jax.inversion.latents import mapping_space
 from rtil_jax.inversion.solutions import Solution
 from rtil_jax.inversion.stages import Mask, OptimizerName, Stage
@@ -52,20 +53,13 @@ class MGANPrior:
         UserError: at once, for an argument of a wrong type or range.
     """
 
-    # Checked by `clean_arguments`, which says what is expected.
-    codes: Any = 20
-    block: Any = dataclasses.field(
-        default=None, metadata={"published": PUBLISHED_BLOCK}
-    )
-    steps: Any = 2_500
-    learning_rate: Any = 0.05
-    optimizer: Any = dataclasses.field(
-        default="adam", metadata={"known": get_args(OptimizerName)}
-    )
-    start_weights: Any = dataclasses.field(
-        default="dirichlet", metadata={"known": STARTS}
-    )
-    codes_at_once: Any = 0
+    codes: Any = argument(20, WHOLE)
+    block: Any = argument(None, WHOLE, published=PUBLISHED_BLOCK)
+    steps: Any = argument(2_500, WHOLE)
+    learning_rate: Any = argument(0.05, NUMBER)
+    optimizer: Any = argument("adam", named(*get_args(OptimizerName)))
+    start_weights: Any = argument("dirichlet", named(*STARTS))
+    codes_at_once: Any = argument(0, WHOLE)
 
     def __post_init__(self) -> None:
         clean_arguments(self)

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 
 from rtil_jax.errors import UserError
 from rtil_jax.generators import Generator
-from rtil_jax.inversion.arguments import clean_arguments
+from rtil_jax.inversion.arguments import NUMBER, WHOLE, argument, clean_arguments
 from rtil_jax.inversion.latents import style_space
 from rtil_jax.inversion.solutions import Solution
 from rtil_jax.inversion.stages import Mask, Stage
@@ -42,12 +42,9 @@ class Surgery:
         UserError: at once, for an argument of a wrong type or range.
     """
 
-    # Checked by `clean_arguments`, which says what is expected.
-    block: Any = dataclasses.field(
-        default=None, metadata={"published": PUBLISHED_BLOCK}
-    )
-    steps: Any = 2_000
-    learning_rate: Any = 0.1
+    block: Any = argument(None, WHOLE, published=PUBLISHED_BLOCK)
+    steps: Any = argument(2_000, WHOLE)
+    learning_rate: Any = argument(0.1, NUMBER)
 
     def __post_init__(self) -> None:
         clean_arguments(self)

@@ -16,8 +16,8 @@ from PIL import Image
 from configs.parity import rtil_demo
 from rtil_jax import data
 from rtil_jax.devices import data_mesh
-from rtil_jax.experiments.inversion.inversion_config import build_method
-from rtil_jax.experiments.inversion.settings import problem_of
+from rtil_jax.experiments.inversion.inversion_run import parse_inversion
+from rtil_jax.experiments.inversion.measuring import problem_of
 from rtil_jax.generators import StyleGAN2Generator, init
 from rtil_jax.inversion.solver import begin, descend
 from rtil_jax.priors.prior import Prior, StyleFit
@@ -67,7 +67,9 @@ def problem():
         images = data.load_images(
             folder, "test", resolution=SIZE, channels=3, cache_dir=f"{folder}/cache"
         )
-        return problem_of(config(0), images, np.arange(BATCH), 0.1)[0]
+        run = parse_inversion(config(0))
+        assert run.entries[0].ratio == 0.1
+        return problem_of(run, run.entries[0], images, np.arange(BATCH))[0]
 
 
 @functools.cache
@@ -87,7 +89,8 @@ def variables():
 def begun(number):
     """(stage, (start, first iterate))."""
     latents, z_1 = variables()
-    stage = build_method(config(number), "rtil").stages(prior().generator)[number]
+    method = parse_inversion(config(number)).entries[0].method
+    stage = method.stages(prior().generator)[number]
     before = {"latents": latents, "intermediates": {1: z_1} if number else {}}
     return stage, begin(stage, prior(), before)
 

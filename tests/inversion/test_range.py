@@ -13,9 +13,9 @@ from PIL import Image
 from rtil_jax import metrics
 from rtil_jax.checkpoints import Checkpoints
 from rtil_jax.errors import UserError
-from rtil_jax.experiments.inversion.inversion_checks import check_inversion_config
 from rtil_jax.experiments.inversion.inversion_config import inversion_config
-from rtil_jax.experiments.inversion.settings import from_range, in_range
+from rtil_jax.experiments.inversion.inversion_run import parse_inversion
+from rtil_jax.experiments.inversion.measuring import from_range, in_range
 from rtil_jax.experiments.inversion.sweep import run_sweep
 from rtil_jax.generators import DCGANGenerator, init
 from rtil_jax.inversion import (
@@ -129,7 +129,7 @@ def test_other_ranges_are_refused(limits, tmp_path):
     del config.images.range
     config.images.range = limits
     with pytest.raises(UserError, match="config.images.range: found"):
-        check_inversion_config(config)
+        parse_inversion(config)
 
 
 @pytest.mark.parametrize("section", ["perceptual", "perceptual_for"])
@@ -140,6 +140,6 @@ def test_perceptual_losses_need_the_usual_range(section, tmp_path):
     else:
         config.perceptual_for.rtil = {"distance": "lpips"}
     with pytest.raises(UserError, match=r"images.range: .* \(-1, 1\), because of perc"):
-        check_inversion_config(config)
+        parse_inversion(config)
     config.images.range = (-1, 1)
-    check_inversion_config(config)
+    parse_inversion(config)

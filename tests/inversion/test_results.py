@@ -138,16 +138,19 @@ import multiprocessing, sys
 from ml_collections import ConfigDict
 from rtil_jax.experiments.inversion import inversion_workdir as workdir
 from rtil_jax.experiments.inversion.inversion_config import inversion_config
+from rtil_jax.experiments.inversion.inversion_run import parse_inversion
 from rtil_jax.experiments.inversion.results import Results
 from rtil_jax.experiments.inversion.shards import Shard
 from rtil_jax.experiments.report import write_summary
 from tests.experiments.report.directory import row
 
 home = sys.argv[1]
+config = inversion_config("csgm")
+config.priors.rtil = "somewhere"
 workdir.provenance = lambda command: {"command": command}
 
 def process(index):
-    workdir.claim_workdir(inversion_config("csgm"), home, {}, f"run {index}")
+    workdir.claim_workdir(parse_inversion(config), home, {}, f"run {index}")
     results = Results(home, Shard(index, 8))
     for image in range(6):
         results.add([row(f"{index}-{image}.png", "rtil", 1.0)])

@@ -6,31 +6,26 @@ import pytest
 from ml_collections import ConfigDict
 
 from rtil_jax.errors import UserError
-from rtil_jax.experiments.inversion.inversion_checks import check_inversion_config
-from rtil_jax.experiments.inversion.inversion_config import (
-    build_method,
-    inversion_config,
-)
-from rtil_jax.experiments.inversion.settings import (
-    expand,
-    load_distances,
-    perceptual_weight,
-)
+from rtil_jax.experiments.inversion.inputs import load_distances
+from rtil_jax.experiments.inversion.inversion_config import inversion_config
+from rtil_jax.experiments.inversion.inversion_run import parse_inversion
+from rtil_jax.experiments.posterior import parse_posterior
 from rtil_jax.generators import StyleGAN2Generator
 from rtil_jax.inversion import Prior
 
 
 def figure(**settings):
     config = inversion_config("ilo")
-    config.priors.rtil = "somewhere"
+    config.priors.rtil = config.priors.vanilla = "somewhere"
     config.method_for.vanilla = {"learning_rate": 0.1}
     config.settings = ConfigDict(settings)
     return config
 
 
 def test_without_settings_the_label_is_the_method():
-    ((label, one),) = expand(figure())
-    assert label == "ilo" and one.problem == "compressed_sensing"
+    rtil, vanilla = parse_inversion(figure()).entries
+    assert rtil.label == "ilo" and rtil.problem == "compressed_sensing"
+    assert (rtil.prior, vanilla.prior) == ("rtil", "vanilla")
 
 
 def test_every_label_problem_and_rule_meet_once():
@@ -38,23 +33,47 @@ def test_every_label_problem_and_rule_meet_once():
     config.problem = "compressed_sensing, inpainting"
     config.ratios_for.inpainting = (0.5, 0.25)
     config.select = "measurement,oracle"
-    found = [(s.label, s.config.problem, s.config.select) for s in expand(config)]
-    assert len(found) == len(set(found)) == 8
-    ratios = {s.config.problem: s.config.ratios for s in expand(config)}
-    assert ratios == {"compressed_sensing": (0.1,), "inpainting": (0.5, 0.25)}
+    run = parse_inversion(config)
+    assert len(run.settings) == 8 and len(run.entries) == 4 * 2 * (1 + 2)
+    ratios = {
+        setting.problem: [one.ratio for one in entries if one.prior == "rtil"]
+        for setting, entries in run.settings.items()
+    }
+    assert ratios == {"compressed_sensing": [0.1], "inpainting": [0.5, 0.25]}
+
+
+def test_the_work_goes_by_label_problem_rule_ratio_and_prior():
+    config = figure(b={}, a={"select": "last,measurement"})
+    config.ratios = (0.2, 0.1)
+    entries = parse_inversion(config).entries
+    assert [(one.label, one.select) for one in entries[::4]] == [
+        ("a", "last"),
+        ("a", "measurement"),
+        ("b", "measurement"),
+    ]
+    first = [(one.ratio, one.prior) for one in entries[:4]]
+    assert first == [(0.2, "rtil"), (0.2, "vanilla"), (0.1, "rtil"), (0.1, "vanilla")]
+    assert entries[0].key() == {
+        "prior": "rtil",
+        "method": "a",
+        "problem": "compressed_sensing",
+        "ratio": 0.2,
+        "select": "last",
+    }
 
 
 def test_a_setting_changes_its_own_fields_alone():
     config = figure(
         slow={"method": {"learning_rate": 0.01}, "noise_std": 0.5}, plain={}
     )
-    same, slow = (setting.config for setting in expand(config))
+    run = parse_inversion(config)
+    same, _, slow, slow_vanilla = run.entries
     assert slow.method.learning_rate == 0.01 and slow.noise_std == 0.5
-    assert slow.method.steps == config.method.steps
-    assert same.method == config.method and same.noise_std == 0
+    assert slow.method.steps == same.method.steps == tuple(config.method.steps)
+    assert same.method.learning_rate == 0.2 and same.noise_std == 0
     # Fields of one prior come after those of the setting.
-    rates = [build_method(slow, p).learning_rate for p in ("rtil", "vanilla")]
-    assert rates == [0.01, 0.1]
+    assert slow_vanilla.method.learning_rate == 0.1
+    assert run.records["slow"]["noise_std"] == 0.5 and run.record["noise_std"] == 0
     assert config.method.learning_rate == 0.2  # untouched
 
 
@@ -66,8 +85,13 @@ def test_weights_of_the_perceptual_loss_are_per_problem_ratio_and_prior():
     config.perceptual_for.vanilla = {"weights": {"super_resolution": 3.0}}
 
     def weight(problem, prior, ratio):
-        config.problem = problem
-        return perceptual_weight(config, prior, ratio)
+        config.problem, config.ratios = problem, (ratio,)
+        (term,) = (
+            one.perceptual
+            for one in parse_inversion(config).entries
+            if one.prior == prior
+        )
+        return term.weight if term else 0
 
     assert weight("compressed_sensing", "rtil", 0.5) == 0
     assert weight("inpainting", "vanilla", 0.01) == 1
@@ -76,6 +100,14 @@ def test_weights_of_the_perceptual_loss_are_per_problem_ratio_and_prior():
     assert weight("super_resolution", "vanilla", 1 / 16) == 0
     config.perceptual.distance = ""
     assert weight("inpainting", "rtil", 0.5) == 0
+
+
+def test_a_prior_may_have_a_perceptual_loss_of_its_own():
+    config = figure()
+    config.problem, config.perceptual.weights.inpainting = "inpainting", 1.0
+    config.perceptual_for.vanilla = {"distance": "vgg_l1", "fill": False}
+    rtil, vanilla = parse_inversion(config).entries
+    assert rtil.perceptual is None and vanilla.perceptual == ("vgg_l1", 1.0, False)
 
 
 def of_size(size):
@@ -92,15 +124,19 @@ def test_weights_are_read_where_a_loss_needs_them_and_named_where_missing(
     config.perceptual.from_ratio.inpainting = 0.5
     config.perceptual.weights.inpainting = 1.0
     monkeypatch.setattr(importlib.util, "find_spec", lambda package: None)
-    assert load_distances(config, of_size(32)) == {}  # at 10 % none is needed
+
+    def distances(size):
+        return load_distances(parse_inversion(config), of_size(size))
+
+    assert distances(32) == {}  # at 10 % none is needed
     config.ratios = (0.1, 0.5)
     with pytest.raises(UserError, match=r"pip install \"rtil_jax\[perceptual\]\""):
-        load_distances(config, of_size(32))
+        distances(32)
     config.perceptual_files.vgg = str(tmp_path / "nowhere.ckpt")
     with pytest.raises(UserError, match="nowhere.ckpt: found no readable file"):
-        load_distances(config, of_size(32))
+        distances(32)
     with pytest.raises(UserError, match="perceptual.distance: found .* of 16 pixels"):
-        load_distances(config, of_size(16))
+        distances(16)
 
 
 BAD = {
@@ -142,6 +178,25 @@ BAD = {
 }
 
 
+def test_a_posterior_is_of_one_setting():
+    config = figure()
+    config.noise_std, config.chain = 0.5, {"samples": 2}
+    run, chain = parse_posterior(config)
+    assert len(run.entries) == 2 and chain == {"samples": 2}
+    config.select = "last,oracle"
+    with pytest.raises(UserError, match="found 2 settings, expected one label of"):
+        parse_posterior(config)
+    with pytest.raises(UserError, match="found a config without config.chain"):
+        parse_posterior(figure())
+
+
+def test_a_method_that_cannot_be_names_the_setting_and_the_prior():
+    one = {"method_for": {"vanilla": {"steps": (-1,)}}}
+    message = r"config.settings.a: config.method_for.vanilla.steps: found \(-1,\), exp"
+    with pytest.raises(UserError, match=message):
+        parse_inversion(figure(a=one))
+
+
 @pytest.mark.parametrize("case", BAD)
 def test_bad_settings_are_one_line(case):
     settings, fields, message = BAD[case]
@@ -150,5 +205,5 @@ def test_bad_settings_are_one_line(case):
         for name, value in fields.items():
             config[name] = value
     with pytest.raises(UserError, match=message) as caught:
-        check_inversion_config(config)
+        parse_inversion(config)
     assert "\n" not in str(caught.value)

@@ -13,8 +13,8 @@ from rtil_jax.checkpoints import checksum
 from rtil_jax.cli.main import run_named
 from rtil_jax.errors import UserError
 from rtil_jax.experiments.family_samples import draw_family_samples
+from rtil_jax.experiments.inversion.inputs import load_priors
 from rtil_jax.experiments.inversion.inversion_config import inversion_config
-from rtil_jax.experiments.inversion.sweep import load_priors
 from rtil_jax.experiments.publishing.card import Notes
 from rtil_jax.experiments.publishing.export import export
 from rtil_jax.experiments.publishing.rounding import lost, rounded, rounding_psnr
@@ -88,7 +88,7 @@ def test_a_fit_of_the_styles_goes_with_it(runs, packs, monkeypatch, tmp_path):
 def test_the_name_goes_wherever_a_directory_does(packs, tmp_path):
     config = inversion_config("ilo")
     config.priors = {"mine": "pretrained:pggan", "same": str(packs / "pggan")}
-    priors = load_priors(config)
+    priors = load_priors(config.priors)
     assert checksum(priors["mine"].variables) == checksum(priors["same"].variables)
     assert load_training_config("pretrained:pggan")["architecture"] == "pggan"
     samples = ConfigDict({"priors": {"mine": "pretrained:pggan"}, "columns": 2})

@@ -6,7 +6,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from ml_collections import ConfigDict
 
 from rtil_jax import data
 from rtil_jax.devices import data_mesh, replicated
@@ -19,13 +18,9 @@ from rtil_jax.experiments.estimate import (
     time_line,
     work_of,
 )
-from rtil_jax.experiments.inversion.inversion_config import build_method
+from rtil_jax.experiments.inversion.inputs import perceptual_loss
+from rtil_jax.experiments.inversion.inversion_run import Entry, InversionRun
 from rtil_jax.experiments.inversion.noise_levels import describe_noise, noise_record
-from rtil_jax.experiments.inversion.settings import (
-    expand,
-    perceptual_loss,
-    perceptual_weight,
-)
 from rtil_jax.experiments.inversion.shards import Shard
 from rtil_jax.experiments.inversion.work import Work, divide
 from rtil_jax.experiments.training.training_plan import count_parameters
@@ -95,7 +90,7 @@ def step_memory(*arguments: Any) -> int:
 
 
 def print_plan(
-    config: ConfigDict,
+    run: InversionRun,
     priors: dict[str, Prior],
     distances: dict[str, Perceptual],
     images: data.ImageSet,
@@ -106,52 +101,57 @@ def print_plan(
 
     `images` are the first of the `num_images` to recover.
     """
-    mesh, work = data_mesh(), divide(config, priors, num_images, shard)
-    size, snr = len(work.batches[0]), noise_record(config, images)
+    mesh, work = data_mesh(), divide(run, num_images, shard)
+    size, snr = len(work.batches[0]), noise_record(run, images)
     print(f"""inversion plan
   devices      {mesh.size} x {mesh.devices.flat[0].device_kind}
   images       {images.describe(num_images)}, cut to squares of \
 {images.resolution} x {images.resolution}
   batches      {len(work.batches):,} x {size} images in each of \
-{len(work.settings)} settings""")
+{work.entries} settings""")
     for name, prior in priors.items():
         shape = " x ".join(map(str, prior.image_shape))
-        print(f"""  prior        {name}: {config.priors[name]}, {shape}, \
+        print(f"""  prior        {name}: {run.priors[name]}, {shape}, \
 {count_parameters(prior.variables):,} parameters""")
     plans: dict[tuple, BatchPlan] = {}
-    for label, one in expand(config):
-        starts = size * one.restarts
+    for setting, entries in run.settings.items():
+        first, ratios = entries[0], tuple(dict.fromkeys(e.ratio for e in entries))
+        starts = size * first.restarts
         starts += -starts % mesh.size
-        print(f"""  setting      {label}: {one.problem}, ratios {tuple(one.ratios)}
-    selection  {one.select}, {one.restarts} starts
-    noise      {describe_noise(one, snr.get(label))}""")
+        print(f"""  setting      {setting.label}: {setting.problem}, ratios {ratios}
+    selection  {setting.select}, {first.restarts} starts
+    noise      {describe_noise(first, run.images.range, snr)}""")
         for name, prior in priors.items():
-            plan = _plan_of(one, name, prior, distances, starts)
-            plans[label, one.problem, one.select, name] = plan
-            _print_method(one, name, plan)
-    _print_part(work, plans, shard)
+            own = [entry for entry in entries if entry.prior == name]
+            plan = _plan_of(own, prior, distances, starts)
+            plans[*setting, name] = plan
+            _print_method(own, plan)
+    _print_part(run, work, plans, shard)
 
 
 def _plan_of(
-    config: ConfigDict, name: str, prior: Prior, distances: dict, starts: int
+    entries: list[Entry], prior: Prior, distances: dict, starts: int
 ) -> BatchPlan:
-    """At the setting's largest ratio."""
-    method, ratio = build_method(config, name), float(max(config.ratios))
-    loss = perceptual_loss(config, name, ratio, distances)
-    return plan_batch(prior, method, config.problem, ratio, starts, loss)
+    """At the largest ratio of the entries of one setting and prior."""
+    one = max(entries, key=lambda entry: entry.ratio)
+    loss = perceptual_loss(one, distances)
+    return plan_batch(prior, one.method, one.problem, one.ratio, starts, loss)
 
 
-def _print_method(config: ConfigDict, name: str, plan: BatchPlan) -> None:
+def _print_method(entries: list[Entry], plan: BatchPlan) -> None:
     """Lines about one prior in one setting."""
-    weights = {r: perceptual_weight(config, name, r) for r in config.ratios}
-    terms = [f"{w:g} at {r:g}" for r, w in weights.items() if w]
-    perceptual = f"{config.perceptual.distance} {', '.join(terms)}" if terms else "none"
-    print(f"""    method     {name}: {build_method(config, name)}
+    terms = {entry.ratio: entry.perceptual for entry in entries if entry.perceptual}
+    weights = ", ".join(f"{term.weight:g} at {r:g}" for r, term in terms.items())
+    distances = dict.fromkeys(term.distance for term in terms.values())
+    perceptual = f"{', '.join(distances)} {weights}" if terms else "none"
+    print(f"""    method     {entries[0].prior}: {entries[0].method}
     steps      {" + ".join(str(steps - 1) for steps in plan.steps)} per batch and ratio
     perceptual {perceptual}""")
 
 
-def _print_part(work: Work, plans: dict[tuple, BatchPlan], shard: Shard) -> None:
+def _print_part(
+    run: InversionRun, work: Work, plans: dict[tuple, BatchPlan], shard: Shard
+) -> None:
     """What is this process's, and what it takes if none of it is done yet."""
     part = "all of it"
     if shard.count > 1:
@@ -161,17 +161,17 @@ def _print_part(work: Work, plans: dict[tuple, BatchPlan], shard: Shard) -> None
         numbers = f"batches {work.mine[0] + 1:,} to {work.mine[-1] + 1:,}"
     print(f"  this part    {part}: {numbers} of {work.total:,}")
     if work.mine:
-        _print_costs(work, plans)
+        _print_costs(run, work, plans)
 
 
-def _print_costs(work: Work, plans: dict[tuple, BatchPlan]) -> None:
+def _print_costs(run: InversionRun, work: Work, plans: dict[tuple, BatchPlan]) -> None:
     """Memory of the program that does most, and the time of this process's batches."""
     known: dict[tuple, ProgramWork] = {}  # several priors and methods share programs
     lengths: dict[tuple, int] = {}  # of those that are compiled
     found: list[tuple[ProgramWork, tuple]] = []
     operations, steps = 0.0, 0
-    for number, (_, name, setting) in enumerate(work.settings):
-        plan = plans[(*(setting[c] for c in ("method", "problem", "select")), name)]
+    for number, entry in enumerate(run.entries):
+        plan = plans[*entry.setting, entry.prior]
         batches = len(work.own(number))
         stages = zip(plan.steps, plan.programs, plan.single, strict=True)
         for count, program, single in stages if batches else ():
@@ -180,7 +180,7 @@ def _print_costs(work: Work, plans: dict[tuple, BatchPlan]) -> None:
                 function, *given = single
                 known[key] = work_of(function.lower(*given))
                 found.append((known[key], program))
-            lengths[*key, setting["ratio"]] = known[key].length
+            lengths[*key, entry.ratio] = known[key].length
             steps += batches * count
             operations += batches * count * known[key].operations
     function, *given = max(found, key=lambda pair: pair[0].traffic)[1]

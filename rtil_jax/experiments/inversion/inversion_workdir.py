@@ -2,13 +2,11 @@
 
 import os
 
-from ml_collections import ConfigDict
-
 from rtil_jax import data
 from rtil_jax.checkpoints import checksum
-from rtil_jax.config import first_difference, plain, read_json, save_config
+from rtil_jax.config import first_difference, read_json, save_config
 from rtil_jax.errors import UserError
-from rtil_jax.experiments.inversion.settings import labelled
+from rtil_jax.experiments.inversion.inversion_run import InversionRun
 from rtil_jax.locks import waiting
 from rtil_jax.priors.prior import Prior
 from rtil_jax.provenance import provenance
@@ -49,7 +47,7 @@ def make_workdir(workdir: str) -> None:
         ) from error
 
 
-def check_workdir(config: ConfigDict, workdir: str, priors: dict[str, Prior]) -> None:
+def check_workdir(run: InversionRun, workdir: str, priors: dict[str, Prior]) -> None:
     """Raises UserError as `make_workdir` and `claim_workdir` would; writes nothing."""
     _check_kind(workdir)
     existing = os.path.abspath(workdir)
@@ -59,7 +57,7 @@ def check_workdir(config: ConfigDict, workdir: str, priors: dict[str, Prior]) ->
     problem = problem if os.path.isdir(existing) else "Not a directory"
     if problem:
         raise UserError(f"--workdir={workdir}: cannot be written ({problem})")
-    _joined_record(config, workdir, priors)
+    _joined_record(run, workdir, priors)
 
 
 def _check_kind(workdir: str) -> None:
@@ -68,7 +66,7 @@ def _check_kind(workdir: str) -> None:
 
 
 def claim_workdir(
-    config: ConfigDict,
+    run: InversionRun,
     workdir: str,
     priors: dict[str, Prior],
     command: str,
@@ -87,7 +85,7 @@ def claim_workdir(
     made = provenance(command)
     try:
         with waiting(f"{path}.lock"):  # Shards may come at the same time.
-            record = _joined_record(config, workdir, priors)
+            record = _joined_record(run, workdir, priors)
             _note(record, made, snr or {})
             save_config(record, path)
     except OSError as error:
@@ -96,8 +94,8 @@ def claim_workdir(
         ) from error
 
 
-def _joined_record(config: ConfigDict, workdir: str, priors: dict[str, Prior]) -> dict:
-    """What `config.json` has, with this config and these priors in it.
+def _joined_record(run: InversionRun, workdir: str, priors: dict[str, Prior]) -> dict:
+    """What `config.json` has, with this run and these priors in it.
 
     Raises:
         UserError: if it has results of another config or of other priors.
@@ -106,11 +104,11 @@ def _joined_record(config: ConfigDict, workdir: str, priors: dict[str, Prior]) -
     free = FREE_FIELDS + (PLACES if data.has_record(workdir) else ())
     record = _read_record(path)
     shared = record.setdefault("shared", next(iter(record["methods"].values()), None))
-    _compare(path, shared, config, free + METHOD_FIELDS)
-    record["shared"] = plain(config)
-    for label, one in labelled(config).items():
+    _compare(path, shared, run.record, free + METHOD_FIELDS)
+    record["shared"] = run.record
+    for label, one in run.records.items():
         _compare(path, record["methods"].get(label), one, free)
-        record["methods"][label] = plain(one)
+        record["methods"][label] = one
     for name, prior in priors.items():
         found = checksum(prior.variables)
         if record["priors"].setdefault(name, found) != found:
@@ -166,11 +164,9 @@ def record_images(
         data.write_record(record, workdir)
 
 
-def _compare(
-    path: str, old: dict | None, config: ConfigDict, free: tuple[str, ...]
-) -> None:
-    """Raises UserError if `config` differs from `old` in a field that is not free."""
-    if old is not None and (field := first_difference(old, plain(config), free)):
+def _compare(path: str, old: dict | None, new: dict, free: tuple[str, ...]) -> None:
+    """Raises UserError if `new` differs from `old` in a field that is not free."""
+    if old is not None and (field := first_difference(old, new, free)):
         raise UserError(
             f"{path}: its results have another config.{field}; choose another --workdir"
         )

@@ -1,11 +1,13 @@
 """The noise of an inversion's measurements, in words, for its plan and its record."""
 
+from collections.abc import Mapping
+
 import jax.numpy as jnp
 import numpy as np
-from ml_collections import ConfigDict
 
 from rtil_jax import data
-from rtil_jax.experiments.inversion.settings import expand, in_range
+from rtil_jax.experiments.inversion.inversion_run import Entry, InversionRun
+from rtil_jax.experiments.inversion.measuring import in_range
 from rtil_jax.inversion.problems import image_keys
 from rtil_jax.operators import OPERATORS, sample_operators
 from rtil_jax.operators.noise import (
@@ -18,43 +20,36 @@ from rtil_jax.operators.noise import (
 MOST_IMAGES = 32  # that a signal-to-noise ratio is averaged over
 
 
-def describe_noise(config: ConfigDict, snr: dict | None = None) -> str:
-    """The noise of one setting in words; `snr` is its label's of `noise_record`."""
-    unit = noise_unit(OPERATORS[config.problem])
-    levels = (snr or {}).get(config.problem)
-    return noise_text(unit, config.noise_std, tuple(config.images.range), levels)
+def describe_noise(entry: Entry, limits: tuple, snr: Mapping[str, dict]) -> str:
+    """The noise of an entry's setting in words; `snr` is that of `noise_record`."""
+    unit = noise_unit(OPERATORS[entry.problem])
+    levels = snr.get(entry.label, {}).get(entry.problem)
+    return noise_text(unit, entry.noise_std, limits, levels)
 
 
-def snr_of(config: ConfigDict, images: data.ImageSet) -> dict[str, float]:
-    """Ratio as text -> signal-to-noise ratio in dB of one setting's measurements.
+def noise_record(run: InversionRun, images: data.ImageSet) -> dict[str, dict]:
+    """Label -> problem -> ratio as text -> SNR in dB, where it is known.
 
-    The mean over the first images; empty without noise, and where y is a picture, whose
-    noise pixels can tell.
+    The mean over the first images; nothing without noise, and where y is a picture,
+    whose noise pixels can tell.
     """
-    pictured = noise_unit(OPERATORS[config.problem]) in PICTURED
-    if not config.noise_std or pictured:
-        return {}
-    indices = np.arange(min(len(images), MOST_IMAGES))
-    truth = in_range(data.to_float(images[indices]), config.images.range)
-    keys, _, _ = image_keys(config.seed, indices)
-    return {
-        f"{ratio:g}": signal_to_noise(
-            sample_operators(config.problem, keys, truth.shape[1:], float(ratio)),
-            jnp.asarray(truth),
-            config.noise_std,
-        )
-        for ratio in config.ratios
-    }
-
-
-def noise_record(config: ConfigDict, images: data.ImageSet) -> dict:
-    """Label -> problem -> ratio as text -> SNR in dB, where it is known."""
     record: dict[str, dict] = {}
-    known: dict[tuple, dict] = {}
-    for label, one in expand(config):
-        key = one.problem, one.noise_std, tuple(one.ratios)
+    known: dict[tuple, float] = {}
+    for entry in run.entries:
+        unit = noise_unit(OPERATORS[entry.problem])
+        if not entry.noise_std or unit in PICTURED:
+            continue
+        key = entry.problem, entry.noise_std, entry.ratio
         if key not in known:
-            known[key] = snr_of(one, images)
-        if known[key]:
-            record.setdefault(label, {})[one.problem] = known[key]
+            known[key] = _snr_of(run, entry, images)
+        levels = record.setdefault(entry.label, {}).setdefault(entry.problem, {})
+        levels[f"{entry.ratio:g}"] = known[key]
     return record
+
+
+def _snr_of(run: InversionRun, entry: Entry, images: data.ImageSet) -> float:
+    indices = np.arange(min(len(images), MOST_IMAGES))
+    truth = in_range(data.to_float(images[indices]), run.images.range)
+    keys, _, _ = image_keys(run.seed, indices)
+    operators = sample_operators(entry.problem, keys, truth.shape[1:], entry.ratio)
+    return signal_to_noise(operators, jnp.asarray(truth), entry.noise_std)

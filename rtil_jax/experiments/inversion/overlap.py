@@ -1,23 +1,24 @@
 """Whether images to recover are among those that a prior was trained on."""
 
 import os
-
-from ml_collections import ConfigDict
+from typing import Any
 
 from rtil_jax import data
 from rtil_jax.errors import UserError
+from rtil_jax.experiments.inversion.inversion_fields import Images
+from rtil_jax.experiments.inversion.inversion_run import InversionRun
 from rtil_jax.priors import locate
 from rtil_jax.priors.prior import load_training_config
 
 
-def seen_in_training(config: ConfigDict, images: data.ImageSet) -> dict[str, str]:
+def seen_in_training(run: InversionRun, images: data.ImageSet) -> dict[str, str]:
     """Name of a prior -> a warning, for those that were trained on these images.
 
     Images are compared by content where a training has recorded it; else what was
     taken from where, as far as that is known.
     """
     warnings = {}
-    for name, source in config.priors.items():
+    for name, source in run.priors.items():
         if not source:
             continue
         record = data.read_record(locate(source))
@@ -25,7 +26,7 @@ def seen_in_training(config: ConfigDict, images: data.ImageSet) -> dict[str, str
             trained, says = set(record["identities"]), record["says"]
             number = sum(identity in trained for identity in images.identities)
         else:
-            says = _taken(ConfigDict(load_training_config(source)), config, images)
+            says = _taken(load_training_config(source), run.images, images)
             number = len(images) if says else 0
         if number:
             warnings[name] = (
@@ -37,21 +38,21 @@ def seen_in_training(config: ConfigDict, images: data.ImageSet) -> dict[str, str
     return warnings
 
 
-def _taken(trained: ConfigDict, config: ConfigDict, images: data.ImageSet) -> str:
+def _taken(trained: Any, wanted: Images, images: data.ImageSet) -> str:
     """What a training of which only the config is known took, if it is the same."""
     fields = trained.get("data")
     if fields is None or "converted" in trained:
         return ""
-    says = f"{fields.source} [{fields.split}]"
-    source, split = config.images.source, config.images.split
-    if _is_catalogue(fields.source) or not os.path.exists(fields.source):
+    took, part = fields["source"], fields["split"]
+    says, source = f"{took} [{part}]", wanted.source
+    if _is_catalogue(took) or not os.path.exists(took):
         # A prior that has moved to another machine has a file's name at most.
         named = os.path.basename(os.path.normpath(source))
-        alike = fields.source in (source, named) and fields.split == split
+        alike = took in (source, named) and part == wanted.split
         return says if alike else ""
-    same = os.path.exists(source) and os.path.samefile(fields.source, source)
+    same = os.path.exists(source) and os.path.samefile(took, source)
     try:
-        listed = data.list_images(fields.source, fields.split, trained.resolution)
+        listed = data.list_images(took, part, trained["resolution"])
     except UserError:
         return ""
     return says if same and listed.says == images.source else ""

@@ -3,10 +3,10 @@
 import jax
 import numpy as np
 from jaxtyping import Array
-from ml_collections import ConfigDict
 
 from rtil_jax import metrics
 from rtil_jax.errors import UserError
+from rtil_jax.experiments.inversion.inversion_run import InversionRun
 from rtil_jax.inversion.inverting import Reconstruction
 from rtil_jax.metrics.perceptual import Perceptual, load_lpips
 from rtil_jax.metrics.perceptual.networks import LEAST_SIZE
@@ -14,12 +14,12 @@ from rtil_jax.metrics.perceptual.networks import LEAST_SIZE
 MIN_SSIM_SIZE = 11
 
 
-def load_metric(config: ConfigDict) -> Perceptual | None:
+def load_metric(run: InversionRun) -> Perceptual | None:
     """LPIPS as a metric; without its weights the column stays empty."""
-    if not config.lpips:
+    if not run.lpips:
         return None
     try:
-        return load_lpips(config.lpips, config.perceptual_files[config.lpips] or None)
+        return load_lpips(run.lpips, getattr(run.perceptual_files, run.lpips) or None)
     except UserError as error:
         print(f"LPIPS is left out: {error}")
         return None

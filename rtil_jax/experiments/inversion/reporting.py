@@ -5,35 +5,29 @@ import os
 import jax
 import numpy as np
 from jaxtyping import Array
-from ml_collections import ConfigDict
 
 from rtil_jax import data
 from rtil_jax.experiments import report
+from rtil_jax.experiments.inversion.inversion_run import Entry, InversionRun
+from rtil_jax.experiments.inversion.measuring import from_range, problem_of
 from rtil_jax.experiments.inversion.results import Results, read_picture
-from rtil_jax.experiments.inversion.settings import (
-    expand,
-    from_range,
-    problem_of,
-    setting_of,
-)
 from rtil_jax.experiments.report.rows import ratio_name
 
 
 def write_report(
-    config: ConfigDict, workdir: str, results: Results, images: data.ImageSet
+    run: InversionRun, workdir: str, results: Results, images: data.ImageSet
 ) -> None:
     """`summary.md`, the curves, a grid of pictures for each ratio of this run, and
     `report.html` with all of it."""
     print(f"table     {report.write_summary(workdir)}")
-    figures = report.plot_curves(workdir, config.figure.published)
+    figures = report.plot_curves(workdir, run.figure.published)
     figures += report.plot_convergence(workdir)
-    drawn: dict[tuple, dict[str, ConfigDict]] = {}
-    for label, one in expand(config):
-        drawn.setdefault((one.problem, tuple(one.ratios), one.select), {})[label] = one
-    for (_, ratios, _), settings in drawn.items():
-        figures += [
-            draw_grid(settings, workdir, results, images, ratio) for ratio in ratios
-        ]
+    drawn: dict[tuple, dict[str, Entry]] = {}
+    for entry in run.entries:
+        grid = entry.problem, entry.select, entry.ratio
+        drawn.setdefault(grid, {})[entry.label] = entry
+    for labels in drawn.values():
+        figures.append(draw_grid(run, labels, workdir, results, images))
     for figure in figures:
         print(f"figure    {figure}")
     print(f"pictures  {os.path.join(workdir, 'recovered')}")
@@ -41,45 +35,48 @@ def write_report(
 
 
 def draw_grid(
-    settings: dict[str, ConfigDict],
+    run: InversionRun,
+    labels: dict[str, Entry],
     workdir: str,
     results: Results,
     images: data.ImageSet,
-    ratio: float,
 ) -> str:
     """Truth, measurement, and the reconstructions of every label and prior.
 
-    `settings` are those of one problem and selection rule, by label.
+    `labels` has an entry of each label; all are of one problem, rule and ratio.
     """
     indices = range(min(len(images), report.MAX_GRID_ROWS))
     columns: dict[str, Array | np.ndarray] = {}
     psnr: dict[str, list[float]] = {}
     noise = None
-    base = next(iter(settings.values()))
+    base = next(iter(labels.values()))
     # Earlier runs may have left other labels, of the same measurements.
-    settings = dict.fromkeys(results.names("method"), base) | settings
-    for label, config in settings.items():
-        if config.noise_std != noise:  # settings with the same measurements share one
-            noise, several = config.noise_std, noise is not None
-            problem, _ = problem_of(config, images, np.array(indices), ratio)
-            preview = jax.vmap(lambda operator, y: operator.preview(y))
-            measured = preview(problem.operators, problem.measurements)
-            truth, measured = (
-                from_range(x, config.images.range) for x in (problem.truth, measured)
-            )
+    for label, entry in (dict.fromkeys(results.names("method"), base) | labels).items():
+        if entry.noise_std != noise:  # settings with the same measurements share one
+            noise, several = entry.noise_std, noise is not None
+            truth, measured = _measured(run, entry, images, np.array(indices))
             columns.setdefault("truth", truth)
-            title = f"measurement, {label}" if several else "measurement"
-            columns[title] = measured
+            columns[f"measurement, {label}" if several else "measurement"] = measured
         for prior in results.names("prior"):
-            setting = setting_of(label, config, prior, ratio)
-            keys = [{"image": images.names[i], **setting} for i in indices]
+            key = entry.key(prior, label)
+            keys = [{"image": images.names[i], **key} for i in indices]
             if not all(map(results.is_done, keys, indices)):
                 continue  # a prior of an earlier run that had fewer images
             title = f"{prior}, {label}"
             paths = map(results.picture, keys, indices)
             columns[title] = np.stack([data.to_float(read_picture(p)) for p in paths])
             psnr[title] = [results[key]["psnr"] for key in keys]
-    stem = f"{config.problem}_{ratio_name(ratio)}_{config.select}"
+    stem = f"{base.problem}_{ratio_name(base.ratio)}_{base.select}"
     path = os.path.join(workdir, "figures", f"{stem}.png")
     report.image_grid(columns, path, psnr)
     return path
+
+
+def _measured(
+    run: InversionRun, entry: Entry, images: data.ImageSet, indices: np.ndarray
+) -> list[Array]:
+    """The images, and their measurements as pictures."""
+    problem, _ = problem_of(run, entry, images, indices)
+    preview = jax.vmap(lambda operator, y: operator.preview(y))
+    measured = preview(problem.operators, problem.measurements)
+    return [from_range(x, run.images.range) for x in (problem.truth, measured)]

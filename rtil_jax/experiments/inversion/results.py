@@ -7,6 +7,7 @@ import os
 import re
 import zipfile
 
+import jax
 import numpy as np
 from jaxtyping import Array, Float
 from PIL import Image
@@ -16,6 +17,8 @@ from rtil_jax.experiments.inversion.file_names import file_stem, old_file_stem
 from rtil_jax.experiments.inversion.shards import Shard
 from rtil_jax.experiments.report import Row, read_results
 from rtil_jax.files import replacing
+from rtil_jax.inversion.inverting import Reconstruction
+from rtil_jax.inversion.solutions import save_solution
 from rtil_jax.locks import waiting
 
 COLUMNS = (
@@ -219,3 +222,25 @@ def read_picture(path: str) -> np.ndarray:
     """The uint8 pixels `(height, width, channels)` of what `save_picture` wrote."""
     pixels = np.asarray(Image.open(path))
     return pixels[..., None] if pixels.ndim == 2 else pixels
+
+
+def save_batch(
+    results: Results,
+    found: Reconstruction,
+    first: int,
+    rows: dict[int, dict],
+    seed: int,
+) -> None:
+    """The picture and the solution of each image of `rows`, by index.
+
+    `first` is the index of the first image of the batch.
+    """
+    pixels, solution = jax.device_get((found.images, found.solution))
+    for index, row in rows.items():
+        at = index - first
+        save_picture(results.picture(row, index), pixels[at])
+        one = jax.tree.map(lambda x, at=at: x[at : at + 1], solution)
+        losses = [(stage, step, losses[at]) for stage, step, losses in found.history]
+        facts = {column: row[column] for column in KEY}
+        facts |= {"seed": seed, "index": index, "history": np.array(losses, np.float32)}
+        save_solution(results.solution(row, index), one, **facts)
