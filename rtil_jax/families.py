@@ -54,10 +54,7 @@ def family_loss(
     Returns:
         The weighted sum, or a tree of those.
     """
-    if len(fakes) == 1:
-        found = jax.tree.map(lambda x: x[None], loss(fakes[0], *(x[0] for x in more)))
-    else:
-        found = jax.vmap(loss)(fakes, *more)
+    found = jax.vmap(loss)(fakes, *more)
     flat = weights.reshape(-1)
     return jax.tree.map(lambda x: jnp.sum(flat * x.reshape(-1)), found)
 

@@ -179,8 +179,9 @@ def compare(ours, free, start, mse, score, relative=1e-4):
     np.testing.assert_allclose(ours.score, score, rtol=relative)
     latents = ours.free["latents"]
     pairs = [(latents["styles"], free["z"], start["z"])]
-    pairs += zip(latents["noises"], free["noises"], start["noises"], strict=True)
-    for z_k in ours.free["intermediates"].values():
+    moved = [x for x in latents["noises"] if x is not None]
+    pairs += zip(moved, free["noises"], start["noises"], strict=True)
+    for z_k in jax.tree.leaves(ours.free["intermediates"]):
         # The demo moves the features themselves.
         moved = np.moveaxis(free["features"] - start["features"], 1, -1)
         pairs.append((z_k, moved, np.zeros_like(moved)))
