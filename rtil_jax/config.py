@@ -41,15 +41,6 @@ def save_config(config: dict, path: str) -> None:
         file.write("\n")
 
 
-def read_json(path: str) -> Any:
-    """What the file holds. Raises UserError if it is not JSON."""
-    with open(path, encoding="utf-8") as file:
-        try:
-            return json.load(file)
-        except ValueError as error:
-            raise UserError(f"{path}: expected JSON ({error})") from error
-
-
 def plain(config: ConfigDict) -> dict:
     """`config` as nested dicts and lists, as JSON would return it."""
     return json.loads(config.to_json_best_effort())

@@ -232,6 +232,19 @@ class MultiCodeFamily:
         return generator.apply(params, features, latents, self.block, method="tail")
 
 
+def member_images(
+    family: Family,
+    generator: Generator,
+    variables: dict,
+    key: jax.Array,
+    member: int,
+    count: int,
+) -> Float[Array, "count height width channels"]:
+    """`count` images of G^member. With one key, additive members share their z_0."""
+    inputs = family.sample(generator, variables, key, np.full(count, member))
+    return family.decode(generator, variables, inputs)
+
+
 def flat_dirichlet(
     key: jax.Array, shape: tuple[int, ...]
 ) -> Float[Array, "*images codes"]:

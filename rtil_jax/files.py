@@ -1,6 +1,7 @@
 """Files that are there whole or not at all, and paths that are local."""
 
 import contextlib
+import json
 import os
 import re
 import secrets
@@ -41,6 +42,27 @@ def local_path(path: Any, name: str) -> str:
             f"and written): {hint}"
         )
     return os.path.expanduser(text)
+
+
+def read_json(path: str, expected: str) -> Any:
+    """What a JSON file holds.
+
+    Args:
+        path: of the file.
+        expected: what it should be, as an error ends: "the config of a run".
+
+    Raises:
+        UserError: if it cannot be read or is no JSON.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)
+    except OSError as error:
+        found = f"no readable file ({error.strerror})"
+        raise UserError(f"{path}: found {found}, expected {expected}") from error
+    except ValueError as error:
+        found = f"no JSON ({error})"
+        raise UserError(f"{path}: found {found}, expected {expected}") from error
 
 
 @contextlib.contextmanager

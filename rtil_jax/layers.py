@@ -93,9 +93,15 @@ class Conv1x1(nn.Module):
         return add_bias(conv1x1(x, kernel), bias)
 
 
+def stylegan2_width(resolution: int, max_channels: int, channel_base: int) -> int:
+    """Channels at `resolution`: inversely proportional to it, up to a maximum."""
+    return min(max_channels, channel_base // resolution)
+
+
 def pggan_width(resolution: int, max_channels: int, channel_base: int) -> int:
     """Channels at `resolution`: 256 up to 32 pixels, 128 at 64, then 64 in Table 2."""
-    return min(max_channels, max(MIN_CHANNELS, channel_base // resolution))
+    fitting = stylegan2_width(resolution, max_channels, channel_base)
+    return min(max_channels, max(MIN_CHANNELS, fitting))
 
 
 def normalized_leaky_relu(x: Array) -> Array:

@@ -112,7 +112,7 @@ def test_training_resumed_and_left_its_files(home):
 
 def test_results_have_one_row_per_image_and_prior(inverted):
     rows = read_rows(inverted)
-    assert tuple(rows[0]) == COLUMNS
+    assert list(rows[0]) == list(COLUMNS)
     assert {(r["image"], r["prior"]) for r in rows} == {
         (f"picture{i}.png", prior) for i in range(3) for prior in ("vanilla", "rtil")
     }

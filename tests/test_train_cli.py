@@ -235,7 +235,7 @@ def test_bad_work_directories(refused, images, tmp_path):
     assert line == f"--workdir: {below} cannot be written (see {file})"
     (tmp_path / "config.json").write_text("{")
     line = refused(*flags, f"--workdir={tmp_path}")
-    assert f"{tmp_path / 'config.json'}: expected JSON (" in line
+    assert f"{tmp_path / 'config.json'}: found no JSON (" in line
 
 
 def test_a_dry_run_prints_the_plan_and_writes_nothing(cli, tmp_path):

@@ -16,6 +16,7 @@ import jax
 import numpy as np
 
 from rtil_jax.checkpoints.unsealed import unsealed_damage
+from rtil_jax.files import replacing
 
 FILES = "crc32.json"
 _CHUNK = 2**22
@@ -34,9 +35,8 @@ def seal(checkpoint: str) -> None:
     root = pathlib.Path(checkpoint)
     files = sorted(path for path in root.rglob("*") if path.is_file())
     sums = {path.relative_to(root).as_posix(): _of_file(path) for path in files}
-    partial = root / f"{FILES}.partial"
-    partial.write_text(json.dumps(sums, indent=1))
-    os.replace(partial, root / FILES)
+    with replacing(str(root / FILES)) as file:
+        json.dump(sums, file, indent=1)
 
 
 def is_sealed(checkpoint: str) -> bool:

@@ -12,6 +12,7 @@ from rtil_jax.convert.checkpoint import MODULE, Checkpoint
 from rtil_jax.convert.foreign import asks_for
 from rtil_jax.convert.safe_tensors import is_safe_tensors, read_safe_tensors
 from rtil_jax.errors import UserError
+from rtil_jax.files import replacing
 from rtil_jax.inert_pickle import ForbiddenReference
 from rtil_jax.torch_files import Saved, read_torch
 
@@ -67,25 +68,20 @@ def write(path: str, checkpoint: Checkpoint) -> None:
     Raises:
         UserError: if the suffix is another, or the file cannot be written.
     """
-    partial = f"{path}.partial"
     networks = dict(checkpoint.parts)
     for part in checkpoint.prefixed:
         networks[part] = {MODULE + key: x for key, x in networks[part].items()}
     tree = networks["g_ema"] if checkpoint.flat else networks | checkpoint.tensors
+    safe = path.endswith(".safetensors")
+    library = _require("safetensors.numpy" if safe else "torch")
     try:
-        if path.endswith(".safetensors"):
-            data = _require("safetensors.numpy").save(_flat(tree))
-            with open(partial, "wb") as file:
-                file.write(data)
-        else:
-            torch = _require("torch")
-            torch.save(_map(torch.from_numpy, tree), partial)
-        os.replace(partial, path)
+        with replacing(path, "wb") as file:
+            if safe:
+                file.write(library.save(_flat(tree)))
+            else:
+                library.save(_map(library.from_numpy, tree), file)
     except (OSError, RuntimeError) as error:
         raise UserError(f"{path}: cannot be written ({_first_line(error)})") from error
-    finally:
-        if os.path.exists(partial):
-            os.remove(partial)
 
 
 def check_new_file(path: str) -> None:

@@ -25,7 +25,7 @@ from rtil_jax.convert.layouts import (
 from rtil_jax.errors import UserError
 from rtil_jax.experiments.training.training_config import pggan_config, stylegan2_config
 from rtil_jax.generators.configured import architecture_of
-from rtil_jax.layers import pggan_width
+from rtil_jax.layers import pggan_width, stylegan2_width
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,17 +45,13 @@ class Kind:
     width: Callable[[int, int, int], int]
 
 
-def _stylegan2_width(resolution: int, max_channels: int, channel_base: int) -> int:
-    return min(max_channels, channel_base // resolution)
-
-
 KINDS = (
     Kind(
         stylegan2.GENERATOR,
         stylegan2.DISCRIMINATOR,
         "stylegan2",
         "",
-        _stylegan2_width,
+        stylegan2_width,
     ),
     Kind(pggan.GENERATOR, pggan.DISCRIMINATOR, "pggan", "rtil", pggan_width),
     Kind(pggan.OFFICIAL, pggan.DISCRIMINATOR, "pggan", "official", pggan_width),

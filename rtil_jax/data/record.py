@@ -10,7 +10,7 @@ from typing import Any
 
 from rtil_jax.data.image_set import ImageSet
 from rtil_jax.errors import UserError
-from rtil_jax.files import replacing
+from rtil_jax.files import read_json, replacing
 
 NAME = "images.json"
 
@@ -27,18 +27,14 @@ def read_record(directory: str) -> dict[str, Any]:
         UserError: if the file is damaged.
     """
     path = os.path.join(directory, NAME)
-    try:
-        with open(path, encoding="utf-8") as file:
-            record = json.load(file)
-        if not {"says", "names", "identities"} <= record.keys():
-            raise ValueError("found other fields")
-        return record
-    except FileNotFoundError:
+    if not has_record(directory):
         return {}
-    except (ValueError, AttributeError) as error:
-        raise UserError(
-            f"{path}: damaged ({error}), expected the images that the run was made of"
-        ) from error
+    expected = "the images that the run was made of"
+    record = read_json(path, expected)
+    fields = record.keys() if isinstance(record, dict) else set()
+    if not {"says", "names", "identities"} <= fields:
+        raise UserError(f"{path}: found other fields, expected {expected}")
+    return record
 
 
 def record_of(images: ImageSet) -> dict[str, Any]:

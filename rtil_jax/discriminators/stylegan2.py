@@ -8,7 +8,13 @@ from jaxtyping import Array, Float
 
 from rtil_jax.convolutions import conv1x1, conv1x1_down, conv3x3, conv3x3_down
 from rtil_jax.discriminators.minibatch_stddev import minibatch_stddev
-from rtil_jax.layers import Dense, add_bias, scaled_kernel, scaled_leaky_relu
+from rtil_jax.layers import (
+    Dense,
+    add_bias,
+    scaled_kernel,
+    scaled_leaky_relu,
+    stylegan2_width,
+)
 
 
 class Conv(nn.Module):
@@ -80,7 +86,7 @@ class StyleGAN2Discriminator(nn.Module):
         def width(resolution: int) -> int:
             if self.widths:
                 return self.widths[int(math.log2(resolution)) - 2]
-            return min(self.max_channels, self.channel_base // resolution)
+            return stylegan2_width(resolution, self.max_channels, self.channel_base)
 
         x = FromRGB(width(images.shape[1]))(images)
         while x.shape[1] > 4:

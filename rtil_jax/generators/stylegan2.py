@@ -23,6 +23,7 @@ from rtil_jax.layers import (
     pixel_norm,
     raw_kernel,
     scaled_leaky_relu,
+    stylegan2_width,
 )
 
 
@@ -147,7 +148,7 @@ class StyleGAN2Generator(DoublingChain):
         """Channels of the features after `block`."""
         if self.widths:
             return self.widths[block - 1]
-        return min(self.max_channels, self.channel_base // 2 ** (block + 1))
+        return stylegan2_width(2 ** (block + 1), self.max_channels, self.channel_base)
 
     def map_styles(
         self, z: Float[Array, "batch latent"]

@@ -4,7 +4,6 @@ Weights are arrays by dotted name in a compressed `.npz`, float16 or float32 on 
 float32 in memory. Nothing in the file is executed.
 """
 
-import json
 import os
 from typing import Any
 
@@ -15,7 +14,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from rtil_jax.checkpoints import check_fit
 from rtil_jax.errors import UserError
-from rtil_jax.files import replacing
+from rtil_jax.files import read_json, replacing
 
 WEIGHTS, CONFIG = "weights.npz", "config.json"
 
@@ -27,14 +26,7 @@ def is_packed(directory: str) -> bool:
 
 def read_config(directory: str) -> dict:
     """Raises UserError if there is none that can be read."""
-    path = os.path.join(directory, CONFIG)
-    try:
-        with open(path, encoding="utf-8") as file:
-            return json.load(file)
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"{path}: found no readable file ({error}), expected a config in JSON"
-        ) from error
+    return read_json(os.path.join(directory, CONFIG), "a config in JSON")
 
 
 def read_weights(directory: str, shapes: Any) -> dict:

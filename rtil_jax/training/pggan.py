@@ -21,7 +21,12 @@ from jaxtyping import Array, Float, Int
 from rtil_jax import generators, losses
 from rtil_jax.devices import constrain_batch
 from rtil_jax.discriminators import stddev_group_size
-from rtil_jax.families import MultiCodeFamily, choose_members, family_loss
+from rtil_jax.families import (
+    MultiCodeFamily,
+    choose_members,
+    family_loss,
+    member_images,
+)
 from rtil_jax.generators import Generator
 from rtil_jax.training.hyperparameters import PGGANHyperparameters
 from rtil_jax.training.keys import sample_key
@@ -287,5 +292,4 @@ def _update(
 def _sample_member(recipe, phase, member, columns, params, fade):
     generator, family = recipe.at(phase)
     variables = with_fade(phase, params, fade)
-    inputs = family.sample(generator, variables, sample_key(), np.full(columns, member))
-    return family.decode(generator, variables, inputs)
+    return member_images(family, generator, variables, sample_key(), member, columns)

@@ -31,6 +31,7 @@ from rtil_jax.families import (
     choose_members,
     draw_members,
     family_loss,
+    member_images,
 )
 from rtil_jax.generators import Generator
 from rtil_jax.training.hyperparameters import StyleGAN2Hyperparameters
@@ -293,6 +294,5 @@ def _sample_member(recipe, columns, params, member):
     generator = recipe.generator
     if hasattr(generator, "style_mixing"):
         generator = generator.clone(style_mixing=0.0)
-    members = jnp.full(columns, member)
-    inputs = recipe.family.sample(generator, params, sample_key(), members)
-    return recipe.family.decode(generator, params, inputs)
+    key = sample_key()
+    return member_images(recipe.family, generator, params, key, member, columns)

@@ -4,9 +4,10 @@ import os
 
 from rtil_jax import data
 from rtil_jax.checkpoints import checksum
-from rtil_jax.config import first_difference, read_json, save_config
+from rtil_jax.config import first_difference, save_config
 from rtil_jax.errors import UserError
 from rtil_jax.experiments.inversion.inversion_run import InversionRun
+from rtil_jax.files import read_json
 from rtil_jax.locks import waiting
 from rtil_jax.priors.prior import Prior
 from rtil_jax.provenance import provenance
@@ -175,7 +176,7 @@ def _compare(path: str, old: dict | None, new: dict, free: tuple[str, ...]) -> N
 def _read_record(path: str) -> dict:
     if not os.path.exists(path):
         return {"methods": {}, "priors": {}}
-    record = read_json(path)
+    record = read_json(path, "the config of a run")
     if not isinstance(record, dict) or not record.keys() >= {"methods", "priors"}:
         raise UserError(f"{path}: found another program's, expected an inversion's")
     for old in (record.get("shared") or {}, *record["methods"].values()):

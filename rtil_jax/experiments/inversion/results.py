@@ -15,28 +15,14 @@ from PIL import Image
 from rtil_jax.data import to_uint8
 from rtil_jax.experiments.inversion.file_names import file_stem, old_file_stem
 from rtil_jax.experiments.inversion.shards import Shard
-from rtil_jax.experiments.report import Row, read_results
+from rtil_jax.experiments.report.rows import COLUMNS, Row, read_results
 from rtil_jax.files import replacing
 from rtil_jax.inversion.inverting import Reconstruction
 from rtil_jax.inversion.solutions import save_solution
 from rtil_jax.locks import waiting
 
-COLUMNS = (
-    "image",
-    "prior",
-    "method",
-    "problem",
-    "ratio",
-    "select",
-    "psnr",
-    "ssim",
-    "lpips",
-    "measurement_mse",
-    "seconds",
-    "status",
-)
 # The columns that tell one reconstruction from another.
-KEY = COLUMNS[:6]
+KEY = tuple(COLUMNS)[:6]
 # Of our own files: other tables may lie beside them.
 _NAME = re.compile(r"results(?:-(\d+)-of-(\d+))?\.csv")
 

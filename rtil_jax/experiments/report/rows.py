@@ -7,14 +7,27 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from rtil_jax.config import read_json
 from rtil_jax.errors import UserError
+from rtil_jax.files import read_json
 
-# Texts, and numbers in NUMBER_COLUMNS.
 Row = dict[str, Any]
-
-TEXT_COLUMNS = ("image", "prior", "method", "problem", "select", "status")
-NUMBER_COLUMNS = ("ratio", "psnr", "ssim", "lpips", "measurement_mse", "seconds")
+# The schema of results.csv. The columns up to `select` tell one reconstruction from
+# another.
+COLUMNS = {
+    "image": str,
+    "prior": str,
+    "method": str,
+    "problem": str,
+    "ratio": float,
+    "select": str,
+    "psnr": float,
+    "ssim": float,
+    "lpips": float,
+    "measurement_mse": float,
+    "seconds": float,
+    "status": str,
+}
+NUMBERS = tuple(column for column, kind in COLUMNS.items() if kind is float)
 
 
 def read_results(path: str) -> list[Row]:
@@ -34,7 +47,7 @@ def read_results(path: str) -> list[Row]:
         lines.pop()
     reader = csv.DictReader(lines)
     columns = reader.fieldnames or ()
-    missing = [c for c in TEXT_COLUMNS + NUMBER_COLUMNS if c not in columns]
+    missing = [c for c in COLUMNS if c not in columns]
     if lines and missing:
         raise UserError(f"{path}: found no column {', '.join(missing)}")
     return [_parse(row, f"{path}, line {reader.line_num}") for row in reader]
@@ -45,7 +58,7 @@ def _parse(row: dict, where: str) -> Row:
     if None in row or None in row.values():
         raise UserError(f"{where}: expected as many fields as the header has")
     try:
-        return row | {column: float(row[column] or "nan") for column in NUMBER_COLUMNS}
+        return row | {column: float(row[column] or "nan") for column in NUMBERS}
     except ValueError as error:
         raise UserError(f"{where}: {error}") from error
 
@@ -86,7 +99,7 @@ def read_record(workdir: str) -> dict:
     path = os.path.join(workdir, "config.json")
     if not os.path.exists(path):
         return {}
-    record = read_json(path)
+    record = read_json(path, "the config of a run")
     if not isinstance(record, dict):
         raise UserError(f"{path}: found another program's, expected an inversion's")
     return record

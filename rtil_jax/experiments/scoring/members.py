@@ -3,10 +3,9 @@
 from functools import partial
 
 import jax
-import numpy as np
 from jaxtyping import Array, Float
 
-from rtil_jax.families import Family
+from rtil_jax.families import Family, member_images
 from rtil_jax.generators import Generator
 
 
@@ -20,5 +19,4 @@ def draw_member(
     key: jax.Array,
 ) -> Float[Array, "batch height width channels"]:
     """`batch` images of G^member; of an additive family, members share their z_0."""
-    inputs = family.sample(generator, variables, key, np.full(batch, member))
-    return family.decode(generator, variables, inputs)
+    return member_images(family, generator, variables, key, member, batch)

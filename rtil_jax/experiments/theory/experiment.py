@@ -1,6 +1,5 @@
 """Lemma 5.2 over the number of measurements: `results.csv` and a figure of it."""
 
-import json
 import os
 from collections.abc import Iterator
 
@@ -12,7 +11,7 @@ from rtil_jax.config import first_difference, plain, require, save_config
 from rtil_jax.errors import UserError
 from rtil_jax.experiments.theory.error_table import ErrorRow, write_rows
 from rtil_jax.experiments.theory.figure import draw_errors
-from rtil_jax.files import local_path
+from rtil_jax.files import local_path, read_json
 from rtil_jax.theory.closed_forms import (
     Truth,
     draw_signals,
@@ -89,8 +88,11 @@ def claim_directory(config: ConfigDict, workdir: str) -> None:
     path = os.path.join(workdir, "config.json")
     try:
         if os.path.exists(path):
-            with open(path, encoding="utf-8") as file:
-                found = _parse_config(file.read(), path)
+            found = read_json(path, "the config of a run")
+            if not isinstance(found, dict):
+                raise UserError(
+                    f"{path}: found another program's, expected --config's fields"
+                )
             if field := first_difference(found, plain(config), free=()):
                 raise UserError(
                     f"{path}: found another {field}, expected that of --config; choose "
@@ -102,16 +104,6 @@ def claim_directory(config: ConfigDict, workdir: str) -> None:
         raise UserError(
             f"--workdir={workdir}: cannot be written ({error.strerror})"
         ) from error
-
-
-def _parse_config(text: str, path: str) -> dict:
-    try:
-        found = json.loads(text)
-    except ValueError as error:
-        raise UserError(f"{path}: expected JSON ({error})") from error
-    if not isinstance(found, dict):
-        raise UserError(f"{path}: found another program's, expected --config's fields")
-    return found
 
 
 def closed_form_rows(config: ConfigDict, truth: Truth) -> Iterator[ErrorRow]:

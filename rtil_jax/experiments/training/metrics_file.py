@@ -6,6 +6,7 @@ import time
 
 from rtil_jax import distributed
 from rtil_jax.experiments.training.training_workdir import writing
+from rtil_jax.files import replacing
 
 NAME = "metrics.jsonl"
 
@@ -40,10 +41,8 @@ class MetricsFile:
     def _drop_after(self, step: int) -> None:
         with open(self._path, errors="replace") as file:
             lines = [text for text in file if 0 <= _step(text) <= step]
-        partial = f"{self._path}.partial"
-        with open(partial, "w") as file:
+        with replacing(self._path) as file:
             file.writelines(text.rstrip("\n") + "\n" for text in lines)
-        os.replace(partial, self._path)
 
     def write(self, step: int, images: int, metrics: dict[str, float]) -> dict:
         """Logs the newest values of `metrics` and the rate since the last line.

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from rtil_jax import data, distributed
-from rtil_jax.config import first_difference, read_json, save_config
+from rtil_jax.config import first_difference, save_config
 from rtil_jax.errors import UserError
 from rtil_jax.experiments.parsing import as_json
 from rtil_jax.experiments.training.training_config import TrainingRun
+from rtil_jax.files import read_json
 from rtil_jax.generators.configured import architecture_of
 
 # A run may be continued with other values of these.
@@ -40,7 +41,8 @@ def check_workdir(config: TrainingRun, workdir: str) -> None:
     path = os.path.join(workdir, "config.json")
     if os.path.exists(path):
         free = FREE_FIELDS + (PLACES if data.has_record(workdir) else ())
-        _check_same_config(as_json(config), read_json(path), path, free)
+        found = read_json(path, "the config of a run")
+        _check_same_config(as_json(config), found, path, free)
 
 
 def check_images(images: data.ImageSet, workdir: str) -> None:
@@ -67,7 +69,9 @@ def record_config(config: TrainingRun, workdir: str, made: dict) -> None:
         UserError: if it cannot be written.
     """
     path = os.path.join(workdir, "config.json")
-    runs = read_json(path).get("runs", []) if os.path.exists(path) else []
+    runs = []
+    if os.path.exists(path):
+        runs = read_json(path, "the config of a run").get("runs", [])
     if made not in runs[-1:]:
         runs.append(made)
     with writing(path):
