@@ -2,8 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO := runs/demo
+TORCH ?= torch==2.13.0
+QUICK := tests/generators tests/operators
 
-.PHONY: demo test lint clean
+.PHONY: demo test test-torch quick lint clean
 
 demo: .venv/installed
 	$(BIN)/python invert.py --config configs/invert/demo.py --workdir $(DEMO)/recovered
@@ -16,11 +18,25 @@ demo: .venv/installed
 test: .venv/installed lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
+# Two tests of every floor, for the inner loop.
+quick: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/python -m pytest -n 2 $(QUICK)
+
+# Against PyTorch: public networks, checkpoints, benchmarks. PyPI's PyTorch for Linux is
+# built for CUDA; `pip config set global.extra-index-url` names an index of smaller ones.
+test-torch: .venv/torch
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests/with_torch
+
 lint: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+.venv/torch: .venv/installed
+	$(BIN)/python -m pip install --quiet $(TORCH) --editable ".[safetensors]"
+	touch $@
 
 clean:
 	rm -rf .venv runs

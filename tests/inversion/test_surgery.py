@@ -102,8 +102,9 @@ def test_later_latents_move_and_those_of_dropped_blocks_stay(
     found = invert(METHOD, style_prior, problem, keys, select="last").solution.latents
     start = METHOD.start(style_prior, jax.random.fold_in(keys[0], 0))["latents"]
     drawn = style_prior.style_fit(start["styles"][None])
-    moved = [bool(jnp.any(drawn[0, i] != found["styles"][0, i])) for i in range(6)]
-    assert moved == [False, True, True, True, True, True]
+    # The fit is compiled with the rest there, and rounds otherwise.
+    moved = jnp.max(jnp.abs(drawn[0] - found["styles"][0]), axis=-1) > 1e-5
+    assert moved.tolist() == [False, True, True, True, True, True]
     pairs = zip(start["noises"], found["noises"], strict=True)
     assert [bool(jnp.any(a != b[0])) for a, b in pairs] == [False] + [True] * 4
 

@@ -88,7 +88,7 @@ def test_a_fit_of_the_styles_goes_with_it(runs, packs, monkeypatch, tmp_path):
 def test_the_name_goes_wherever_a_directory_does(packs, tmp_path):
     config = inversion_config("ilo")
     config.priors = {"mine": "pretrained:pggan", "same": str(packs / "pggan")}
-    priors = load_priors(config.priors)
+    priors = load_priors(config.priors.to_dict())
     assert checksum(priors["mine"].variables) == checksum(priors["same"].variables)
     assert load_training_config("pretrained:pggan")["architecture"] == "pggan"
     samples = ConfigDict({"priors": {"mine": "pretrained:pggan"}, "columns": 2})
