@@ -232,16 +232,15 @@ class MultiCodeFamily:
         return generator.apply(params, features, latents, self.block, method="tail")
 
 
-def member_images(
+def images_of(
     family: Family,
     generator: Generator,
     variables: dict,
     key: jax.Array,
-    member: int,
-    count: int,
-) -> Float[Array, "count height width channels"]:
-    """`count` images of G^member. With one key, additive members share their z_0."""
-    inputs = family.sample(generator, variables, key, np.full(count, member))
+    members: Int[Array | np.ndarray, " batch"],
+) -> Float[Array, "batch height width channels"]:
+    """An image of each member. With one key, additive members share their z_0."""
+    inputs = family.sample(generator, variables, key, members)
     return family.decode(generator, variables, inputs)
 
 

@@ -25,7 +25,7 @@ from rtil_jax.families import (
     MultiCodeFamily,
     choose_members,
     family_loss,
-    member_images,
+    images_of,
 )
 from rtil_jax.generators import Generator
 from rtil_jax.training.hyperparameters import PGGANHyperparameters
@@ -292,4 +292,5 @@ def _update(
 def _sample_member(recipe, phase, member, columns, params, fade):
     generator, family = recipe.at(phase)
     variables = with_fade(phase, params, fade)
-    return member_images(family, generator, variables, sample_key(), member, columns)
+    members = np.full(columns, member)
+    return images_of(family, generator, variables, sample_key(), members)

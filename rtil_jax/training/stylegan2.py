@@ -31,7 +31,7 @@ from rtil_jax.families import (
     choose_members,
     draw_members,
     family_loss,
-    member_images,
+    images_of,
 )
 from rtil_jax.generators import Generator
 from rtil_jax.training.hyperparameters import StyleGAN2Hyperparameters
@@ -294,5 +294,5 @@ def _sample_member(recipe, columns, params, member):
     generator = recipe.generator
     if hasattr(generator, "style_mixing"):
         generator = generator.clone(style_mixing=0.0)
-    key = sample_key()
-    return member_images(recipe.family, generator, params, key, member, columns)
+    members = jnp.full(columns, member)
+    return images_of(recipe.family, generator, params, sample_key(), members)

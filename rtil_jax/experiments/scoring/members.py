@@ -3,9 +3,10 @@
 from functools import partial
 
 import jax
+import numpy as np
 from jaxtyping import Array, Float
 
-from rtil_jax.families import Family, member_images
+from rtil_jax.families import Family, images_of
 from rtil_jax.generators import Generator
 
 
@@ -19,4 +20,4 @@ def draw_member(
     key: jax.Array,
 ) -> Float[Array, "batch height width channels"]:
     """`batch` images of G^member; of an additive family, members share their z_0."""
-    return member_images(family, generator, variables, key, member, batch)
+    return images_of(family, generator, variables, key, np.full(batch, member))
