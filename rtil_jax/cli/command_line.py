@@ -52,6 +52,9 @@ def run_command(command: ModuleType, words: list[str], called: list[str]) -> Non
         arguments = parse_arguments(parser, words)
     except UserError as error:
         sys.exit(_one_line(error))
+    except BrokenPipeError:  # of `--help | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
     arguments.command_line = shlex.join([*called, *words])
     show_own_warnings_only()
     code = 0

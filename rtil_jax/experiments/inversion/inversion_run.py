@@ -124,13 +124,13 @@ def parse_inversion(config: ConfigDict) -> InversionRun:
     name = config.method.get("name")
     require(name in METHODS, "method.name", name, f"one of {', '.join(METHODS)}")
     fields = parse(InversionFields, config)
+    _check_own_names(config, "", fields)
+    configs = _by_label(config, fields)
     if not any(fields.priors.values()):
         raise UserError(
             "config.priors: found no directory, expected at least one, e.g. "
             "--config.priors.rtil=DIR with a DIR that train.py has written"
         )
-    _check_own_names(config, "", fields)
-    configs = _by_label(config, fields)
     entries: list[Entry] = []
     for label, one in configs.items():
         try:
