@@ -71,8 +71,8 @@ def given(kind: Any, config: ConfigDict, path: str) -> dict[str, Any]:
 def _value(field: dataclasses.Field, value: Any, path: str) -> Any:
     if read := field.metadata.get("read"):  # of an open section, say
         return read(value, path)
-    if dataclasses.is_dataclass(field.default_factory):
-        return parse(field.default_factory, value, path)
+    if dataclasses.is_dataclass(section := field.default_factory):
+        return section(**given(section, value, path))
     condition = field.metadata.get("condition", ANY)
     return checked(value, field.default, condition, path)
 

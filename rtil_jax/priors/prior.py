@@ -184,19 +184,22 @@ def load_prior(source: Any) -> Prior:
     """
     directory, said = locate(source), ""
 
-    def shapes_of(config, step):
+    def shapes_of(config):
         nonlocal said
-        _check_grown(directory, config, step)
         network = f"{architecture_of(config)} of {config['resolution']} pixels"
         said = f" (the config says {network})"
         return _variable_shapes(build_generator(config))  # type: ignore[arg-type]
 
+    def shapes_when_grown(config, step):
+        _check_grown(directory, config, step)
+        return shapes_of(config)
+
     try:
         if is_packed(directory):
             config = read_config(directory)
-            ema = read_weights(directory, shapes_of(config, math.inf))
+            ema = read_weights(directory, shapes_of(config))
         else:
-            config, ema = load_ema(directory, shapes_of)
+            config, ema = load_ema(directory, shapes_when_grown)
     except UserError as error:
         raise UserError(f"{error}{said}") from error
     generator, path = build_generator(config), os.path.join(directory, STYLE_FIT)
@@ -228,7 +231,7 @@ def check_grown(workdir: str, config: Any) -> None:
     _check_grown(workdir, config, load_step(workdir))
 
 
-def _check_grown(workdir: str, config: Any, step: int | float) -> None:
+def _check_grown(workdir: str, config: Any, step: int) -> None:
     grown = steps_to_grow(config)
     if step < grown:
         raise UserError(

@@ -1,5 +1,6 @@
 """What an inversion reads: priors, images, and the weights of perceptual losses."""
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -41,16 +42,12 @@ def load_priors(sources: Mapping[str, str]) -> dict[str, Prior]:
 def check_fit(run: InversionRun, priors: dict[str, Prior]) -> None:
     """Raises UserError if a method or a ratio does not fit a prior's generator."""
     key = jax.random.key(0)
-    for entries in run.settings.values():
-        for method, name in dict.fromkeys((one.method, one.prior) for one in entries):
-            method.stages(priors[name].generator)
-        for entry in entries:
-            shape = priors[entry.prior].image_shape
-            jax.eval_shape(
-                lambda entry=entry, shape=shape: sample_operator(
-                    entry.problem, key, shape, entry.ratio
-                )
-            )
+    for method, name in dict.fromkeys((one.method, one.prior) for one in run.entries):
+        method.stages(priors[name].generator)
+    shape = next(iter(priors.values())).image_shape  # that of all
+    measured = dict.fromkeys((one.problem, one.ratio) for one in run.entries)
+    for problem, ratio in measured:
+        jax.eval_shape(functools.partial(sample_operator, problem, key, shape, ratio))
 
 
 def image_arguments(images: Images, prior: Prior) -> dict[str, Any]:

@@ -140,7 +140,10 @@ def parse_inversion(config: ConfigDict) -> InversionRun:
                 raise
             raise UserError(f"config.settings.{label}: {error}") from error
     return InversionRun(
-        **{field.name: getattr(fields, field.name) for field in _fields(Shared)},
+        **{
+            field.name: getattr(fields, field.name)
+            for field in dataclasses.fields(Shared)
+        },
         entries=tuple(entries),
         record=plain(config),
         records={label: plain(one) for label, one in configs.items()},
@@ -157,10 +160,6 @@ def _by_label(config: ConfigDict, fields: InversionFields) -> dict[str, ConfigDi
     for label, own in fields.settings.items():
         _check_label(label, own, fields)
     return {label: overridden(config, own) for label, own in fields.settings.items()}
-
-
-def _fields(kind: Any) -> tuple[dataclasses.Field, ...]:
-    return dataclasses.fields(kind)
 
 
 def _check_own_names(config: ConfigDict, prefix: str, fields: InversionFields) -> None:
@@ -185,8 +184,8 @@ def _check_label(label: str, own: Any, fields: InversionFields) -> None:
     path = f"settings.{label}"
     require(not set("/\\") & set(label), path, label, "no / in it")
     require(isinstance(own, ConfigDict), path, own, "fields")
-    changeable = {field.name for field in _fields(Setting)}
-    for field in _fields(InversionFields):
+    changeable = {field.name for field in dataclasses.fields(Setting)}
+    for field in dataclasses.fields(InversionFields):
         shared = field.name in own and field.name not in changeable
         require(not shared, f"{path}.{field.name}", "it", "it outside settings")
     check_names(Setting, own, f"config.{path}")
@@ -252,7 +251,7 @@ def build_method(config: Any, prior: str) -> Method:
     own = dict(config.method_for.get(prior, {}))
     values = dict(config.method) | own
     kind = METHODS[values.pop("name")]
-    arguments = {field.name: field for field in _fields(kind)}
+    arguments = {field.name: field for field in dataclasses.fields(kind)}
     for name, value in values.items():
         path = f"method_for.{prior}.{name}" if name in own else f"method.{name}"
         values[name] = value = check_argument(arguments[name], value, f"config.{path}")

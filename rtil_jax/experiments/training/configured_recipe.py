@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 from rtil_jax.config import require
 from rtil_jax.discriminators import PGGANDiscriminator, StyleGAN2Discriminator
 from rtil_jax.errors import UserError
-from rtil_jax.experiments.parsing import as_json, parse
+from rtil_jax.experiments.parsing import parse
 from rtil_jax.experiments.training.training_checks import check_run
 from rtil_jax.experiments.training.training_config import (
     RUNS,
@@ -87,7 +87,7 @@ def _check_made_for(
     kind: type[StyleGAN2Run] | type[PGGANRun], config: ConfigDict
 ) -> None:
     """Raises UserError if it lacks a field: one of the other architecture does."""
-    architecture, known = architecture_of(config), as_json(kind())
+    architecture, known = architecture_of(config), dataclasses.asdict(kind())
     missing = []
     for section, fields in known.items():
         if isinstance(config.get(section), ConfigDict) and isinstance(fields, dict):
