@@ -90,7 +90,7 @@ def _connect(coordinator: str | None, count: int | None, process: int | None) ->
     """Returns once all processes are there; ends this one if they do not come."""
     where = coordinator or "the coordinator"
 
-    def give_up():
+    def give_up() -> None:
         print(
             f"error: --distributed: found not all processes at {where} within "
             f"{TIMEOUT} seconds, expected all to be started and to reach it",

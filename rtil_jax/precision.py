@@ -19,7 +19,7 @@ _SINGLE: dict[Any, Any] = {
 def single(tree: Any) -> Any:
     """The arrays of a tree, float64 as float32 and complex128 as complex64."""
 
-    def one(x):
+    def one(x: Any) -> Any:
         narrow = _SINGLE.get(getattr(x, "dtype", None))
         return x if narrow is None else x.astype(narrow)
 

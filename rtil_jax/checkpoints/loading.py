@@ -50,7 +50,7 @@ def _beside_ema(workdir: str, name: str) -> dict:
     """A small item of the checkpoint that `load_ema` finds."""
     with open_existing(workdir) as checkpointer:
 
-        def load(step):
+        def load(step: int) -> dict:
             if not is_sealed(f"{checkpointer.directory}/{step}"):
                 ema = checkpointer.checkpointables_metadata(step).metadata["ema"]
                 shapes = jax.tree.map(
@@ -76,7 +76,7 @@ def load_ema(workdir: str, shapes_of: Callable[[dict, int], Any]) -> tuple[dict,
     """
     with open_existing(workdir) as checkpointer:
 
-        def load(step):
+        def load(step: int) -> tuple[dict, Any]:
             config = item(checkpointer, step, "config")
             finished = item(checkpointer, step, "data")["next_step"]
             abstract = jax.tree.map(abstract_leaf, shapes_of(config, finished))
@@ -95,7 +95,7 @@ def load_weights(workdir: str, state: Any) -> Any:
     """
     with open_existing(workdir) as checkpointer:
 
-        def load(step):
+        def load(step: int) -> dict[str, Any]:
             return load_arrays(checkpointer, step, _like(state, checkpointer, step))
 
         _, items = newest(checkpointer, ALL, load)
@@ -112,7 +112,7 @@ def check_weights(workdir: str, state: Any) -> None:
     """Raises UserError where `load_weights(workdir, state)` would; loads no weights."""
     with open_existing(workdir) as checkpointer:
 
-        def check(step):
+        def check(step: int) -> None:
             check_names(checkpointer, step, _like(state, checkpointer, step))
 
         newest(checkpointer, ALL, check)

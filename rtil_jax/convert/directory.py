@@ -29,6 +29,7 @@ from rtil_jax.experiments.training.training_plan import abstract_state, count_pa
 from rtil_jax.files import local_path
 from rtil_jax.precision import single
 from rtil_jax.priors.prior import STYLE_FIT, check_grown
+from rtil_jax.training.state import TrainState
 
 BUFFERS = "torch_buffers.npz"
 
@@ -117,7 +118,7 @@ def write_prior(
     recipe = build_recipe(saved_run(plain(converted.config)))
 
     @jax.jit
-    def fresh_rest(key):
+    def fresh_rest(key: jax.Array) -> TrainState:
         state = recipe.fresh_state(key)
         return dataclasses.replace(state, **dict.fromkeys(networks))
 

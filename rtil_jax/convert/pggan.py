@@ -104,7 +104,12 @@ def _official_size(shapes: Shapes) -> Size:
 
 
 def _official_rows(size: Size) -> list[Row]:
-    def layer(key, path, shape, transform=KERNEL):
+    def layer(
+        key: str,
+        path: tuple[str, ...],
+        shape: tuple[int, ...],
+        transform: Transform = KERNEL,
+    ) -> list[Row]:
         return [
             Row(f"{key}.conv.weight", shape, (*path, "kernel"), transform),
             Row(f"{key}.wscale.bias", shape[:1], (*path, "bias"), SAME),

@@ -12,6 +12,9 @@ from jaxtyping import Array
 from rtil_jax.convolutions.convolving import convolve
 from rtil_jax.convolutions.resampling import blur, interleave, pad
 
+# Of a kernel along one axis, and the padding of their convolution.
+Taps = tuple[slice, tuple[int, int]]
+
 
 def conv3x3_images(kernel: Array, y: Array) -> Array:
     """What the adjoint is, a convolution with the flipped, transposed kernel.
@@ -30,7 +33,7 @@ def _phases(x: Array, kernel: Array) -> tuple[tuple[Array, Array], ...]:
     """
     even, odd = (slice(None, None, -2), (1, 1)), (slice(1, 2), (0, 0))
 
-    def phase(rows, columns):
+    def phase(rows: Taps, columns: Taps) -> Array:
         return convolve(x, kernel[rows[0], columns[0]], rows[1], columns[1])
 
     # One tap is a matrix product, which is faster as such.
@@ -45,7 +48,7 @@ def _blur_phases(even: Array, odd: Array, axis: int) -> Array:
     size = odd.shape[axis]
     odd = pad(odd, axis, 1, 1)
 
-    def part(x, start):
+    def part(x: Array, start: int) -> Array:
         return jax.lax.slice_in_dim(x, start, start + size, axis=axis)
 
     out_even = part(odd, 0) + 3 * part(even, 0) + 3 * part(odd, 1) + part(even, 1)
@@ -109,7 +112,7 @@ def strided_conv3x3(x: Array, kernel: Array) -> Array:
 def strided_images(kernel: Array, y: Array) -> Array:
     """A transposed convolution: the phases of y, interleaved."""
 
-    def join(even, odd, axis):
+    def join(even: Array, odd: Array, axis: int) -> Array:
         longer = interleave(even, pad(odd, axis, 0, 1), axis)
         return jax.lax.slice_in_dim(longer, 0, longer.shape[axis] - 1, axis=axis)
 

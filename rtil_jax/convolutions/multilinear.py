@@ -82,7 +82,7 @@ def _evaluate(
     if on_cpu and adjoint is not None:
         return adjoint(*others, *rest)
 
-    def of_one(x):
+    def of_one(x: Array) -> Array:
         return forward(*others[:at], x, *others[at:-1], *rest)
 
     return jax.linear_transpose(of_one, result)(others[-1])[0]
@@ -103,7 +103,9 @@ def _run(*others: Array, **parameters: Any) -> Array:
         return _compiled(*others, **parameters)
 
 
-def _tangent(primals, tangents, **parameters):
+def _tangent(
+    primals: Sequence[Any], tangents: Sequence[Any], **parameters: Any
+) -> tuple[Array, Any]:
     terms = [
         _derivative.bind(*primals[:i], tangent, *primals[i + 1 :], **parameters)
         for i, tangent in enumerate(tangents)
@@ -112,7 +114,9 @@ def _tangent(primals, tangents, **parameters):
     return _derivative.bind(*primals, **parameters), functools.reduce(jnp.add, terms)
 
 
-def _transpose(y, *others, of, rest, at, result):
+def _transpose(
+    y: Any, *others: Any, of: Multilinear, rest: tuple, at: int, result: Any
+) -> list:
     arrays = [*others[:at], y, *others[at:]]
     sought = next(i for i, x in enumerate(arrays) if ad.is_undefined_primal(x))
     aval = arrays.pop(sought).aval
@@ -123,7 +127,9 @@ def _transpose(y, *others, of, rest, at, result):
     return [found if ad.is_undefined_primal(x) else None for x in others]
 
 
-def _map(others, axes, **parameters):
+def _map(
+    others: Sequence[Array], axes: Sequence[int | None], **parameters: Any
+) -> tuple[Array, int]:
     """A batch of batches of images is a larger batch; kernels are mapped over."""
     count, at = len(parameters["of"].adjoints), parameters["at"]
     # The images among `others`, where images result.
@@ -134,7 +140,9 @@ def _map(others, axes, **parameters):
             for on_cpu in (True, False)
         )
         return jax.lax.platform_dependent(*others, cpu=cpu, default=default), 0
-    x = jnp.moveaxis(others[images], axes[images], 0)
+    axis = axes[images]
+    assert axis is not None  # or nothing would be mapped
+    x = jnp.moveaxis(others[images], axis, 0)
     batches, batch, *size = x.shape
     arrays = *others[:images], x.reshape(batches * batch, *size), *others[images + 1 :]
     batch, *size = parameters["result"].shape

@@ -44,7 +44,7 @@ def compile_ahead(
     """
     for (function, *arguments), name in zip(programs, called, strict=True):
 
-        def work(function=function, arguments=arguments):
+        def work(function: Any = function, arguments: list = arguments) -> None:
             function.lower(*arguments).compile()
 
         aside(work, stopping, f"compiling {name}")
@@ -59,7 +59,7 @@ def aside(work: Callable[[], Any], stopping: Stopping | None, doing: str) -> Any
     future: futures.Future = futures.Future()
     mesh = jax.sharding.get_mesh()  # which each thread has its own of
 
-    def run():
+    def run() -> None:
         try:
             with contextlib.nullcontext() if mesh.empty else jax.set_mesh(mesh):
                 future.set_result(work())

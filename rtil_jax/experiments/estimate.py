@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.experimental.compilation_cache import compilation_cache
+from jaxtyping import Array
 
 # Buffers are assigned before machine code is written, which is most of a compilation.
 QUICK = {
@@ -91,8 +92,8 @@ def measured_speed() -> float:
     """Operations per second of one device: the best of a few runs."""
 
     @jax.jit
-    def gradient(images, kernel):
-        def loss(images, kernel):
+    def gradient(images: Array, kernel: Array) -> tuple[Array, Array]:
+        def loss(images: Array, kernel: Array) -> Array:
             shape = ("NHWC", "HWIO", "NHWC")
             y = jax.lax.conv_general_dilated(
                 images, kernel, (1, 1), "SAME", dimension_numbers=shape

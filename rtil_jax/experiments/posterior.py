@@ -4,6 +4,7 @@ import csv
 import os
 
 import numpy as np
+from jaxtyping import Array, Float
 from ml_collections import ConfigDict
 
 from rtil_jax import data, metrics
@@ -110,7 +111,7 @@ def parse_posterior(config: ConfigDict) -> tuple[InversionRun, dict]:
 def quality(problem: Problem, found: PosteriorSamples) -> list[dict]:
     """What `run_posterior` says of each image."""
 
-    def psnr(images):
+    def psnr(images: Array | np.ndarray) -> Float[np.ndarray, " batch"]:
         unit = [(np.clip(x, -1, 1) + 1) / 2 for x in (images, problem.truth)]
         return np.asarray(metrics.psnr(*unit))
 

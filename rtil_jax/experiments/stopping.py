@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from types import FrameType
 from typing import Any, NoReturn
 
 import jax
@@ -37,7 +38,7 @@ def nothing_to_save(*names: str) -> Iterator[None]:
         yield
         return
 
-    def leave(number, frame):
+    def leave(number: int, frame: FrameType | None) -> NoReturn:
         name = signal.Signals(number).name
         print(
             f"{name}: stopped before anything was computed; the same command starts "
@@ -73,11 +74,11 @@ def interruptible() -> Iterator[None]:
         return
     raised = threading.Event()
 
-    def handler(number, frame):
+    def handler(number: int, frame: FrameType | None) -> NoReturn:
         raised.set()
         raise KeyboardInterrupt
 
-    def watcher(number):
+    def watcher(number: int) -> None:
         if number == signal.SIGINT and not raised.wait(PATIENCE):
             _leave_interrupted()
 
@@ -97,7 +98,7 @@ def _watched(watcher: Callable[[int], None]) -> Iterator[None]:
     write_end.setblocking(False)
     previous = signal.set_wakeup_fd(write_end.fileno())
 
-    def watch():
+    def watch() -> None:
         with read_end:
             while number := read_end.recv(1):
                 watcher(number[0])
@@ -149,10 +150,10 @@ class Stopping:
         heard: list[int] = []
         told: list[int] = []
 
-        def handler(number, frame):
+        def handler(number: int, frame: FrameType | None) -> None:
             self._hear(number, heard)
 
-        def watcher(number):
+        def watcher(number: int) -> None:
             if number in signals:
                 self._hear(number, told)
 

@@ -24,7 +24,7 @@ def to_sphere(
     maps on the one they were drawn on (as PULSE does; Menon et al. 2020).
     """
 
-    def norm(v):
+    def norm(v: Array) -> Array:
         return jnp.sqrt(jnp.sum(v**2, axes, keepdims=True))
 
     return x * (norm(start) / jnp.maximum(norm(x), 1e-12))
@@ -35,7 +35,7 @@ def to_l1_ball(
 ) -> Float[Array, "batch *rest"]:
     """The nearest point with ||x - centre||_1 <= radius (Daras et al. 2021)."""
 
-    def project(x):
+    def project(x: Array) -> Array:
         # Not `projection_l1_ball`, which in 64-bit mode refuses float32.
         on_sphere = optax.projections.projection_l1_sphere(x, radius)
         inside = jnp.sum(jnp.abs(x)) <= radius
@@ -52,7 +52,7 @@ def geocross(styles: Float[Array, "batch layers latent"]) -> Float[Array, " batc
     """
     first, second = styles[:, :, None], styles[:, None]
 
-    def norm(v):
+    def norm(v: Array) -> Array:
         return jnp.sqrt(jnp.sum(v**2, axis=-1) + 1e-9)
 
     angle = 2 * jnp.arctan2(norm(first - second), norm(first + second))

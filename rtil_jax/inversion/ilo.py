@@ -45,6 +45,7 @@ from rtil_jax.inversion.constraints import (
     to_l1_ball,
 )
 from rtil_jax.inversion.latents import clip_latents, rescale_latents, style_space
+from rtil_jax.inversion.problems import Problem
 from rtil_jax.inversion.solutions import Solution
 from rtil_jax.inversion.stages import Mask, Stage
 from rtil_jax.priors.prior import Prior, has_styles
@@ -153,7 +154,7 @@ class ILO:
     def _stage(
         self, block: int, steps: int, weights: tuple[float, ...], styled: bool
     ) -> "ILOStage":
-        def radius(radii):
+        def radius(radii: tuple[float, ...]) -> float | None:
             return radii[block] if radii else None
 
         return ILOStage(
@@ -180,7 +181,7 @@ class ILO:
 def has_skip(generator: Generator) -> bool:
     """Whether features carry an RGB skip that can be dropped."""
 
-    def features(key):
+    def features(key: jax.Array) -> Any:
         variables = init(generator, key)
         latents = sample_latents(generator, variables, key, 1)
         return generator.apply(variables, latents, 1, method="head")
@@ -239,7 +240,7 @@ class ILOStage(Stage):
         return Solution(latents, features, self.block, intermediates)
 
     def penalty(
-        self, variables: dict, images: Any, problem: Any
+        self, variables: dict, images: Array, problem: Problem
     ) -> Float[Array, "*batch"]:
         if self.geocross:  # in stage 0 alone, where there is no z_k
             return self.geocross * geocross(variables["latents"]["styles"])

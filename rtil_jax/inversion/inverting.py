@@ -20,7 +20,7 @@ from rtil_jax.inversion.problems import Problem, map_batched, placed, settle
 from rtil_jax.inversion.programs import stage_programs
 from rtil_jax.inversion.solutions import Solution, render
 from rtil_jax.inversion.solver import SELECTIONS, run_stage
-from rtil_jax.inversion.stages import Stage
+from rtil_jax.inversion.stages import Stage, Variables
 from rtil_jax.precision import single
 from rtil_jax.priors.prior import Prior, check_prior
 
@@ -134,7 +134,7 @@ def invert(
     keys = jax.vmap(jax.random.fold_in)(keys[rows], numbers)
     variables = _start(method, prior, keys)
 
-    def put(problem):
+    def put(problem: Problem) -> Problem:
         where = placed(problem, batch_sharded(mesh), replicated(mesh))
         return jax.device_put(problem, where)
 
@@ -144,16 +144,19 @@ def invert(
     if perceptual is not None:
         problem = put(perceptual.prepare(problem))
 
-    history, stages = [], method.stages(prior.generator)
+    losses: list[tuple[int, int, Array]] = []
+    stages = method.stages(prior.generator)
     if before is not None:
         given = prior, perceptual, problem, variables, keys
         before(stage_programs(stages, *given, select, mesh))
     finite = np.ones(len(rows), bool)
     for index, stage in enumerate(stages):
 
-        def on_step(step, loss, index=index, stage=stage):
+        def on_step(
+            step: int, loss: Array, index: int = index, stage: Stage = stage
+        ) -> None:
             if step % HISTORY_EVERY == 0 or step == stage.steps:
-                history.append((index, step, loss))
+                losses.append((index, step, loss))
             if progress:
                 progress(index, step, loss)
 
@@ -173,7 +176,7 @@ def invert(
     best = _best_restarts(np.asarray(loss)[: batch * restarts], restarts)
     solution = _solution(stages[-1], prior, chosen)
     solution = jax.tree.map(lambda x: x[best], solution)
-    history = [(*when, np.asarray(x)[best]) for *when, x in history]
+    history = [(index, step, np.asarray(x)[best]) for index, step, x in losses]
     return Reconstruction(
         images=render_jitted(prior.generator, prior.variables, solution),
         solution=solution,
@@ -212,10 +215,10 @@ render_jitted = jax.jit(render, static_argnames="generator")
 
 
 @functools.partial(jax.jit, static_argnames="method")
-def _start(method, prior, keys):
+def _start(method: Method, prior: Prior, keys: jax.Array) -> Variables:
     return jax.vmap(method.start, in_axes=(None, 0))(prior, keys)
 
 
 @functools.partial(jax.jit, static_argnames="stage")
-def _solution(stage, prior, variables):
+def _solution(stage: Stage, prior: Prior, variables: Variables) -> Solution:
     return stage.decode(prior, variables)

@@ -147,7 +147,7 @@ class MGANPriorStage(Stage):
     def _mix_in_turns(self, prior: Prior, codes: Any, weights: Array) -> Any:
         """The same sum, `codes_at_once` at a time, activations not kept."""
 
-        def turns(x):
+        def turns(x: Array) -> Array:
             x = x.reshape(x.shape[0], -1, self.codes_at_once, *x.shape[2:])
             return x.swapaxes(0, 1)
 

@@ -134,8 +134,8 @@ def count_measurements(problem: Problem) -> Float[Array, " *batch"]:
 
 
 @functools.partial(jax.jit, static_argnames="shared")
-def _counts(operators, shared):
-    def count(operator):
+def _counts(operators: Any, shared: bool | None) -> Float[Array, " *batch"]:
+    def count(operator: Any) -> Float[Array, ""]:
         return jnp.asarray(operator.num_measurements, jnp.float32)
 
     return count(operators) if shared else jax.vmap(count)(operators)
@@ -166,7 +166,7 @@ def squared_error(
 ) -> Float[Array, " batch"]:
     """`measurement_loss` of a settled problem."""
 
-    def one_image(operator, y, x):
+    def one_image(operator: Any, y: Array, x: Array) -> Array:
         error = operator(x) - y
         if jnp.iscomplexobj(error):
             squares = error.real**2 + error.imag**2

@@ -235,7 +235,7 @@ def _try(
 ) -> jax.ShapeDtypeStruct | str:
     """What the operators measure, read in one way; why they cannot, if so."""
 
-    def one_image(operator, x):
+    def one_image(operator: Any, x: Array) -> tuple[Any, Any]:
         return operator(x), _count(operator)
 
     if not shared:

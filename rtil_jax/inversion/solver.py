@@ -7,6 +7,7 @@ optimiser state and a best iterate of its own, so a reconstruction does not depe
 the batch that it was found in.
 """
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -52,16 +53,21 @@ class Iterate:
         key: of the noise, one per image; None without noise.
     """
 
-    free: Any
+    free: Variables
     optimizer: Any
-    best: Any
+    best: Variables
     best_score: Any
     best_loss: Any
     finite: Any
     key: Any = None
 
 
-def _score(select: str, problem: Problem, images: Array, loss: Array) -> Array:
+def _score(
+    select: str,
+    problem: Problem,
+    images: Float[Array, "batch height width channels"],
+    loss: Float[Array, " batch"],
+) -> Float[Array, " batch"]:
     if select == "oracle":
         return jnp.mean((images - problem.truth) ** 2, axis=(1, 2, 3))
     return loss
@@ -70,16 +76,18 @@ def _score(select: str, problem: Problem, images: Array, loss: Array) -> Array:
 def _where(condition: Bool[Array, " batch"], new: Any, old: Any) -> Any:
     """`new` for the images where the condition holds, `old` for the others."""
 
-    def pick(a, b):
+    def pick(a: Array, b: Array) -> Array:
         return jnp.where(condition.reshape(-1, *[1] * (a.ndim - 1)), a, b)
 
     return jax.tree.map(pick, new, old)
 
 
-def _heat(moved: Any, keys: jax.Array, scale: Array) -> tuple[Any, jax.Array]:
+def _heat(
+    moved: Variables, keys: jax.Array, scale: Float[Array, ""]
+) -> tuple[Variables, jax.Array]:
     """`moved` plus Gaussian noise, each image's from its own key; and the next keys."""
 
-    def one_image(moved, key):
+    def one_image(moved: Variables, key: jax.Array) -> tuple[Variables, jax.Array]:
         key, noise_key = jax.random.split(key)
         flat, restore = ravel_pytree(moved)
         noise = jax.random.normal(noise_key, flat.shape, flat.dtype)
@@ -88,11 +96,25 @@ def _heat(moved: Any, keys: jax.Array, scale: Array) -> tuple[Any, jax.Array]:
     return jax.vmap(one_image)(moved, keys)
 
 
-def _update(stage, select, prior, perceptual, problem, start, iterate, rate):
+def _update(
+    stage: Stage,
+    select: str,
+    prior: Prior,
+    perceptual: Loss | None,
+    problem: Problem,
+    start: Variables,
+    iterate: Iterate,
+    rate: Float[Array, ""],
+) -> tuple[Iterate, Float[Array, " batch"]]:
     """One step on the images of one device; returns their measurement losses too."""
     mask = stage.free(prior, start)
 
-    def objective(free):
+    def objective(
+        free: Variables,
+    ) -> tuple[
+        Float[Array, ""],
+        tuple[Float[Array, "batch height width channels"], Float[Array, " batch"]],
+    ]:
         variables = put_free(mask, free, start)
         images = render(
             prior.generator, prior.variables, stage.decode(prior, variables)
@@ -128,23 +150,40 @@ def _update(stage, select, prior, perceptual, problem, start, iterate, rate):
 
 
 def _updates(
-    stage, select, at_once, prior, perceptual, problem, start, iterate, rates, count
-):
+    stage: Stage,
+    select: str,
+    at_once: int,
+    prior: Prior,
+    perceptual: Loss | None,
+    problem: Problem,
+    start: Variables,
+    iterate: Iterate,
+    rates: Float[Array | np.ndarray, " steps"],
+    count: int | Array,
+) -> tuple[Iterate, Float[Array, "steps batch"]]:
     """`count` updates, `at_once` images at a time; the losses after those are 0."""
 
-    def one(iterate, rate):
-        def update(batched):
+    def one(
+        iterate: Iterate, rate: Float[Array, ""]
+    ) -> tuple[Iterate, Float[Array, " batch"]]:
+        def update(
+            batched: tuple[Problem, Variables, Iterate],
+        ) -> tuple[Iterate, Float[Array, " piece"]]:
             piece, start, iterate = batched
             if problem.shared:
-                piece = piece.replace(operators=problem.operators)
+                piece = dataclasses.replace(piece, operators=problem.operators)
             return _update(
                 stage, select, prior, perceptual, piece, start, iterate, rate
             )
 
-        batched = problem.replace(operators=None) if problem.shared else problem
+        batched = problem
+        if problem.shared:
+            batched = dataclasses.replace(problem, operators=None)
         return in_pieces(update, at_once, (batched, start, iterate))
 
-    def body(index, carry):
+    def body(
+        index: int | Array, carry: tuple[Iterate, Float[Array, "steps batch"]]
+    ) -> tuple[Iterate, Float[Array, "steps batch"]]:
         iterate, losses = carry
         iterate, loss = one(iterate, rates[index])
         return iterate, losses.at[index].set(loss)

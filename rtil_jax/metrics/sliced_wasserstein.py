@@ -10,7 +10,7 @@ averages, and so does this one; its tables print 1,000 times the distance.
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from rtil_jax.errors import UserError
 
@@ -72,12 +72,14 @@ def patches(images: Images, keys: jax.Array) -> dict[int, Array]:
     for level in laplacian_pyramid(images):
         size, channels = level.shape[1], level.shape[-1]
 
-        def of_one(image, key, size=size, channels=channels):
+        def of_one(
+            image: Array, key: jax.Array, size: int = size, channels: int = channels
+        ) -> Array:
             shape = (PATCHES_PER_IMAGE, 2)
             corners = jax.random.randint(key, shape, 0, size - PATCH + 1, jnp.int32)
             window, first = (PATCH, PATCH, channels), jnp.int32(0)
 
-            def cut_out(at):
+            def cut_out(at: Int[Array, "2"]) -> Array:
                 return jax.lax.dynamic_slice(image, (*at, first), window)
 
             return jax.vmap(cut_out)(corners)

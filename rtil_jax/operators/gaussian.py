@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 from flax import struct
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from rtil_jax.errors import UserError
 from rtil_jax.operators.interface import Images, ImageShape
@@ -58,7 +58,7 @@ class Gaussian:
             )
 
         # A key per row: what a row holds does not depend on how many there are.
-        def row(index):
+        def row(index: Int[Array, ""]) -> Float[Array, " pixels"]:
             return jax.random.normal(
                 jax.random.fold_in(key, index), (size,), jnp.float32
             )

@@ -66,7 +66,7 @@ def signal_to_noise(
         noise_std: sigma, above 0.
     """
 
-    def energy(operator, x):
+    def energy(operator: Any, x: Array) -> tuple[Float[Array, ""], Float[Array, ""]]:
         measured = jnp.sum(jnp.abs(operator(x)) ** 2)
         return measured, jnp.asarray(operator.num_measurements, jnp.float32)
 

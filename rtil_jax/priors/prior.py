@@ -124,7 +124,7 @@ def check_variables(generator: Any, variables: Any) -> None:
             "methods of docs/own_generator.md"
         )
 
-    def image(variables, key):
+    def image(variables: Any, key: jax.Array) -> Any:
         latents = sample_latents(generator, variables, key, 1)
         return generator.apply(variables, latents)
 
@@ -159,7 +159,9 @@ def fit_styles(generator: StyledGenerator, variables: dict) -> StyleFit:
     another network, here they are those of the prior in hand.
     """
 
-    def chunk(key):
+    def chunk(
+        key: jax.Array,
+    ) -> tuple[Float[Array, " latent"], Float[Array, " latent"]]:
         shape = FIT_SAMPLES // _CHUNKS, generator.latent_dim
         z = jax.random.normal(key, shape, jnp.float32)
         w = generator.apply(variables, z, method="map_styles")[:, 0]
@@ -184,7 +186,7 @@ def load_prior(source: Any) -> Prior:
     """
     directory, said = locate(source), ""
 
-    def shapes_of(config):
+    def shapes_of(config: dict) -> Any:
         nonlocal said
         network = f"{architecture_of(config)} of {config['resolution']} pixels"
         said = f" (the config says {network})"

@@ -7,6 +7,7 @@ images would fix W_1 up to a rotation only.
 """
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -83,11 +84,13 @@ def train(
     w0 = truth["params"]["W0"]
     optimizer = optax.sgd(optax.cosine_decay_schedule(learning_rate, steps))
 
-    def loss_fn(w1, key):
+    def loss_fn(w1: Array, key: jax.Array) -> Float[Array, ""]:
         params = {"params": {"W0": w0, "W1": w1}}
         return least_squares_loss(generator, family, truth, params, key, batch)
 
-    def step(carry, key):
+    def step(
+        carry: tuple[Array, Any], key: jax.Array
+    ) -> tuple[tuple[Array, Any], None]:
         w1, state = carry
         updates, state = optimizer.update(jax.grad(loss_fn)(w1, key), state)
         return (optax.apply_updates(w1, updates), state), None

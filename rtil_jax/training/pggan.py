@@ -9,7 +9,7 @@ update and, through the updated discriminator, the generator's.
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -204,7 +204,7 @@ def critic_loss(
 ) -> tuple[Float[Array, ""], Metrics]:
     """WGAN-GP with drift: equation (2) for a critic. Minibatches do not mix."""
 
-    def scores_and_penalties(minibatch, key):
+    def scores_and_penalties(minibatch: Array, key: jax.Array) -> tuple[Array, Array]:
         penalties = losses.gradient_penalty(
             lambda x: score(params, x), images, minibatch, key
         )
@@ -233,8 +233,9 @@ def step(
     """One update of the discriminator, one of the generator, and the EMA."""
     image_key, penalty_key = jax.random.split(key)
 
-    def score(params, images):
-        return recipe.discriminator.apply(with_fade(phase, params, fade), images)
+    def score(params: dict, images: Array) -> Array:
+        variables = with_fade(phase, params, fade)
+        return cast(Array, recipe.discriminator.apply(variables, images))
 
     smaller = functools.partial(generators.init, recipe.at(phase)[0])
     fakes, pull_back = jax.vjp(
@@ -254,7 +255,7 @@ def step(
     )
     state = _update(recipe, state, "discriminator", d_grads)
 
-    def generator_loss(fakes):
+    def generator_loss(fakes: Array) -> Float[Array, ""]:
         return -family_loss(lambda x: score(state.discriminator, x), fakes, weights)
 
     g_loss, image_grads = jax.value_and_grad(generator_loss)(fakes)
@@ -289,7 +290,14 @@ def _update(
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2, 3))
-def _sample_member(recipe, phase, member, columns, params, fade):
+def _sample_member(
+    recipe: PGGANRecipe,
+    phase: Phase,
+    member: int,
+    columns: int,
+    params: dict,
+    fade: Float[Array, ""],
+) -> Float[Array, "columns height width channels"]:
     generator, family = recipe.at(phase)
     variables = with_fade(phase, params, fade)
     members = np.full(columns, member)

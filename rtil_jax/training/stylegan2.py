@@ -163,8 +163,8 @@ def discriminator_step(
     members, weights = members_of_step(recipe, member_key)
     fakes = family_images(recipe, state.generator, image_key, members)
 
-    def loss_fn(params):
-        def fake_losses(minibatch):
+    def loss_fn(params: dict) -> tuple[Float[Array, ""], Metrics]:
+        def fake_losses(minibatch: Array) -> tuple[Array, Array]:
             logits = recipe.discriminator.apply(params, minibatch)
             return losses.logistic_fake(logits), logits
 
@@ -184,7 +184,7 @@ def r1_step(
     """R1, weighted for being lazy: (r1_weight / 2) r1_every ||grad D||^2."""
     scale = recipe.r1_weight / 2 * recipe.r1_every
 
-    def loss_fn(params):
+    def loss_fn(params: dict) -> tuple[Float[Array, ""], Metrics]:
         penalty = losses.r1_penalty(
             lambda x: recipe.discriminator.apply(params, x), images
         )
@@ -201,11 +201,11 @@ def generator_step(
     member_key, image_key = jax.random.split(key)
     members, weights = members_of_step(recipe, member_key)
 
-    def fake_losses(minibatch):
+    def fake_losses(minibatch: Array) -> Array:
         logits = recipe.discriminator.apply(state.discriminator, minibatch)
         return losses.nonsaturating(logits)
 
-    def loss_fn(params):
+    def loss_fn(params: dict) -> tuple[Float[Array, ""], Metrics]:
         fakes = family_images(recipe, params, image_key, members)
         loss = family_loss(fake_losses, fakes, weights)
         return loss, {"g_loss": loss}
@@ -224,11 +224,11 @@ def path_length_step(
     members, _ = draw_members(member_key, family.weights, batch, group_size=1)
     scale = recipe.path_weight * recipe.path_every
 
-    def loss_fn(params):
+    def loss_fn(params: dict) -> tuple[Float[Array, ""], Metrics]:
         inputs = family.sample(generator, params, input_key, members)
         latents, extra = constrain_batch(inputs)
 
-        def render(styles):
+        def render(styles: Array) -> Array:
             inputs = ({**latents, "styles": styles}, extra)
             return family.decode(generator, params, inputs)
 
@@ -289,7 +289,9 @@ jit_finish = _jit(finish_step)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
-def _sample_member(recipe, columns, params, member):
+def _sample_member(
+    recipe: StyleGAN2Recipe, columns: int, params: dict, member: Array
+) -> Float[Array, "columns height width channels"]:
     """Images of one member; a column shares its z_0 and its z_k with the others."""
     generator = recipe.generator
     if hasattr(generator, "style_mixing"):

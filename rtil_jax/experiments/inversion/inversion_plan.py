@@ -28,6 +28,7 @@ from rtil_jax.inversion.inverting import Method
 from rtil_jax.inversion.perceptual_loss import PerceptualLoss
 from rtil_jax.inversion.problems import Problem, settle
 from rtil_jax.inversion.programs import stage_programs
+from rtil_jax.inversion.stages import Variables
 from rtil_jax.metrics.perceptual import Perceptual
 from rtil_jax.operators import sample_operators
 from rtil_jax.priors.prior import Prior
@@ -61,7 +62,7 @@ def plan_batch(
     mesh = data_mesh()
     prior, perceptual = jax.device_put((prior, perceptual), replicated(mesh))
 
-    def setup(keys):
+    def setup(keys: jax.Array) -> tuple[Problem, Variables]:
         operators = sample_operators(problem, keys, prior.image_shape, ratio)
         truth = jnp.zeros((keys.shape[0], *prior.image_shape), jnp.float32)
         measurements = jax.vmap(lambda operator, x: operator(x))(operators, truth)

@@ -48,7 +48,7 @@ from rtil_jax.experiments.inversion.stopwatch import Stopwatch
 from rtil_jax.experiments.inversion.work import divide
 from rtil_jax.experiments.stopping import Stopping, nothing_to_save
 from rtil_jax.files import local_path
-from rtil_jax.inversion.inverting import Reconstruction, invert
+from rtil_jax.inversion.inverting import Progress, Reconstruction, invert
 from rtil_jax.inversion.perceptual_loss import PerceptualLoss
 from rtil_jax.locks import owned
 from rtil_jax.metrics.perceptual import Perceptual
@@ -220,10 +220,10 @@ def invert_missing(
                 return
 
 
-def display(bar: tqdm) -> Callable:
+def display(bar: tqdm) -> Progress:
     """What shows, after each step, that it is done and now and then its loss."""
 
-    def show(stage, step, loss):
+    def show(stage: int, step: int, loss: Array) -> None:
         if step % SHOW_EVERY == 0:
             mean = np.nanmean(np.asarray(loss))
             shown = {"stage": stage, "measurement_mse": f"{mean:.3g}"}
@@ -233,10 +233,10 @@ def display(bar: tqdm) -> Callable:
     return show
 
 
-def preparation(bar: tqdm, stopping: Stopping) -> Callable:
+def preparation(bar: tqdm, stopping: Stopping) -> Callable[[list[tuple]], None]:
     """What compiles the programs of all stages before the first of them runs."""
 
-    def prepare(programs):
+    def prepare(programs: list[tuple]) -> None:
         numbers = range(1, len(programs) + 1)
         names = [f"stage {number} of {len(programs)}" for number in numbers]
         compile_ahead(programs, names, stopping)

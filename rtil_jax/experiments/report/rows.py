@@ -79,7 +79,7 @@ def sorted_results(workdir: str) -> list[Row]:
     methods = names(rows, "method")
     priors = sorted(names(rows, "prior"), key=lambda name: name != "vanilla")
 
-    def order(row):
+    def order(row: dict) -> tuple:
         # Measurement first: other rules are compared with it.
         select = (row["select"] != "measurement", row["select"])
         setting = (row["problem"], row["ratio"], methods.index(row["method"]))

@@ -246,13 +246,13 @@ def run(
     key = run_key(config.seed, progress.skipped_images)
     unread: list[dict] = []
 
-    def checked(done):
+    def checked(done: int) -> dict:
         newest = newest_values(unread, done - len(unread), config)
         check_finite(state, config)
         checkpoints.check()
         return newest
 
-    def save_state(done, newest):
+    def save_state(done: int, newest: dict) -> None:
         now = dataclasses.replace(progress, metrics=metrics_file.latest | newest)
         checkpoints.save(done, state, as_json(config), **dataclasses.asdict(now))
 

@@ -5,7 +5,7 @@ import jax
 from rtil_jax.experiments.compiling import compile_ahead
 from rtil_jax.experiments.stopping import Stopping
 from rtil_jax.experiments.training.training_plan import abstract_images
-from rtil_jax.training.recipe import Recipe
+from rtil_jax.training.recipe import BatchPlan, Recipe
 from rtil_jax.training.state import TrainState
 
 
@@ -19,7 +19,7 @@ def compile_step(
     """
     mesh = jax.sharding.get_mesh()
 
-    def images_at(batch):
+    def images_at(batch: BatchPlan) -> jax.ShapeDtypeStruct:
         return abstract_images(batch, recipe.generator.channels, mesh)
 
     programs = recipe.programs(state, images_at, key, step)

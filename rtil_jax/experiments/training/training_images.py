@@ -99,7 +99,7 @@ def read_batch(
         choice = data.batch_choice(seed, start, plan.size, len(images), flip)
         return _take(images.pixels, *choice, plan.resolution)
 
-    def rows(index):
+    def rows(index: Any) -> Array | np.ndarray:
         batch = data.training_batch(
             images,
             seed=seed,
