@@ -178,7 +178,7 @@ class MultiCodeFamily:
         return f"{self.codes} codes, mixed after block {self.block}"
 
     def choose(
-        self, key: Any, batch: int, group_size: int
+        self, key: jax.Array | None, batch: int, group_size: int
     ) -> tuple[Int[np.ndarray, " batch"], Float[np.ndarray, " batch"]]:
         """Shares the batch among the members, always alike: no key is read."""
         return share_members(self.weights, batch, group_size)
@@ -255,7 +255,7 @@ def flat_dirichlet(
 
 def choose_members(
     family: Family,
-    key: Any,
+    key: jax.Array | None,
     batch: int,
     group_size: int,
     enumerated: bool,

@@ -70,9 +70,9 @@ class Converted:
     """
 
     config: ConfigDict
-    generator: Any
-    ema: Any
-    discriminator: Any
+    generator: dict
+    ema: dict
+    discriminator: dict | None
     buffers: Tensors
 
 

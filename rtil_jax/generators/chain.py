@@ -1,7 +1,6 @@
 """Cuts and intermediate inputs of any generator that says how to take one block."""
 
 import math
-from typing import Any
 
 from flax import linen as nn
 from jaxtyping import Array, Float
@@ -33,7 +32,7 @@ class BlockChain(nn.Module):
 
     def head(
         self, latents: Latents, block: int, intermediates: Intermediates | None = None
-    ) -> Any:
+    ) -> Features:
         """g_0: features after `block`; `intermediates` perturb earlier blocks."""
         return self._run(self.first(latents), latents, 1, block, intermediates or {})
 

@@ -42,7 +42,7 @@ class Method(Protocol):
     def stages(self, generator: Generator) -> tuple[Stage, ...]:
         """The stages, in order."""
 
-    def start(self, prior: Prior, key: jax.Array) -> Any:
+    def start(self, prior: Prior, key: jax.Array) -> Variables:
         """The variables of one image before the first stage."""
 
 
@@ -59,9 +59,9 @@ class Reconstruction:
         history: `(stage, step, measurement losses)` every ten steps.
     """
 
-    images: Array
+    images: Float[Array, "batch height width channels"]
     solution: Solution
-    measurement_loss: Array
+    measurement_loss: Float[Array, " batch"]
     status: list[str]
     history: list[tuple[int, int, np.ndarray]]
 

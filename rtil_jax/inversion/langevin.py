@@ -37,7 +37,7 @@ from rtil_jax.inversion.ilo import ILO
 from rtil_jax.inversion.inverting import Reconstruction, invert
 from rtil_jax.inversion.keys import keys_of_images
 from rtil_jax.inversion.problems import count_measurements, map_batched, settle
-from rtil_jax.inversion.stages import Stage
+from rtil_jax.inversion.stages import Stage, Variables
 from rtil_jax.priors.prior import Prior, check_prior
 
 
@@ -88,7 +88,7 @@ class Langevin:
         )
         return (*stages, chain)
 
-    def start(self, prior: Prior, key: jax.Array) -> Any:
+    def start(self, prior: Prior, key: jax.Array) -> Variables:
         return self.method.start(prior, key)
 
 
@@ -102,7 +102,7 @@ class PosteriorSamples:
             `failed` has a draw of no meaning, and asks for a lower rate.
     """
 
-    images: Array
+    images: Float[Array, "batch samples height width channels"]
     chains: Reconstruction
 
     def __repr__(self) -> str:

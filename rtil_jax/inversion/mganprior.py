@@ -20,6 +20,7 @@ from rtil_jax.errors import UserError
 from rtil_jax.families import flat_dirichlet
 from rtil_jax.fields import named
 from rtil_jax.generators import Generator, mix_codes
+from rtil_jax.generators.interface import Features, Latents
 from rtil_jax.inversion.arguments import NUMBER, WHOLE, argument, clean_arguments
 from rtil_jax.inversion.latents import mapping_space
 from rtil_jax.inversion.solutions import Solution
@@ -134,8 +135,11 @@ class MGANPriorStage(Stage):
         return Solution(latents, features, self.block)
 
     def _mix(
-        self, prior: Prior, codes: Any, weights: Float[Array, "batch codes channels"]
-    ) -> Any:
+        self,
+        prior: Prior,
+        codes: Latents,
+        weights: Float[Array, "batch codes channels"],
+    ) -> Features:
         """sum_n g_0(z^n) * alpha^n, all codes of all images in one batch."""
         flat = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), codes)
         latents = mapping_space(prior.generator).decode(prior, flat)
@@ -144,7 +148,7 @@ class MGANPriorStage(Stage):
         )
         return mix_codes(features, weights)
 
-    def _mix_in_turns(self, prior: Prior, codes: Any, weights: Array) -> Any:
+    def _mix_in_turns(self, prior: Prior, codes: Latents, weights: Array) -> Features:
         """The same sum, `codes_at_once` at a time, activations not kept."""
 
         def turns(x: Array) -> Array:

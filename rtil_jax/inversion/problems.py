@@ -32,6 +32,8 @@ from rtil_jax.operators import measure, sample_operators
 from rtil_jax.operators.interface import ImageShape
 from rtil_jax.operators.noise import PICTURED, noise_unit
 
+Placement = jax.sharding.Sharding | jax.sharding.PartitionSpec
+
 
 @struct.dataclass
 class Problem:
@@ -118,9 +120,9 @@ def map_batched(function: Callable, problem: Problem) -> Problem:
     return dataclasses.replace(rest, operators=problem.operators)
 
 
-def placed(problem: Problem, images: Any, everywhere: Any) -> Problem:
+def placed(problem: Problem, images: Placement, everywhere: Placement) -> Problem:
     """A pytree like `problem`: `images` for arrays of a batch, `everywhere` for the
-    others. Shardings, or partition specs."""
+    others."""
     placed = map_batched(lambda _: images, problem)
     if not problem.shared:
         return placed

@@ -11,7 +11,7 @@ from rtil_jax.inversion.at_once import steps_at_once
 from rtil_jax.inversion.perceptual_loss import Loss
 from rtil_jax.inversion.problems import Problem
 from rtil_jax.inversion.solver import begin, descend
-from rtil_jax.inversion.stages import Stage
+from rtil_jax.inversion.stages import Stage, Variables
 from rtil_jax.priors.prior import Prior
 
 
@@ -20,8 +20,8 @@ def stage_programs(
     prior: Prior,
     perceptual: Loss | None,
     problem: Problem,
-    variables: Any,
-    keys: Any,
+    variables: Variables,
+    keys: jax.Array | jax.ShapeDtypeStruct,
     select: str,
     mesh: jax.sharding.Mesh,
     at_once: int | None = None,

@@ -9,7 +9,7 @@ update and, through the updated discriminator, the generator's.
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Any, cast
+from typing import cast
 
 import jax
 import jax.numpy as jnp
@@ -163,8 +163,8 @@ class PGGANRecipe(PGGANHyperparameters):
     def programs(
         self,
         state: TrainState,
-        images_at: Callable[[BatchPlan], Any],
-        key: Any,
+        images_at: Callable[[BatchPlan], Array | jax.ShapeDtypeStruct],
+        key: jax.Array | jax.ShapeDtypeStruct,
         step: int | None = None,
     ) -> dict[str, tuple]:
         fade, programs = np.float32(0), {}

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import jax
 import numpy as np
@@ -81,8 +81,8 @@ class Recipe(Protocol):
     def programs(
         self,
         state: TrainState,
-        images_at: Callable[[BatchPlan], Any],
-        key: Any,
+        images_at: Callable[[BatchPlan], Array | jax.ShapeDtypeStruct],
+        key: jax.Array | jax.ShapeDtypeStruct,
         step: int | None = None,
     ) -> dict[str, tuple]:
         """name -> (jitted function, *arguments) of whatever a step runs.

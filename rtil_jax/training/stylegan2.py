@@ -15,7 +15,6 @@ once per recipe.
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -113,8 +112,8 @@ class StyleGAN2Recipe(StyleGAN2Hyperparameters):
     def programs(
         self,
         state: TrainState,
-        images_at: Callable[[BatchPlan], Any],
-        key: Any,
+        images_at: Callable[[BatchPlan], Array | jax.ShapeDtypeStruct],
+        key: jax.Array | jax.ShapeDtypeStruct,
         step: int | None = None,
     ) -> dict[str, tuple]:
         images = images_at(self.batch_at(0))
