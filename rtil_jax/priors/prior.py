@@ -192,7 +192,7 @@ def load_prior(source: Any) -> Prior:
         said = f" (the config says {network})"
         return _variable_shapes(build_generator(config))  # type: ignore[arg-type]
 
-    def shapes_when_grown(config, step):
+    def shapes_when_grown(config: dict, step: int | float) -> Any:
         _check_grown(directory, config, step)
         return shapes_of(config)
 
