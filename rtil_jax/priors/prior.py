@@ -233,7 +233,7 @@ def check_grown(workdir: str, config: Any) -> None:
     _check_grown(workdir, config, load_step(workdir))
 
 
-def _check_grown(workdir: str, config: Any, step: int) -> None:
+def _check_grown(workdir: str, config: Any, step: int | float) -> None:
     grown = steps_to_grow(config)
     if step < grown:
         raise UserError(
