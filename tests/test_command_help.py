@@ -5,34 +5,11 @@ import importlib
 
 import pytest
 
-from rtil_jax.cli.command_help import comments, field_help, flattened
+from rtil_jax.cli.command_help import field_help, flattened
 from rtil_jax.experiments.inversion.inversion_config import attributes
 from rtil_jax.inversion import ILO
 
 CONFIGS = sorted(glob.glob("configs/**/*.py", recursive=True))
-
-
-def test_comments_above_and_behind_an_assignment_are_the_help_of_its_field():
-    source = """
-def get_config():
-    config = ConfigDict()
-    # One.
-    # Two.
-    config.a = a = ConfigDict()
-    a.b = 3  # three
-    # Four.
-    a.c.d = 4
-    family = config.family
-    # Five.
-    family.x = 5
-    a.e = 6
-"""
-    assert comments(source) == {
-        "a": "One. Two.",
-        "a.b": "three",
-        "a.c.d": "Four.",
-        "family.x": "Five.",
-    }
 
 
 def test_a_method_says_what_its_arguments_are():
@@ -44,7 +21,7 @@ def test_a_method_says_what_its_arguments_are():
 @pytest.mark.parametrize("path", CONFIGS)
 def test_every_field_has_help(path):
     config = importlib.import_module(path[:-3].replace("/", ".")).get_config()
-    about = field_help(config, path)
+    about = field_help(config)
 
     def has_help(field):
         return field in about or ("." in field and has_help(field.rpartition(".")[0]))

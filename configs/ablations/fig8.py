@@ -6,18 +6,14 @@ Variants: `short` and `tiny` take shipped priors of cartoon faces.
         --workdir runs/fig8
 """
 
-from ml_collections import ConfigDict
-
 from configs.invert import ilo
 from rtil_jax.config import parse_variants
+from rtil_jax.experiments.family_samples import SamplesRun
+from rtil_jax.experiments.parsing import default_config
 
 
 def get_config(variant=None):
     variants = parse_variants(variant, ("short", "tiny"))
-    config = ConfigDict()
-    # Name -> training directory; rows from top to bottom in alphabetical order, but
-    # `vanilla` first.
+    config = default_config(SamplesRun())
     config.priors = ilo.for_figures(variants).priors
-    # Images per row.
-    config.columns = 10
     return config

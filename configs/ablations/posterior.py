@@ -12,10 +12,10 @@ paper. Variants: `short`, `tiny` (minutes on two cores), on the 32-pixel priors 
 
 import math
 
-from ml_collections import ConfigDict
-
 from configs.invert import ilo
 from rtil_jax.config import parse_variants
+from rtil_jax.experiments.parsing import default_config
+from rtil_jax.experiments.posterior_config import Chain
 
 # Noise as a share of ||x||, which is about 0.5 sqrt(n); see configs/ablations/noise.py.
 SHARE = 0.05
@@ -28,8 +28,7 @@ def get_config(variant=None):
     config.ratios = (0.1,)
     config.noise_std = SHARE * 0.5 * math.sqrt(3 * size**2)
     config.images.count = 4
-    # Draws per image, each the end of a chain of this length and rate.
-    config.chain = ConfigDict({"samples": 16, "steps": 2_000, "learning_rate": 0.2})
+    config.chain = default_config(Chain())
     if "short" in variants:
         config.chain.update({"samples": 8, "steps": 500})
     if "tiny" in variants:

@@ -24,44 +24,19 @@ that the paper assumes is vanilla's good case: were W_1 random off the range of 
 as an untrained layer is, its error at m = 20 would be 233 instead of 55.
 """
 
-from ml_collections import ConfigDict
-
 from rtil_jax.config import parse_variants
+from rtil_jax.experiments.parsing import default_config
+from rtil_jax.experiments.theory.theory_config import TheoryRun
 
 
 def get_config(variant=None):
     variants = parse_variants(variant, ("tiny",))
-    config = ConfigDict()
-    # Of the generators, the operators and the signals.
-    config.seed = 0
-    # n_0 < n_1 < n_d.
-    config.latent_dim = 4
-    # n_1, of the features between the two layers.
-    config.num_features = 16
-    # Images are square: n_d = resolution^2.
-    config.resolution = 8
-    # Numbers m of measurements, at least n_0 and below n_d. Lemma 5.2 is about
-    # m >= n_1; the smaller ones show that it is about nothing else.
-    config.measurements = (6, 8, 10, 12, 14, 15, 16, 18, 20, 24, 32, 40, 48, 56, 63)
-    # Draws of A for each m.
-    config.operators = 200
-    # Draws of signals for each A.
-    config.signals = 200
-
-    config.learned = learned = ConfigDict()
-    # The same by gradient descent: m, at least n_1.
-    learned.measurements = (20, 24, 32, 48, 63)
-    # Signals, with an A each.
-    learned.signals = 64
-    # Of the training, see rtil_jax.theory.learning.train.
-    learned.training = {"steps": 1_000, "batch": 256, "learning_rate": 0.02}
-    # Of each of ILO's two stages.
-    learned.inversion = {"steps": 2_000, "learning_rate": 0.2}
+    config = default_config(TheoryRun())
     if "tiny" in variants:
         config.measurements = (8, 12, 16, 24, 48)
         config.operators = config.signals = 20
-        learned.measurements = (24, 48)
-        learned.signals = 16
-        learned.training.steps = 300
-        learned.inversion.steps = 300
+        config.learned.measurements = (24, 48)
+        config.learned.signals = 16
+        config.learned.training.steps = 300
+        config.learned.inversion.steps = 300
     return config

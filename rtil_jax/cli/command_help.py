@@ -1,17 +1,14 @@
 """`--help` of the programs with a config: flags, and the config's fields.
 
-The help of a field of a training config stands with the field. That of another is the
-comment before or after the line that sets it; that of a method's argument is in the
+The help of a field stands with the field; that of a method's argument is in the
 docstring of its class.
 """
 
 import argparse
 import ast
 import glob
-import io
 import re
 import textwrap
-import tokenize
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
@@ -58,16 +55,10 @@ def known_configs() -> list[str]:
     return sorted(glob.glob("configs/**/*.py", recursive=True))
 
 
-def print_fields(config: ConfigDict, path: str, called: str) -> None:
-    """Every field with its value and its help.
-
-    Args:
-        config: the values.
-        path: of the file that it is from.
-        called: FILE[:variant].
-    """
+def print_fields(config: ConfigDict, called: str) -> None:
+    """Every field with its value and its help, of the config in FILE[:variant]."""
     print(f"\nfields of {called}, and their values:")
-    about, fields = field_help(config, path), dict(flattened(config))
+    about, fields = field_help(config), dict(flattened(config))
     sections = {field for field in about.keys() - fields if _is_section(config, field)}
     for field in sorted(fields.keys() | sections):
         value = fields.get(field, "")
@@ -95,77 +86,22 @@ def _is_section(config: Any, field: str) -> bool:
     return isinstance(config, ConfigDict)
 
 
-def field_help(config: ConfigDict, path: str) -> dict[str, str]:
+def field_help(config: ConfigDict) -> dict[str, str]:
     """Dotted field -> its help, for those that have one."""
-    from rtil_jax.experiments.inversion import inversion_config as inversion
+    from rtil_jax.experiments import posterior_config
+    from rtil_jax.experiments.family_samples import SamplesRun
+    from rtil_jax.experiments.inversion.inversion_config import inversion_help
+    from rtil_jax.experiments.theory.theory_config import TheoryRun
     from rtil_jax.experiments.training import training_config as training
 
-    own = comments(_read(path))
     if "architecture" in config:
-        kind = training.RUNS.get(config.architecture, training.StyleGAN2Run)
-        known = help_texts(kind())
-        default = kind.__dataclass_fields__
-    elif "method" in config:
-        known = inversion.inversion_help(config)
-        default = inversion.inversion_config("ilo")
-    else:
-        return own
-    # A file's comments on the library's fields are about its values.
-    sections = {
-        field: text for field, text in own.items() if field.split(".")[0] not in default
-    }
-    return sections | known
-
-
-def comments(source: str) -> dict[str, str]:
-    """Dotted field -> comment, of the assignments `config.section.field = value`.
-
-    `config.section = section = ...` makes `section.field` another name of it. A comment
-    on lines of its own is about the statement after it.
-    """
-    lines = io.StringIO(source).readline
-    at = {
-        token.start[0]: (token.string.lstrip("# "), token.line.lstrip().startswith("#"))
-        for token in tokenize.generate_tokens(lines)
-        if token.type == tokenize.COMMENT
-    }
-    found, sections = {}, {"config": ""}
-    for node in ast.walk(ast.parse(textwrap.dedent(source))):
-        if not isinstance(node, ast.Assign):
-            continue
-        names = [name for target in node.targets if (name := _dotted(target))]
-        names += filter(None, [_dotted(node.value)])  # section = config.section
-        for name in names:
-            first, _, rest = name.partition(".")
-            if not rest or first not in sections:
-                continue
-            field = f"{sections[first]}{rest}"
-            sections |= {alias: f"{field}." for alias in names if "." not in alias}
-            text = _comment_of(node, at)
-            if text and field not in found:
-                found[field] = text
-    return found
-
-
-def _dotted(node: ast.AST) -> str:
-    """`a.b.c` of such an expression; else nothing."""
-    if isinstance(node, ast.Name):
-        return node.id
-    if isinstance(node, ast.Attribute) and (before := _dotted(node.value)):
-        return f"{before}.{node.attr}"
-    return ""
-
-
-def _comment_of(node: ast.Assign, at: dict[int, tuple[str, bool]]) -> str:
-    """The comment on the statement's own line, and those right above it."""
-    text: list[str] = []
-    line = node.lineno - 1
-    while line in at and at[line][1]:
-        text.insert(0, at[line][0])
-        line -= 1
-    if node.lineno in at and not at[node.lineno][1]:
-        text.append(at[node.lineno][0])
-    return " ".join(text)
+        return help_texts(
+            training.RUNS.get(config.architecture, training.StyleGAN2Run)()
+        )
+    if "method" in config:
+        chain = help_texts(posterior_config.Chain(), "chain.")
+        return inversion_help(config) | (chain if "chain" in config else {})
+    return help_texts(TheoryRun() if "learned" in config else SamplesRun())
 
 
 def _indented(text: str, by: int) -> str:

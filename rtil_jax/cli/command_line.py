@@ -80,7 +80,7 @@ def print_help(command: ModuleType, parser: Parser, words: list[str]) -> None:
     found = parse_arguments(parser, words, check_needed=False)
     if found.config is None:
         return print_configs(command.__name__.rpartition(".")[2].replace("_", "-"))
-    print_fields(found.config, found.config_file.partition(":")[0], found.config_file)
+    print_fields(found.config, found.config_file)
 
 
 def _one_line(error: UserError) -> str:

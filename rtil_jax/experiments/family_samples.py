@@ -1,16 +1,32 @@
 """Draws samples of every member of the families that priors were trained with."""
 
+import dataclasses
 import os
+from collections.abc import Mapping
 
 from ml_collections import ConfigDict
 
 from rtil_jax.config import require
 from rtil_jax.errors import UserError
 from rtil_jax.experiments import report
+from rtil_jax.experiments.inversion.inversion_fields import priors_field
+from rtil_jax.experiments.parsing import parse
 from rtil_jax.experiments.training.configured_recipe import build_recipe, saved_run
+from rtil_jax.fields import at_least, field
 from rtil_jax.files import local_path
 from rtil_jax.priors import locate
 from rtil_jax.priors.prior import load_prior, load_training_config
+
+
+@dataclasses.dataclass(frozen=True)
+class SamplesRun:
+    """What `python -m rtil_jax samples` draws."""
+
+    priors: Mapping[str, str] = priors_field(
+        'Name -> training directory or `pretrained:NAME`, "" to leave one out. Rows '
+        "are in alphabetical order, but `vanilla` is first."
+    )
+    columns: int = field(10, "Images per row.", at_least(1))
 
 
 def draw_family_samples(config: ConfigDict, workdir: str) -> str:
@@ -19,19 +35,19 @@ def draw_family_samples(config: ConfigDict, workdir: str) -> str:
     G^0 is the base model, G^k the family's k-th member, in training's own terms.
 
     Args:
-        config: `priors` (name -> directory or `pretrained:NAME`, "" to leave one out)
-            and `columns`.
+        config: with the fields of `SamplesRun`.
         workdir: made if it is not there.
 
     Returns:
         The path of the picture.
 
     Raises:
-        UserError: if a prior cannot be loaded, or the directory not written.
+        UserError: if a field cannot be used, a prior not loaded, or the directory not
+            written.
     """
     workdir = local_path(workdir, "--workdir")
-    require(config.columns >= 1, "columns", config.columns, "at least 1")
-    named = {name: path for name, path in config.priors.items() if path}
+    wanted = parse(SamplesRun, config)
+    named = {name: path for name, path in wanted.priors.items() if path}
     require(bool(named), "priors", "no directory", "at least one that train.py wrote")
     rows = {}
     for name in sorted(named, key=lambda name: (name != "vanilla", name)):
@@ -39,7 +55,7 @@ def draw_family_samples(config: ConfigDict, workdir: str) -> str:
         prior = load_prior(named[name])
         run = saved_run(load_training_config(named[name]))
         recipe, steps = build_recipe(run), run.training.steps
-        samples = recipe.sample(prior.variables, steps, config.columns)
+        samples = recipe.sample(prior.variables, steps, wanted.columns)
         for member, images in enumerate(samples):
             rows[f"{name}, G^{member}"] = images
     path = os.path.join(workdir, "family_samples.png")

@@ -6,6 +6,7 @@ are those of a dataclass made with `rtil_jax.fields.field`; sections are datacla
 
 import dataclasses
 import json
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from ml_collections import ConfigDict
@@ -14,6 +15,25 @@ from rtil_jax.errors import UserError, did_you_mean
 from rtil_jax.fields import ANY, checked
 
 Run = TypeVar("Run")
+
+
+def open_section(help: str, read: Callable[[Any, str], Any] | None = None) -> Any:
+    """A field that holds a value for each of some names, none by default.
+
+    Args:
+        help: a sentence for people.
+        read: (value, path) -> the checked value of one name; without it the section
+            stays as the config has it.
+    """
+
+    def read_all(section: ConfigDict, path: str) -> Any:
+        if read is None:
+            return section
+        return {name: read(value, f"{path}.{name}") for name, value in section.items()}
+
+    return dataclasses.field(
+        default_factory=dict, metadata={"help": help, "read": read_all}
+    )
 
 
 def default_config(run: Any) -> ConfigDict:

@@ -1,6 +1,7 @@
 """Draws from the posterior of test images by the chains of `inversion.langevin`."""
 
 import csv
+import dataclasses
 import os
 
 import numpy as np
@@ -8,16 +9,11 @@ from jaxtyping import Array, Float
 from ml_collections import ConfigDict
 
 from rtil_jax import data, metrics
-from rtil_jax.config import require
 from rtil_jax.errors import UserError
 from rtil_jax.experiments.inversion.inputs import image_arguments, load_priors
-from rtil_jax.experiments.inversion.inversion_run import (
-    InversionRun,
-    parse_inversion,
-    require_symmetric,
-)
 from rtil_jax.experiments.inversion.measuring import problem_of
 from rtil_jax.experiments.inversion.noise_levels import describe_noise, noise_record
+from rtil_jax.experiments.posterior_config import parse_posterior
 from rtil_jax.experiments.report import draw_posterior
 from rtil_jax.experiments.report.rows import ratio_name
 from rtil_jax.files import local_path, replacing
@@ -60,7 +56,7 @@ def run_posterior(config: ConfigDict, workdir: str) -> list[dict]:
             problem,
             keys,
             noise_std=entry.noise_std,
-            **chain,
+            **dataclasses.asdict(chain),
         )
         stem = f"{entry.prior}_{entry.problem}_{ratio_name(entry.ratio)}"
         path = os.path.join(workdir, f"{stem}.png")
@@ -77,35 +73,6 @@ def run_posterior(config: ConfigDict, workdir: str) -> list[dict]:
         writer.writerows(rows)
     print(f"table     {path}")
     return rows
-
-
-def parse_posterior(config: ConfigDict) -> tuple[InversionRun, dict]:
-    """The inversion, of one setting, and the arguments of its chains.
-
-    Raises:
-        UserError: for the first field that cannot be used.
-    """
-    if "chain" not in config:
-        raise UserError(
-            "--config: found a config without config.chain, expected one for the "
-            "posterior, such as configs/ablations/posterior.py"
-        )
-    config = config.copy_and_resolve_references().unlock()
-    chain = config.chain
-    del config.chain
-    run = parse_inversion(config)
-    if len(run.settings) > 1:
-        raise UserError(
-            f"--config: found {len(run.settings)} settings, expected one label of "
-            "config.settings, one config.problem and one config.select: the files of a "
-            "posterior are named by prior and ratio"
-        )
-    entry = run.entries[0]
-    require(entry.noise_std > 0, "noise_std", entry.noise_std, "above 0")
-    name = config.method.name
-    require(name == "ilo", "method.name", name, "ilo, whose z_k the chain draws")
-    require_symmetric(run.images.range, "the spread of posterior samples")
-    return run, chain.to_dict()
 
 
 def quality(problem: Problem, found: PosteriorSamples) -> list[dict]:

@@ -9,7 +9,7 @@ from rtil_jax.errors import UserError
 from rtil_jax.experiments.inversion.inputs import load_distances
 from rtil_jax.experiments.inversion.inversion_config import inversion_config
 from rtil_jax.experiments.inversion.inversion_run import parse_inversion
-from rtil_jax.experiments.posterior import parse_posterior
+from rtil_jax.experiments.posterior_config import Chain, parse_posterior
 from rtil_jax.generators import StyleGAN2Generator
 from rtil_jax.inversion import Prior
 
@@ -182,7 +182,7 @@ def test_a_posterior_is_of_one_setting():
     config = figure()
     config.noise_std, config.chain = 0.5, {"samples": 2}
     run, chain = parse_posterior(config)
-    assert len(run.entries) == 2 and chain == {"samples": 2}
+    assert len(run.entries) == 2 and chain == Chain(samples=2)
     config.select = "last,oracle"
     with pytest.raises(UserError, match="found 2 settings, expected one label of"):
         parse_posterior(config)

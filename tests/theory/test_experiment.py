@@ -10,7 +10,8 @@ from ml_collections import ConfigDict
 from PIL import Image
 
 from rtil_jax.errors import UserError
-from rtil_jax.experiments.theory.experiment import check_theory_config, run_theory
+from rtil_jax.experiments.theory.experiment import run_theory
+from rtil_jax.experiments.theory.theory_config import parse_theory
 
 PATH = "configs/ablations/theory.py"
 SPEC = importlib.util.spec_from_file_location("theory", PATH)
@@ -102,7 +103,7 @@ def test_training_that_diverges_is_named(tmp_path):
 @pytest.mark.parametrize("variant", [None, "tiny"])
 def test_the_config_is_one_that_can_run(variant):
     config = CONFIG.get_config(variant)
-    check_theory_config(config)
+    parse_theory(config)
     assert isinstance(config, ConfigDict)
     assert f"python -m rtil_jax theory --config {PATH}" in CONFIG.__doc__
     with pytest.raises(UserError, match="expected some of"):
@@ -129,7 +130,7 @@ def test_the_config_is_one_that_can_run(variant):
 )
 def test_bad_fields_are_named(field, found, message):
     with pytest.raises(UserError, match=rf"^config.{field}: .*{message}"):
-        check_theory_config(small_config(**{field: found}))
+        parse_theory(small_config(**{field: found}))
 
 
 def test_the_command_line_says_one_line_to_bad_input(tmp_path):

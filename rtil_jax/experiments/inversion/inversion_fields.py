@@ -5,12 +5,11 @@ Only the fields of `Setting` may differ between the `settings` of one config.
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ml_collections import ConfigDict
-
 from rtil_jax import data
+from rtil_jax.experiments.parsing import open_section
 from rtil_jax.experiments.report import PUBLISHED
 from rtil_jax.fields import (
     ANY,
@@ -27,25 +26,6 @@ from rtil_jax.operators import OPERATORS
 
 # Distance of the loss -> the network whose weights it needs.
 DISTANCES = {"lpips": "vgg", "vgg_l1": "vgg"}
-
-
-def open_section(help: str, read: Callable[[Any, str], Any] | None = None) -> Any:
-    """A field that holds a value for each of some names, none by default.
-
-    Args:
-        help: a sentence for people.
-        read: (value, path) -> the checked value of one name; without it the section
-            stays as the config has it.
-    """
-
-    def read_all(section: ConfigDict, path: str) -> Any:
-        if read is None:
-            return section
-        return {name: read(value, f"{path}.{name}") for name, value in section.items()}
-
-    return dataclasses.field(
-        default_factory=dict, metadata={"help": help, "read": read_all}
-    )
 
 
 def _check_problem(path: str, known: Iterable[str]) -> None:
@@ -67,8 +47,13 @@ def _ratios(value: Any, path: str) -> tuple:
     return checked(value, (), ANY, path)
 
 
-def _source(value: Any, path: str) -> str:
-    return checked(value or "", "", Condition(lambda _: True, "a directory"), path)
+def priors_field(help: str) -> Any:
+    """A section of priors: name -> directory, or "" for one that is left out."""
+
+    def source(value: Any, path: str) -> str:
+        return checked(value or "", "", Condition(lambda _: True, "a directory"), path)
+
+    return open_section(help, source)
 
 
 def _is_range(limits: Any) -> bool:
@@ -162,10 +147,9 @@ class Shared:
         "Of the operators, the noise and the starts.",
         Condition(lambda seed: 0 <= seed < 2**32, "a whole number in [0, 2^32)"),
     )
-    priors: Mapping[str, str] = open_section(
+    priors: Mapping[str, str] = priors_field(
         'Name -> training directory. "" leaves a prior out; any other name can be '
-        "added on the command line with --config.priors.NAME=DIR.",
-        _source,
+        "added on the command line with --config.priors.NAME=DIR."
     )
     perceptual_files: PerceptualFiles = field(
         PerceptualFiles,

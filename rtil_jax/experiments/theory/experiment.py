@@ -1,5 +1,6 @@
 """Lemma 5.2 over the number of measurements: `results.csv` and a figure of it."""
 
+import dataclasses
 import os
 from collections.abc import Iterator
 
@@ -7,10 +8,12 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from rtil_jax.config import first_difference, plain, require, save_config
+from rtil_jax.config import first_difference, require, save_config
 from rtil_jax.errors import UserError
+from rtil_jax.experiments.parsing import as_json
 from rtil_jax.experiments.theory.error_table import ErrorRow, write_rows
 from rtil_jax.experiments.theory.figure import draw_errors
+from rtil_jax.experiments.theory.theory_config import TheoryRun, parse_theory
 from rtil_jax.files import local_path, read_json
 from rtil_jax.theory.closed_forms import (
     Truth,
@@ -38,13 +41,13 @@ def run_theory(config: ConfigDict, workdir: str) -> None:
         UserError: for a config or directory that cannot be used.
     """
     workdir = local_path(workdir, "--workdir")
-    check_theory_config(config)
-    claim_directory(config, workdir)
-    rng = np.random.default_rng(config.seed)
-    size = config.resolution**2
-    truth = draw_truth(rng, config.latent_dim, config.num_features, size)
+    run = parse_theory(config)
+    claim_directory(run, workdir)
+    rng = np.random.default_rng(run.seed)
+    size = run.resolution**2
+    truth = draw_truth(rng, run.latent_dim, run.num_features, size)
     rows = []
-    for row in (*closed_form_rows(config, truth), *learned_rows(config, truth)):
+    for row in (*closed_form_rows(run, truth), *learned_rows(run, truth)):
         print(
             f"m = {row.measurements:3}  {row.model:7}  {row.solved_by:16}  error "
             f"{row.mean_error:9.3g} +- {row.standard_error:8.2g}  expected "
@@ -53,33 +56,11 @@ def run_theory(config: ConfigDict, workdir: str) -> None:
         rows.append(row)
     write_rows(rows, os.path.join(workdir, "results.csv"))
     path = os.path.join(workdir, "figures", "errors.png")
-    draw_errors(rows, config.num_features, path)
+    draw_errors(rows, run.num_features, path)
     print(f"figure  {path}")
 
 
-def check_theory_config(config: ConfigDict) -> None:
-    """Raises UserError if the dimensions are not those of Section 5.1, or empty."""
-    n0, n1, nd = config.latent_dim, config.num_features, config.resolution**2
-    require(n0 >= 1, "latent_dim", n0, "at least 1")
-    require(n1 > n0, "num_features", n1, f"more than latent_dim ({n0})")
-    above = f"more than {n1} pixels, num_features ({config.resolution}^2 = {nd})"
-    require(nd > n1, "resolution", config.resolution, above)
-    lists = ("measurements", n0, config), ("learned.measurements", n1, config.learned)
-    for field, fewest, section in lists:
-        found = tuple(section.measurements)
-        fits = all(isinstance(m, int) and fewest <= m < nd for m in found)
-        expected = f"whole numbers from {fewest} to {nd - 1}"
-        require(bool(found) and fits, field, found, expected)
-    counts = {"operators": config.operators, "learned.signals": config.learned.signals}
-    for field, count in counts.items():
-        require(count >= 2, field, count, "at least 2, for a standard error")
-    require(config.signals >= 1, "signals", config.signals, "at least 1")
-    for section in ("training", "inversion"):
-        for name, value in config.learned[section].items():
-            require(value > 0, f"learned.{section}.{name}", value, "above 0")
-
-
-def claim_directory(config: ConfigDict, workdir: str) -> None:
+def claim_directory(run: TheoryRun, workdir: str) -> None:
     """Makes the directory and records the config.
 
     Raises:
@@ -93,30 +74,30 @@ def claim_directory(config: ConfigDict, workdir: str) -> None:
                 raise UserError(
                     f"{path}: found another program's, expected --config's fields"
                 )
-            if field := first_difference(found, plain(config), free=()):
+            if field := first_difference(found, as_json(run), free=()):
                 raise UserError(
                     f"{path}: found another {field}, expected that of --config; choose "
                     "another --workdir"
                 )
         os.makedirs(os.path.join(workdir, "figures"), exist_ok=True)
-        save_config(plain(config), path)
+        save_config(as_json(run), path)
     except OSError as error:
         raise UserError(
             f"--workdir={workdir}: cannot be written ({error.strerror})"
         ) from error
 
 
-def closed_form_rows(config: ConfigDict, truth: Truth) -> Iterator[ErrorRow]:
+def closed_form_rows(run: TheoryRun, truth: Truth) -> Iterator[ErrorRow]:
     """Both models, solved exactly; the search for z_1 starts at a draw, as in (5)."""
-    rng = np.random.default_rng(config.seed + 1)
+    rng = np.random.default_rng(run.seed + 1)
     models = trained_weights(truth)
     nd, n1 = truth.w1.shape
-    for m in config.measurements:
+    for m in run.measurements:
         errors: dict[str, list[float]] = {model: [] for model in models}
-        matrices = rng.standard_normal((config.operators, m, nd))
+        matrices = rng.standard_normal((run.operators, m, nd))
         for matrix in matrices:
-            x = draw_signals(rng, truth, config.signals)
-            start = rng.standard_normal((config.signals, n1))
+            x = draw_signals(rng, truth, run.signals)
+            start = rng.standard_normal((run.signals, n1))
             for model, w1 in models.items():
                 found = recover(truth.w0, w1, matrix, x @ matrix.T, start)
                 errors[model].append(np.mean(np.sum((x - found) ** 2, axis=1)))
@@ -124,7 +105,7 @@ def closed_form_rows(config: ConfigDict, truth: Truth) -> Iterator[ErrorRow]:
             yield _row(truth, matrices, model, "closed_form", np.array(errors[model]))
 
 
-def learned_rows(config: ConfigDict, truth: Truth) -> Iterator[ErrorRow]:
+def learned_rows(run: TheoryRun, truth: Truth) -> Iterator[ErrorRow]:
     """Both models, trained by the library and inverted by its ILO.
 
     Raises:
@@ -132,22 +113,24 @@ def learned_rows(config: ConfigDict, truth: Truth) -> Iterator[ErrorRow]:
     """
     generator = linear_generator(truth)
     true_variables = variables_of(truth.w0, truth.w1)
-    train_key, invert_key = jax.random.split(jax.random.key(config.seed))
-    settings = config.learned
+    train_key, invert_key = jax.random.split(jax.random.key(run.seed))
+    settings = run.learned
+    descent = dataclasses.asdict(settings.training)
     models = {
-        name: train(generator, family, true_variables, train_key, **settings.training)
+        name: train(generator, family, true_variables, train_key, **descent)
         for name, family in FAMILIES.items()
     }
     rate = settings.training.learning_rate
     finite = all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(models))
     require(finite, "learned.training.learning_rate", rate, "less: training diverged")
-    rng = np.random.default_rng(config.seed + 2)
+    rng = np.random.default_rng(run.seed + 2)
+    search = dataclasses.asdict(settings.inversion)
     for m in settings.measurements:
         x = draw_signals(rng, truth, settings.signals)
         matrices = rng.standard_normal((settings.signals, m, truth.w1.shape[0]))
         for model, variables in models.items():
             found = invert_learned(
-                generator, variables, x, matrices, invert_key, **settings.inversion
+                generator, variables, x, matrices, invert_key, **search
             )
             errors = np.sum((x - found) ** 2, axis=1)
             yield _row(truth, matrices, model, "gradient_descent", errors)
