@@ -14,6 +14,8 @@ import pytest
 
 from configs.parity import rtil_demo
 from rtil_jax.experiments.inversion.inversion_run import build_method
+from rtil_jax.inversion import Problem
+from rtil_jax.operators import Denoising
 from tests.inversion import rtil_demo as demo
 
 FIR = np.outer([1, 3, 3, 1], [1, 3, 3, 1]).astype(np.float32) / 16  # sum 4
@@ -214,7 +216,10 @@ def test_two_steps_are_those_of_the_public_demo(stage):
 def test_geocross_is_the_demos():
     stage, (start, *_) = demo.begun(0)
     expected = [demo.GEOCROSS * geocross(z) for z in start["latents"]["styles"]]
-    np.testing.assert_allclose(stage.penalty(start, None, None), expected, rtol=1e-5)
+    images = jnp.zeros((2, 2, 2, 1))
+    problem = Problem(Denoising((2, 2, 1)), images)
+    found = stage.penalty(start, images, problem)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
 def test_the_configs_numbers_are_the_demos():

@@ -6,6 +6,7 @@ in parts, and then over the parts.
 
 import multiprocessing
 import os
+import pathlib
 import re
 import signal
 import socket
@@ -42,11 +43,13 @@ RUN = FIELDS | {
 STEP = 5  # after which things happen
 
 
-def die():
+def die(workdir):
+    while not saved_steps(workdir):  # process 0 writes beside its steps
+        time.sleep(0.1)
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def be_terminated():
+def be_terminated(workdir):
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(2)  # JAX looks for signals once a second
 
@@ -59,7 +62,7 @@ def run_train(arguments, folder, process, event):
 
     def read(config, recipe, images, step, skipped):
         if step == STEP and process == 1 and event:
-            event()
+            event(pathlib.Path(folder) / "run")
         return read_batch(config, recipe, images, step, skipped)
 
     loop.read_batch = read
