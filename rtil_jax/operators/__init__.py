@@ -34,10 +34,12 @@ from rtil_jax.operators.interface import (
     Operator,
     measure,
 )
+from rtil_jax.operators.multi_coil import MultiCoilFourier
 from rtil_jax.operators.phase_retrieval import PhaseRetrieval
 from rtil_jax.operators.sampling import OPERATORS, sample_operator, sample_operators
 from rtil_jax.operators.stacking import Stack
 from rtil_jax.operators.super_resolution import SuperResolution
+from rtil_jax.operators.tomography import ParallelBeamCT
 
 __all__ = [
     "OPERATORS",
@@ -55,7 +57,9 @@ __all__ = [
     "Linear",
     "LinearOperator",
     "MotionDeblurring",
+    "MultiCoilFourier",
     "Operator",
+    "ParallelBeamCT",
     "PartialCirculant",
     "PhaseRetrieval",
     "Stack",

@@ -64,7 +64,9 @@ class Blur(Unmasked, Linear):
         """
         shape = as_image_shape("Blur", image_shape)
         if borders not in BORDERS:
-            raise UserError(f"Blur: found borders={borders!r}, expected {BORDERS}")
+            raise UserError(
+                f"Blur: found borders={borders!r}, expected circular or reflect"
+            )
         array = _as_kernel(kernel, shape)
         rows, columns = array.shape[:2]
         centre = rows // 2, columns // 2

@@ -75,8 +75,9 @@ class PhaseRetrieval(ForwardOperator):
                 f"PhaseRetrieval: mask: found shape {seen.shape}, expected that of the "
                 f"codes, {array.shape}"
             )
-        kind = jnp.promote_types(array.dtype, jnp.complex64)
-        object.__setattr__(self, "codes", jnp.asarray(array, kind))
+        codes = jnp.asarray(array)
+        codes = codes.astype(jnp.promote_types(codes.dtype, jnp.complex64))
+        object.__setattr__(self, "codes", codes)
         object.__setattr__(self, "mask", jnp.asarray(seen))
 
     @classmethod
