@@ -36,6 +36,7 @@ from rtil_jax.operators.interface import (
 )
 from rtil_jax.operators.multi_coil import MultiCoilFourier
 from rtil_jax.operators.phase_retrieval import PhaseRetrieval
+from rtil_jax.operators.poisson import Poisson
 from rtil_jax.operators.sampling import OPERATORS, sample_operator, sample_operators
 from rtil_jax.operators.stacking import Stack
 from rtil_jax.operators.super_resolution import SuperResolution
@@ -62,6 +63,7 @@ __all__ = [
     "ParallelBeamCT",
     "PartialCirculant",
     "PhaseRetrieval",
+    "Poisson",
     "Stack",
     "SuperResolution",
     "from_function",

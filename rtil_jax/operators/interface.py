@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 from rtil_jax.arrays import as_array
 from rtil_jax.errors import UserError
 from rtil_jax.operators.masks import scale
+from rtil_jax.operators.poisson import Poisson
 from rtil_jax.operators.pytrees import stored
 
 ImageShape = tuple[int, int, int]
@@ -152,7 +153,14 @@ def shape_text(pattern: tuple[int | None, ...]) -> str:
     return f"({', '.join('any' if x is ANY else str(x) for x in pattern)})"
 
 
-def measure(operator: Any, x: Any, key: jax.Array, noise_std: Any) -> Array:
+def measure(
+    operator: Any,
+    x: Any,
+    key: jax.Array,
+    noise_std: Any = 0.0,
+    *,
+    noise: Any = None,
+) -> Array:
     """y = A(x) + noise, Gaussian of standard deviation `noise_std` where A measures.
 
     The noise is in the units of y. Those of operators whose y is a picture are pixels;
@@ -163,11 +171,20 @@ def measure(operator: Any, x: Any, key: jax.Array, noise_std: Any) -> Array:
     `noise_std` is beside pixels in [-1, 1]. Libraries whose images are in [0, 1], as
     deepinv's, have half of it for the same noise: their 0.05 is 0.1 here.
 
+    With `noise=Poisson(peak)` photons are counted instead, of one image.
+
     Raises:
         UserError: if the pixels or y are not floating-point numbers.
     """
     x = as_array("measure: images", x)
     _require_floating(x, "images", jnp.floating)
+    if noise is not None:
+        if not isinstance(noise, Poisson) or noise_std:
+            raise UserError(
+                f"measure: found noise={noise!r} and noise_std={noise_std!r}, expected "
+                "Poisson(peak), or noise_std alone"
+            )
+        return noise.measure(operator, jnp.asarray(x), key)
     y = operator(jnp.asarray(x))
     _require_floating(y, f"measurements by {type(operator).__name__}", jnp.inexact)
     noise = noise_std * jax.random.normal(key, y.shape, y.dtype)

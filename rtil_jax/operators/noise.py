@@ -53,6 +53,11 @@ def noise_text(
     return f"{text}: SNR {each}"
 
 
+def photon_text(peak: float | int) -> str:
+    """Poisson noise in words: `Poisson, a white pixel is 30 photons`."""
+    return f"Poisson, a white pixel is {peak:g} photons"
+
+
 def signal_to_noise(
     operators: Any,
     images: Float[Array, "batch height width channels"],

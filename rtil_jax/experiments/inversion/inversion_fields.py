@@ -220,6 +220,15 @@ class Setting:
         "and the signal-to-noise ratio.",
         NOT_NEGATIVE,
     )
+    noise: str = field(
+        "gaussian",
+        "`gaussian` of `noise_std`, or `poisson`: photons, of which white is `peak`, "
+        "and their likelihood as the loss, of problems whose y is a picture.",
+        named("gaussian", "poisson"),
+    )
+    peak: float = field(
+        0.0, "Photons of a white pixel, with `noise=poisson`.", NOT_NEGATIVE
+    )
     perceptual: Perceptual = field(Perceptual, "")
     perceptual_for: Any = open_section(
         "Prior's name -> fields of `perceptual` that are other for this prior."
