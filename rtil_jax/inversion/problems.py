@@ -18,7 +18,6 @@ from jaxtyping import Array, Float, Int
 
 from rtil_jax.arrays import (
     TO_FLOAT,
-    Limits,
     as_array,
     as_floats,
     as_images,
@@ -30,9 +29,9 @@ from rtil_jax.arrays import (
 )
 from rtil_jax.errors import UserError
 from rtil_jax.inversion.readings import read_operators
-from rtil_jax.operators import OPERATORS, Poisson, measure, sample_operators
+from rtil_jax.operators import Poisson, measure, sample_operators
 from rtil_jax.operators.interface import ImageShape
-from rtil_jax.operators.noise import PICTURED, noise_unit
+from rtil_jax.operators.noise import PICTURED, noise_unit, photons
 
 Placement = jax.sharding.Sharding | jax.sharding.PartitionSpec
 
@@ -266,27 +265,6 @@ def make_problem(
 
     measurements = jax.vmap(noisy)(operators, truth, noise_keys)
     return Problem(operators, measurements, truth, noise=noise), start_keys
-
-
-def photons(problem: str, peak: Any, noise_std: Any, limits: Limits) -> Poisson:
-    """The Poisson noise of a problem of that name.
-
-    Raises:
-        UserError: if its y is no picture, hence no amount of light; or there is to be
-            Gaussian noise as well.
-    """
-    if noise_std:
-        raise UserError(
-            f"noise_std: found {noise_std:g} with Poisson noise, expected 0: `peak` "
-            "says how strong it is"
-        )
-    if problem in OPERATORS and noise_unit(OPERATORS[problem]) not in PICTURED:
-        pictured = [n for n in OPERATORS if noise_unit(OPERATORS[n]) in PICTURED]
-        raise UserError(
-            f"problem: found {problem} with Poisson noise, expected one that measures "
-            f"amounts of light: {', '.join(pictured)}"
-        )
-    return Poisson(peak, limits)
 
 
 def _as_indices(found: Any, batch: int) -> Array | np.ndarray:

@@ -67,6 +67,9 @@ def from_function(
 
         A = from_function(lambda x: B(x[..., 0]), (*B.input_shape, 1))
 
+    scico 0.0.7 asks for an older JAX than this package runs on, but works with it, from
+    `pip install --no-deps scico`.
+
     Args:
         f: a pure function in JAX of one image, `(height, width, channels)`. It returns
             one array, real or complex. It is part of the compiled program; where it has

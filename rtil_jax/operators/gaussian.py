@@ -125,8 +125,9 @@ class Gaussian(Unmasked, Linear):
         return flat.reshape(*y.shape[:-1], *self.image_shape)
 
     def _pinv(self, y: Vectors) -> Images:
-        # NumPy's default cutoff for the singular values.
-        inverse = jnp.linalg.pinv(self.matrix)
+        # Singular values below rounding, as LAPACK has it; JAX's default is ten times.
+        rounding = max(self.matrix.shape[-2:]) * jnp.finfo(self.matrix.dtype).eps
+        inverse = jnp.linalg.pinv(self.matrix, rtol=rounding)
         flat = jnp.einsum("nm,...m->...n", inverse, y, precision="highest")
         return flat.reshape(*y.shape[:-1], *self.image_shape)
 

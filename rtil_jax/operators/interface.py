@@ -103,6 +103,13 @@ class ForwardOperator:
         """
         return self._forward(self._checked("images", x, self._input_pattern()))
 
+    def __repr__(self) -> str:
+        """The class and the shape of the images; no arrays."""
+        try:
+            return f"{type(self).__name__}(images {shape_text(self._input_pattern())})"
+        except (AttributeError, TypeError):  # where JAX holds no arrays in it
+            return type(self).__name__
+
     def replace(self: Self, **changes: Any) -> Self:
         """A copy with other fields, which nothing checks."""
         names = [field.name for field in dataclasses.fields(self)]  # type: ignore

@@ -20,7 +20,7 @@ def operator_class(cls: type[T]) -> type[T]:
     A class with an `__init__` of its own, or a base class with one, keeps it.
     """
     custom = cls.__init__ is not object.__init__
-    cls = dataclasses.dataclass(frozen=True, init=not custom)(cls)
+    cls = dataclasses.dataclass(frozen=True, repr=False, init=not custom)(cls)
     fields = dataclasses.fields(cls)  # type: ignore[arg-type]
     nodes = [f.name for f in fields if f.metadata.get("pytree_node", True)]
     static = [f.name for f in fields if not f.metadata.get("pytree_node", True)]

@@ -11,6 +11,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from rtil_jax import data
+from rtil_jax.config import require
 from rtil_jax.experiments.report import PUBLISHED
 from rtil_jax.fields import (
     ANY,
@@ -23,7 +24,8 @@ from rtil_jax.fields import (
     named,
 )
 from rtil_jax.inversion.perceptual_loss import PICTURED
-from rtil_jax.operators import OPERATORS
+from rtil_jax.operators import OPERATORS, Poisson
+from rtil_jax.operators.noise import photons
 
 # Distance of the loss -> the network whose weights it needs.
 DISTANCES = {"lpips": "vgg", "vgg_l1": "vgg"}
@@ -244,6 +246,16 @@ class Setting:
         "Independent starts per image, of which the lowest measurement loss is kept.",
         at_least(1),
     )
+
+
+def noise_of(setting: Setting, problem: str, limits: tuple) -> Poisson | None:
+    """The Poisson noise of a setting, or None where it is Gaussian."""
+    poisson = setting.noise == "poisson"
+    expected = "a number above 0 with noise=poisson, and 0 without"
+    require(poisson == (setting.peak > 0), "peak", setting.peak, expected)
+    if not poisson:
+        return None
+    return photons(problem, setting.peak, setting.noise_std, limits)
 
 
 @dataclasses.dataclass(frozen=True)

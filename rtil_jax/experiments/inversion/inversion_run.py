@@ -19,11 +19,11 @@ from rtil_jax.experiments.inversion.inversion_fields import (
     Perceptual,
     Setting,
     Shared,
+    noise_of,
 )
 from rtil_jax.experiments.parsing import check_names, given, parse
 from rtil_jax.inversion.arguments import check_argument
 from rtil_jax.inversion.inverting import Method
-from rtil_jax.inversion.problems import photons
 from rtil_jax.inversion.solver import SELECTIONS
 from rtil_jax.operators import OPERATORS, Poisson
 from rtil_jax.operators.ratios import ratio_hint
@@ -240,16 +240,6 @@ def _entries(label: str, fields: InversionFields, setting: Setting) -> Iterator[
                         restarts=setting.restarts,
                         perceptual=_term(perceptual[prior], problem, ratio),
                     )
-
-
-def noise_of(setting: Setting, problem: str, limits: tuple) -> Poisson | None:
-    """The Poisson noise of a setting, or None where it is Gaussian."""
-    poisson = setting.noise == "poisson"
-    expected = "a number above 0 with noise=poisson, and 0 without"
-    require(poisson == (setting.peak > 0), "peak", setting.peak, expected)
-    if not poisson:
-        return None
-    return photons(problem, setting.peak, setting.noise_std, limits)
 
 
 def words(text: str) -> list[str]:
