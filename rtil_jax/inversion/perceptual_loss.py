@@ -35,7 +35,7 @@ PICTURED = (
     "colourisation",
     "denoising",
 )
-_UNPICTURED = (
+_UNPICTURED: tuple[type, ...] = (
     ParallelBeamCT,
     *(kind for name, kind in OPERATORS.items() if name not in PICTURED),
 )

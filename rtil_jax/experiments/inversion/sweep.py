@@ -275,7 +275,8 @@ def invert_batch(
     )
     error = found.measurement_loss
     if entry.noise:  # its loss is a likelihood
-        error = measurement_loss(problem.replace(noise=None), found.images)
+        squared = dataclasses.replace(problem, noise=None)
+        error = measurement_loss(squared, found.images)
     found = dataclasses.replace(found, images=pixels, measurement_loss=error)
     return found, truth, seconds
 
