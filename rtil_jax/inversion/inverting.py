@@ -53,7 +53,8 @@ class Reconstruction:
     Attributes:
         images: `(batch, height, width, channels)`, nominally in [-1, 1].
         solution: renders to `images`.
-        measurement_loss: ||A(G) - y||^2 / m of each image.
+        measurement_loss: ||A(G) - y||^2 / m of each image, or of Poisson noise its
+            likelihood: what `inversion.measurement_loss` returns.
         status: `ok`, `stalled` (the measurement loss barely fell) or `failed` (it
             became infinite or nan at any step; the best iterate is returned).
         history: `(stage, step, measurement losses)` every ten steps.

@@ -162,6 +162,8 @@ def posterior_samples(
     expected += ": without noise the posterior has no density"
     noise_std = as_number("noise_std", noise_std, least, math.inf, expected)
     problem = settle(problem, prior.image_shape)
+    if problem.noise is not None:
+        raise UserError("problem.noise: found Poisson, expected None: Gaussian noise")
     keys = keys_of_images(keys, len(problem.measurements))
     counts = np.unique(count_measurements(problem))
     if len(counts) > 1:

@@ -21,7 +21,7 @@ from rtil_jax.inversion.problems import Problem, over_images, settle
 from rtil_jax.inversion.readings import first_line
 from rtil_jax.metrics.perceptual import Perceptual
 from rtil_jax.metrics.perceptual.networks import LEAST_SIZE
-from rtil_jax.operators import OPERATORS, Inpainting
+from rtil_jax.operators import OPERATORS, Inpainting, ParallelBeamCT
 from rtil_jax.operators.interface import ImageShape
 from rtil_jax.operators.masks import scale
 
@@ -35,7 +35,10 @@ PICTURED = (
     "colourisation",
     "denoising",
 )
-_UNPICTURED = tuple(kind for name, kind in OPERATORS.items() if name not in PICTURED)
+_UNPICTURED: tuple[type, ...] = (
+    ParallelBeamCT,
+    *(kind for name, kind in OPERATORS.items() if name not in PICTURED),
+)
 
 
 @struct.dataclass

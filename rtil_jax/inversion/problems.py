@@ -6,6 +6,7 @@ Arrays in pytrees are typed `Any`: JAX also rebuilds pytrees of shapes and specs
 import dataclasses
 import functools
 import math
+import reprlib
 from collections.abc import Callable
 from typing import Any
 
@@ -28,9 +29,9 @@ from rtil_jax.arrays import (
 )
 from rtil_jax.errors import UserError
 from rtil_jax.inversion.readings import read_operators
-from rtil_jax.operators import measure, sample_operators
+from rtil_jax.operators import Poisson, measure, sample_operators
 from rtil_jax.operators.interface import ImageShape
-from rtil_jax.operators.noise import PICTURED, noise_unit
+from rtil_jax.operators.noise import PICTURED, noise_unit, photons
 
 Placement = jax.sharding.Sharding | jax.sharding.PartitionSpec
 
@@ -49,6 +50,8 @@ class Problem:
         features: of y, for a perceptual loss; see `PerceptualLoss.prepare`.
         shared: whether the operator is one for all images. None finds out, by the
             shapes of the operator's arrays and of what it measures.
+        noise: `operators.Poisson(peak)` if photons were counted: then the loss is its
+            likelihood. None is Gaussian noise, whose likelihood is the squared error.
     """
 
     operators: Any
@@ -56,6 +59,7 @@ class Problem:
     truth: Any = None
     features: Any = None
     shared: bool | None = struct.field(pytree_node=False, default=None)
+    noise: Any = struct.field(pytree_node=False, default=None)
 
     def __repr__(self) -> str:
         """The kind of operator and shapes; no arrays."""
@@ -97,6 +101,7 @@ def settle(problem: Any, image_shape: ImageShape) -> Problem:
     problem = dataclasses.replace(
         problem, operators=operators, measurements=y, truth=truth, shared=shared
     )
+    _check_noise(problem)
     counts = count_measurements(problem)
     if not is_traced(counts) and not np.all((counts > 0) & np.isfinite(counts)):
         raise UserError(
@@ -104,6 +109,20 @@ def settle(problem: Any, image_shape: ImageShape) -> Problem:
             "expected above 0"
         )
     return problem
+
+
+def _check_noise(problem: Problem) -> None:
+    noise = problem.noise
+    if noise is not None and not isinstance(noise, Poisson):
+        raise UserError(
+            f"problem.noise: found {reprlib.repr(noise)}, expected Poisson(peak), or "
+            "None for Gaussian noise"
+        )
+    if noise is not None and jnp.iscomplexobj(problem.measurements):
+        raise UserError(
+            "problem.noise: found Poisson with complex measurements, expected real "
+            "amounts of light"
+        )
 
 
 def over_images(function: Callable, problem: Problem, *batched: Any) -> Any:
@@ -146,6 +165,8 @@ def _counts(operators: Any, shared: bool | None) -> Float[Array, " *batch"]:
 def measurement_loss(problem: Any, images: Any) -> Float[Array, " batch"]:
     """||A(G) - y||^2 / m, the mean squared error over the m measured numbers.
 
+    Of a problem with `noise=Poisson(peak)` the loss is that of `Poisson.loss`.
+
     Args:
         problem: of the images.
         images: G, `(batch, height, width, channels)` floating-point numbers.
@@ -160,15 +181,17 @@ def measurement_loss(problem: Any, images: Any) -> Float[Array, " batch"]:
             f"images: found {len(images)}, expected {len(problem.measurements)}, one "
             "for each measurement"
         )
-    return squared_error(problem, jnp.asarray(images))
+    return data_loss(problem, jnp.asarray(images))
 
 
-def squared_error(
+def data_loss(
     problem: Problem, images: Float[Array, "batch height width channels"]
 ) -> Float[Array, " batch"]:
     """`measurement_loss` of a settled problem."""
 
     def one_image(operator: Any, y: Array, x: Array) -> Array:
+        if problem.noise is not None:
+            return problem.noise.loss(operator, x, y)
         error = operator(x) - y
         if jnp.iscomplexobj(error):
             squares = error.real**2 + error.imag**2
@@ -199,6 +222,7 @@ def make_problem(
     seed: Any,
     noise_std: Any = 0.0,
     value_range: Any = (-1, 1),
+    peak: Any = None,
 ) -> tuple[Problem, jax.Array]:
     """Measures images in [-1, 1], each with an operator of its own.
 
@@ -212,6 +236,8 @@ def make_problem(
         noise_std: of Gaussian noise, in the units of y: of pixels in [-1, 1] where y
             is a picture; for other operators see their classes.
         value_range: what black and white are, if not -1 and 1.
+        peak: photons of a white pixel; with it the noise is Poisson's, of problems
+            whose y is a picture.
 
     Returns:
         The problem, and a key for the inversion of each image.
@@ -228,13 +254,17 @@ def make_problem(
     noise_std = as_number(
         "noise_std", noise_std, 0.0, math.inf, "a number of at least 0"
     )
+    noise = None if peak is None else photons(problem, peak, noise_std, limits)
     operator_keys, noise_keys, start_keys = image_keys(seed, indices)
     _, height, width, channels = truth.shape
     shape = height, width, channels
     operators = sample_operators(problem, operator_keys, shape, ratio)
-    noisy = jax.vmap(measure, in_axes=(0, 0, 0, None))
-    measurements = noisy(operators, truth, noise_keys, noise_std)
-    return Problem(operators, measurements, truth), start_keys
+
+    def noisy(operator: Any, x: Array, key: jax.Array) -> Array:
+        return measure(operator, x, key, noise_std, noise=noise)
+
+    measurements = jax.vmap(noisy)(operators, truth, noise_keys)
+    return Problem(operators, measurements, truth, noise=noise), start_keys
 
 
 def _as_indices(found: Any, batch: int) -> Array | np.ndarray:

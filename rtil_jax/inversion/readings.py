@@ -18,10 +18,8 @@ from jaxtyping import Array
 
 from rtil_jax.arrays import extent_of, is_traced
 from rtil_jax.errors import UserError
-from rtil_jax.operators import OPERATORS, Inpainting, PhaseRetrieval
-from rtil_jax.operators.interface import ImageShape
+from rtil_jax.operators.interface import ForwardOperator, ImageShape
 
-_KNOWN = frozenset(OPERATORS.values())
 _NO_NUMBERS = (np.dtype(object), np.dtype(str))
 _CHOOSE = "Problem(..., shared=True) or shared=False says which"
 
@@ -57,7 +55,9 @@ def read_operators(
     """
     name = type(operators).__name__
     _check_interface(operators)
-    _check_image_shape(operators, image_shape)
+    if isinstance(operators, ForwardOperator):
+        operators = operators.fitted(image_shape)
+        _check_image_shape(operators, image_shape)
     if not _all_arrays(operators):
         shared, operators = _refuse_batch(shared, name), _opaque(operators)
     shared = _by_rank(operators, shared, len(measurements))
@@ -115,27 +115,14 @@ def _check_interface(operators: Any) -> None:
         )
 
 
-def _check_image_shape(operators: Any, image_shape: ImageShape) -> None:
+def _check_image_shape(operators: ForwardOperator, image_shape: ImageShape) -> None:
     """The library's operators know for which images they are."""
-    if type(operators) not in _KNOWN:
-        return
-    name, known = type(operators).__name__, getattr(operators, "image_shape", None)
-    if isinstance(operators, PhaseRetrieval):
-        known = jnp.shape(operators.codes)[-3:]
-    if isinstance(operators, Inpainting):
-        known = (*image_shape[:2], operators.channels)
-    if known is not None and tuple(known) != tuple(image_shape):
+    known = tuple(operators.input_shape)
+    if known != tuple(image_shape):
         raise UserError(
-            f"problem.operators: found {name} for images of {tuple(known)}, expected "
-            f"{tuple(image_shape)}"
+            f"problem.operators: found {type(operators).__name__} for images of "
+            f"{known}, expected {tuple(image_shape)}"
         )
-    if isinstance(operators, Inpainting):
-        found, expected = jnp.shape(operators.mask), (*image_shape[:2], 1)
-        if found[-3:] != expected:  # or pixels would be counted wrongly
-            raise UserError(
-                f"problem.operators: found {name} with a mask of shape {found}, "
-                f"expected {expected}, or a batch axis before them"
-            )
 
 
 def _check_mask(operator: Any) -> None:
@@ -178,11 +165,8 @@ def _by_rank(operators: Any, shared: bool | None, batch: int) -> bool | None:
     """What the rank of the library's own arrays says; `shared` without any."""
     if not jax.tree.leaves(operators):
         return True
-    parts = jax.tree.leaves(operators, is_leaf=lambda x: type(x) in _KNOWN)
     ways = set()
-    for part in parts:
-        if type(part) not in _KNOWN:
-            continue
+    for part in filter(_known_rank, jax.tree.leaves(operators, is_leaf=_known_rank)):
         _check_mask(part)
         for array in jax.tree.leaves(part):
             rank: int = part.array_rank
@@ -210,6 +194,11 @@ def _by_rank(operators: Any, shared: bool | None, batch: int) -> bool | None:
             f"{axis}, expected {way}"
         )
     return way
+
+
+def _known_rank(part: Any) -> bool:
+    """Whether the class of an operator says of what rank its arrays are."""
+    return isinstance(part, ForwardOperator) and part.array_rank is not None
 
 
 def _another_number(found: int, batch: int) -> str:

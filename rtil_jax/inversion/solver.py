@@ -23,7 +23,7 @@ from jaxtyping import Array, Bool, Float
 from rtil_jax.devices import batch_sharded
 from rtil_jax.inversion.at_once import images_at_once, in_pieces, steps_at_once
 from rtil_jax.inversion.perceptual_loss import Loss
-from rtil_jax.inversion.problems import Problem, placed, squared_error
+from rtil_jax.inversion.problems import Problem, data_loss, placed
 from rtil_jax.inversion.schedules import ramp
 from rtil_jax.inversion.solutions import render
 from rtil_jax.inversion.stages import (
@@ -119,7 +119,7 @@ def _update(
         images = render(
             prior.generator, prior.variables, stage.decode(prior, variables)
         )
-        loss = single(squared_error(problem, images))
+        loss = single(data_loss(problem, images))
         total = loss + stage.penalty(variables, images, problem)
         if perceptual is not None:
             total += perceptual(problem, images)

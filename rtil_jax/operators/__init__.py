@@ -7,45 +7,66 @@ shape whatever the ratio; a mask says which entries were measured and the others
 A function that is jitted over a masked operator therefore compiles once for a sweep of
 ratios, and masks drawn from one key are nested: more measurements include the fewer.
 
+Operators of one's own measurements are made from their arrays, `Inpainting(mask)`, or
+from a function, `from_function`; linear ones are written as in algebra (`Linear`).
+
 Images are float32 `(height, width, channels)` in [-1, 1]. An operator that is not
 itself batched also takes images and measurements with leading batch axes. The arrays
 of an operator are typed `Any` because JAX also rebuilds pytrees of shapes and specs.
 """
 
+from rtil_jax.operators.algebra import Linear
+from rtil_jax.operators.blur import Blur
 from rtil_jax.operators.box_inpainting import BoxInpainting
 from rtil_jax.operators.circulant import PartialCirculant
 from rtil_jax.operators.colourisation import Colourisation
 from rtil_jax.operators.deblurring import GaussianDeblurring, MotionDeblurring
 from rtil_jax.operators.denoising import Denoising
 from rtil_jax.operators.fourier import Fourier
+from rtil_jax.operators.fourier_lines import FourierLines
+from rtil_jax.operators.function import from_function
 from rtil_jax.operators.gaussian import Gaussian
 from rtil_jax.operators.inpainting import Inpainting
 from rtil_jax.operators.interface import (
+    ForwardOperator,
     ImagingOperator,
     LinearOperator,
     Operator,
     measure,
 )
+from rtil_jax.operators.multi_coil import MultiCoilFourier
 from rtil_jax.operators.phase_retrieval import PhaseRetrieval
+from rtil_jax.operators.poisson import Poisson
 from rtil_jax.operators.sampling import OPERATORS, sample_operator, sample_operators
+from rtil_jax.operators.stacking import Stack
 from rtil_jax.operators.super_resolution import SuperResolution
+from rtil_jax.operators.tomography import ParallelBeamCT
 
 __all__ = [
     "OPERATORS",
+    "Blur",
     "BoxInpainting",
     "Colourisation",
     "Denoising",
+    "ForwardOperator",
     "Fourier",
+    "FourierLines",
     "Gaussian",
     "GaussianDeblurring",
     "ImagingOperator",
     "Inpainting",
+    "Linear",
     "LinearOperator",
     "MotionDeblurring",
+    "MultiCoilFourier",
     "Operator",
+    "ParallelBeamCT",
     "PartialCirculant",
     "PhaseRetrieval",
+    "Poisson",
+    "Stack",
     "SuperResolution",
+    "from_function",
     "measure",
     "sample_operator",
     "sample_operators",

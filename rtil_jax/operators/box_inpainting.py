@@ -4,15 +4,15 @@ import math
 
 import jax
 import jax.numpy as jnp
-from flax import struct
 from jaxtyping import Array, Bool
 
 from rtil_jax.errors import UserError
 from rtil_jax.operators.inpainting import Inpainting
 from rtil_jax.operators.interface import ImageShape
+from rtil_jax.operators.pytrees import operator_class, stored
 
 
-@struct.dataclass
+@operator_class
 class BoxInpainting(Inpainting):
     """Inpainting of a square in a random place, all of it inside the image.
 
@@ -41,7 +41,8 @@ class BoxInpainting(Inpainting):
         rows = _inside(height, side, place[0])
         columns = _inside(width, side, place[1])
         hole = jnp.outer(rows, columns)[..., None]
-        return cls(mask=(~hole).astype(jnp.float32), channels=channels)
+        mask = (~hole).astype(jnp.float32)
+        return stored(cls, mask=mask, channels=channels)
 
 
 def _inside(size: int, side: int, place: Array) -> Bool[Array, " size"]:

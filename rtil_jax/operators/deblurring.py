@@ -2,67 +2,27 @@
 
 The ratio is 1 / the width of the blur in pixels, as it is 1 / factor for
 super-resolution: 1 is (almost) sharp, and smaller is harder. Convolutions are circular,
-so borders blur into the opposite ones.
+so borders blur into the opposite ones; `Blur` by a kernel of one's own may reflect.
 """
 
 import math
-from typing import Any, ClassVar
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import struct
 from jaxtyping import Array, Float
 
 from rtil_jax.errors import UserError
-from rtil_jax.operators.interface import Images, ImageShape
-from rtil_jax.operators.masks import scale
+from rtil_jax.operators.blur import Blur, spectrum_of
+from rtil_jax.operators.interface import ImageShape
+from rtil_jax.operators.pytrees import operator_class, stored
 
+T = TypeVar("T", bound=Blur)
 Kernel = Float[Array | np.ndarray, "height width"]
 
 
-@struct.dataclass
-class Blur:
-    """y = kernel * x, a circular convolution of every channel.
-
-    The standard deviation of noise on y is in the units of pixels.
-
-    Attributes:
-        spectrum: rfft2 of the kernel, `(height, width // 2 + 1, 1)` complex64. The
-            kernel is centred on pixel (0, 0), is not negative and sums to 1.
-        image_shape: `(height, width, channels)`.
-    """
-
-    noise_unit: ClassVar[str] = "pixels"
-    array_rank: ClassVar[int] = 3  # without a batch axis
-    spectrum: Any
-    image_shape: ImageShape = struct.field(pytree_node=False)
-
-    @property
-    def mask(self) -> Float[Array, ""]:
-        return jnp.ones((), jnp.float32)
-
-    @property
-    def num_measurements(self) -> int:
-        return math.prod(self.image_shape)
-
-    def __call__(self, x: Images) -> Images:
-        return self._filter(self.spectrum, x)
-
-    def adjoint(self, y: Images) -> Images:
-        return self._filter(jnp.conj(self.spectrum), y)
-
-    def _filter(self, spectrum: Array, x: Images) -> Images:
-        axes, size = (-3, -2), self.image_shape[:2]
-        product = scale(spectrum, jnp.fft.rfft2(x, axes=axes))
-        return jnp.fft.irfft2(product, s=size, axes=axes)
-
-    def preview(self, y: Images) -> Images:
-        """The blurred image itself."""
-        return jnp.clip(y, -1, 1)
-
-
-@struct.dataclass
+@operator_class
 class GaussianDeblurring(Blur):
     """Blur by a Gaussian whose full width at half maximum is 1 / ratio pixels."""
 
@@ -83,10 +43,10 @@ class GaussianDeblurring(Blur):
         )
         kernel = rows[0][:, None] * columns[0]
         kernel = (kernel / kernel.sum()).astype(np.float32)
-        return cls(_spectrum(kernel), image_shape)
+        return _blur(cls, kernel, image_shape)
 
 
-@struct.dataclass
+@operator_class
 class MotionDeblurring(Blur):
     """Blur by uniform motion along 1 / ratio pixels, in a random direction."""
 
@@ -112,12 +72,13 @@ class MotionDeblurring(Blur):
             for size, direction in ((height, jnp.sin(angle)), (width, jnp.cos(angle)))
         )
         kernel = jnp.einsum("ph,pw->hw", rows, columns, precision="highest") / count
-        return cls(_spectrum(kernel), image_shape)
+        return _blur(cls, kernel, image_shape)
 
 
-def _spectrum(kernel: Kernel) -> Array:
-    """`Blur.spectrum` of a kernel centred on pixel (0, 0)."""
-    return jnp.fft.rfft2(jnp.asarray(kernel))[..., None]
+def _blur(cls: type[T], kernel: Kernel, image_shape: ImageShape) -> T:
+    """A circular blur by a kernel centred on pixel (0, 0)."""
+    spectrum = spectrum_of(kernel[..., None])
+    return stored(cls, spectrum=spectrum, image_shape=image_shape, padding=None)
 
 
 def _width(problem: str, image_shape: ImageShape, ratio: float | int) -> float:

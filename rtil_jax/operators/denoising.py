@@ -1,20 +1,24 @@
 """Denoising: everything is measured, and only the noise is in the way."""
 
-import math
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 from flax import struct
-from jaxtyping import Array, Float
 
-from rtil_jax.operators.interface import Images, ImageShape
+from rtil_jax.operators.algebra import Linear
+from rtil_jax.operators.checks import as_image_shape
+from rtil_jax.operators.interface import Images, ImageShape, Unmasked
+from rtil_jax.operators.pytrees import operator_class, stored
 from rtil_jax.operators.ratios import require_whole
 
 
-@struct.dataclass
-class Denoising:
+@operator_class
+class Denoising(Unmasked, Linear):
     """y = x; `measure` adds the noise, whose `noise_std` is in the units of pixels.
+
+    >>> Denoising((8, 8, 3)).num_measurements
+    192
 
     Without noise it asks how well a prior can represent an image at all.
 
@@ -24,6 +28,11 @@ class Denoising:
 
     noise_unit: ClassVar[str] = "pixels"
     image_shape: ImageShape = struct.field(pytree_node=False)
+
+    def __init__(self, image_shape: Any) -> None:
+        """Raises UserError unless it is (height, width, channels)."""
+        shape = as_image_shape("Denoising", image_shape)
+        object.__setattr__(self, "image_shape", shape)
 
     @classmethod
     def sample(
@@ -35,22 +44,17 @@ class Denoising:
             UserError: if `ratio` is not 1.
         """
         require_whole("denoising", ratio)
-        return cls(image_shape=image_shape)
-
-    @property
-    def mask(self) -> Float[Array, ""]:
-        return jnp.ones((), jnp.float32)
-
-    @property
-    def num_measurements(self) -> int:
-        return math.prod(self.image_shape)
-
-    def __call__(self, x: Images) -> Images:
-        return x
-
-    def adjoint(self, y: Images) -> Images:
-        return y
+        return stored(cls, image_shape=image_shape)
 
     def preview(self, y: Images) -> Images:
         """The noisy image."""
         return jnp.clip(y, -1, 1)
+
+    def _forward(self, x: Images) -> Images:
+        return x
+
+    def _adjoint(self, y: Images) -> Images:
+        return y
+
+    def _pinv(self, y: Images) -> Images:
+        return y

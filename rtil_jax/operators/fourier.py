@@ -1,82 +1,171 @@
-"""Undersampled Fourier measurements, as in magnetic resonance imaging."""
+"""Fourier measurements, as in magnetic resonance imaging: a mask of k-space."""
 
+import math
 from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import struct
-from jaxtyping import Array, Float
+from jaxtyping import Array, Complex, Float
 
-from rtil_jax.operators.interface import Images, ImageShape
+from rtil_jax.arrays import as_array
+from rtil_jax.errors import UserError
+from rtil_jax.operators.algebra import Linear
+from rtil_jax.operators.checks import as_channels, as_image_shape, as_mask
+from rtil_jax.operators.fourier_lines import FourierLines
+from rtil_jax.operators.interface import ANY, Images, ImageShape
 from rtil_jax.operators.masks import scale
+from rtil_jax.operators.pytrees import operator_class
 
-Lines = Float[Array, "*batch lines width channels 2"]
-# As in the fastMRI challenge at its smaller acceleration.
-CENTRE = 0.08
+Spectra = Complex[Array, "*batch height width channels"]
+AXES = (-3, -2)
 
 
-@struct.dataclass
-class Fourier:
-    """Some lines of the orthonormal 2-D Fourier transform of every channel.
+@operator_class
+class Fourier(Linear):
+    """y = mask * F x, complex k-space with its zero frequency in the middle.
 
-    The spectrum of a real image is symmetric: line -k is the mirror of line k, and
-    lines 0 to height / 2 are all. y holds their real and imaginary parts, sqrt(2)
-    times for the lines that have a mirror, as if the mirror were measured too. All
-    lines together keep norms: A^T A x = x.
+    F is the orthonormal 2-D transform of every channel, centred as usual in magnetic
+    resonance imaging (fastMRI, BART, deepinv): `fftshift(fft2(ifftshift(x)))`, with
+    frequency 0, and the origin of the image, at (height // 2, width // 2). Any mask
+    will do: lines along either axis, points, spirals on the grid.
 
-    The standard deviation of noise on y is in the units of these coefficients. If all
-    lines are measured, A^T y has noise of as much on every pixel.
+    The spectrum of a real image is symmetric, y at -k is the conjugate of y at k, and
+    `num_measurements` counts both where both are measured. `Fourier.sample` draws
+    another form without that: see `FourierLines`.
+
+    The standard deviation of noise on y is that of its real and imaginary parts, in the
+    units of these coefficients.
+
+    >>> import numpy as np
+    >>> mask = np.zeros((16, 16), bool)
+    >>> mask[:, 6:10] = True  # four columns in the middle
+    >>> A = Fourier(mask, channels=1)
+    >>> A.output_shape, int(A.num_measurements)
+    ((16, 16, 1), 128)
 
     Attributes:
-        mask: `(height // 2 + 1, 1, 1, 1)`: the measured lines. The lowest 8 % come
-            first, from line 0 upwards, then the others in a random order.
-        image_shape: `(height, width, channels)`.
+        mask: `(height, width, 1)`.
+        channels: of the images. None fits any number; `input_shape` then says 3,
+            until `fitted` or a `Problem` has seen the images.
     """
 
     noise_unit: ClassVar[str] = "y, coefficients of the orthonormal transform"
-    array_rank: ClassVar[int] = 4  # without a batch axis
-    mask: Any
-    image_shape: ImageShape = struct.field(pytree_node=False)
+    array_rank: ClassVar[int] = 3  # without a batch axis
+    mask: Any = struct.field()
+    channels: int | None = struct.field(pytree_node=False)
+
+    def __init__(
+        self, mask: Any, image_shape: Any = None, channels: int | None = None
+    ) -> None:
+        """k-space under a mask of one's own.
+
+        Args:
+            mask: 1 or True where k-space is measured, its centre in the middle:
+                `(height, width)`; with `image_shape` also `(height, 1)` for rows or
+                `(1, width)` for columns.
+            image_shape: `(height, width, channels)`; None finds out.
+            channels: of the images, in place of `image_shape`; None finds out.
+
+        Raises:
+            UserError: for other shapes and values, or if nothing is measured.
+        """
+        if image_shape is not None:
+            shape = as_image_shape("Fourier", image_shape)
+            channels = as_channels("Fourier", channels) or shape[-1]
+            image_shape = (*shape[:2], channels)
+        object.__setattr__(self, "mask", as_plane("Fourier: mask", mask, image_shape))
+        object.__setattr__(self, "channels", as_channels("Fourier", channels))
 
     @classmethod
     def sample(
         cls, key: jax.Array, image_shape: ImageShape, ratio: float | int
-    ) -> "Fourier":
-        """A random operator; `ratio` is the fraction of lines, at least one."""
-        lines = image_shape[0] // 2 + 1
-        centre = max(1, round(CENTRE * lines))
-        others = centre + jax.random.permutation(key, lines - centre)
-        ranks = jnp.concatenate([jnp.arange(centre), others])
-        mask = (ranks < max(1, round(ratio * lines))).astype(jnp.float32)
-        return cls(mask=mask[:, None, None, None], image_shape=image_shape)
+    ) -> FourierLines:
+        """Random lines, as `FourierLines.sample`."""
+        return FourierLines.sample(key, image_shape, ratio)
+
+    @property
+    def input_shape(self) -> ImageShape:
+        height, width = self.mask.shape[-3:-1]
+        return height, width, self.channels or 3
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        return self.input_shape
 
     @property
     def num_measurements(self) -> Float[Array, "*batch"]:
-        _, width, channels = self.image_shape
-        return 2 * width * channels * jnp.sum(self.mask, axis=(-4, -3, -2, -1))
+        return 2 * self.input_shape[-1] * jnp.sum(self.mask, axis=(-3, -2, -1))
 
-    def __call__(self, x: Images) -> Lines:
-        spectrum = jnp.fft.rfft2(x, axes=(-2, -3), norm="ortho")
-        parts = jnp.stack([spectrum.real, spectrum.imag], axis=-1)
-        return scale(self.mask * self._weights(), parts)
+    def fitted(self, image_shape: ImageShape) -> "Fourier":
+        return self if self.channels else self.replace(channels=image_shape[-1])
 
-    def adjoint(self, y: Lines) -> Images:
-        """A^T y, which is also the least-norm solution of A x = y."""
-        # The inverse of a real transform takes every line with its mirror.
-        parts = scale(self.mask / self._weights(), y)
-        spectrum = jax.lax.complex(parts[..., 0], parts[..., 1])
-        size = self.image_shape[1::-1]
-        return jnp.fft.irfft2(spectrum, s=size, axes=(-2, -3), norm="ortho")
-
-    def _weights(self) -> Float[np.ndarray, "lines 1 1 1"]:
-        """sqrt(2) for lines with a mirror; line 0 and the highest may be their own."""
-        height = self.image_shape[0]
-        lines = np.arange(height // 2 + 1)
-        mirrored = (lines > 0) & (2 * lines < height)
-        weights = np.where(mirrored, np.sqrt(2), 1).astype(np.float32)
-        return weights[:, None, None, None]
-
-    def preview(self, y: Lines) -> Images:
-        """The back-projection A^T y: the image whose other lines are 0."""
+    def preview(self, y: Spectra) -> Images:
+        """The back-projection A^T y: the image whose other frequencies are 0."""
         return jnp.clip(self.adjoint(y), -1, 1)
+
+    def _forward(self, x: Images) -> Spectra:
+        return scale(self.mask, transform(x))
+
+    def _adjoint(self, y: Spectra) -> Images:
+        return inverse_transform(scale(self.mask, y)).real
+
+    def _pinv(self, y: Spectra) -> Images:
+        # A^T A weighs frequency k by the mean of the mask at k and at -k.
+        origin = jnp.fft.ifftshift(self.mask, axes=AXES)
+        mirrored = jnp.roll(jnp.flip(origin, AXES), (1, 1), AXES)
+        weights = (self.mask + jnp.fft.fftshift(mirrored, axes=AXES)) / 2
+        inverse = jnp.where(weights > 0, 1 / jnp.where(weights > 0, weights, 1), 0)
+        return inverse_transform(scale(inverse, transform(self._adjoint(y)))).real
+
+    def _input_pattern(self) -> tuple[int | None, ...]:
+        height, width = self.mask.shape[-3:-1]
+        return height, width, self.channels or ANY
+
+    def _output_pattern(self) -> tuple[int | None, ...]:
+        return self._input_pattern()
+
+
+def transform(x: Array) -> Array:
+    """F of the axes (height, width) before the last one."""
+    spectrum = jnp.fft.fft2(jnp.fft.ifftshift(x, axes=AXES), axes=AXES, norm="ortho")
+    return jnp.fft.fftshift(spectrum, axes=AXES)
+
+
+def inverse_transform(y: Array) -> Array:
+    """F^-1, which is F's conjugate transpose."""
+    image = jnp.fft.ifft2(jnp.fft.ifftshift(y, axes=AXES), axes=AXES, norm="ortho")
+    return jnp.fft.fftshift(image, axes=AXES)
+
+
+def as_plane(name: str, found: Any, image_shape: ImageShape | None) -> Array:
+    """A mask as `(height, width, 1)`; lines become planes of `image_shape`.
+
+    Raises:
+        UserError: for other shapes and values, or if nothing is measured.
+    """
+    mask = as_array(name, found)
+    plane = mask[..., None] if mask.ndim == 2 else mask
+    size = plane.shape[:2] if image_shape is None else image_shape[:2]
+    fits = (
+        plane.ndim == 3
+        and plane.shape[-1] == 1
+        and all(
+            n in (1, wanted) for n, wanted in zip(plane.shape[:2], size, strict=True)
+        )
+    )
+    if not fits:
+        expected = "(height, width)"
+        if image_shape is not None:
+            height, width = size
+            expected = f"({height}, {width}), ({height}, 1) or (1, {width})"
+        hint = ""
+        if mask.ndim == 1 and mask.shape[0] in size:
+            hint = "; of lines, mask[:, None] are rows and mask[None] columns"
+        raise UserError(f"{name}: found shape {mask.shape}, expected {expected}{hint}")
+    if image_shape is None and 1 in size and math.prod(size) > 1:
+        raise UserError(
+            f"{name}: found shape {mask.shape}, which is a line, expected (height, "
+            "width), or image_shape=(height, width, channels) too"
+        )
+    return jnp.broadcast_to(jnp.asarray(as_mask(name, plane)), (*size, 1))

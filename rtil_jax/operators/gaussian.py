@@ -5,29 +5,46 @@ from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
 from jaxtyping import Array, Float, Int
 
+from rtil_jax.arrays import is_traced
 from rtil_jax.errors import UserError
-from rtil_jax.operators.interface import Images, ImageShape
+from rtil_jax.operators.algebra import Linear
+from rtil_jax.operators.checks import as_real_values, shape_of_numbers
+from rtil_jax.operators.interface import Images, ImageShape, Unmasked
+from rtil_jax.operators.pytrees import operator_class, stored
 
 Vectors = Float[Array, "*batch m"]
 MAX_BYTES = 2**29
 
 
-@struct.dataclass
-class Gaussian:
-    """y = A x with independent entries A_ij ~ N(0, 1 / m), as in Bora et al. (2017).
+@operator_class
+class Gaussian(Unmasked, Linear):
+    """y = A x, A a dense matrix of one's own or of random numbers.
 
-    So E ||y||^2 = ||x||^2, unlike with `PartialCirculant`, which is not normalised.
+    The columns of A are ordered as (height, width, channel), as x.ravel() is. Those of
+    `PartialCirculant`, and of PyTorch's libraries, are ordered as (channel, height,
+    width); such a matrix becomes one for here by
+    `A.reshape(m, channels, height, width).transpose(0, 2, 3, 1).reshape(m, -1)`.
+
+    `sample` draws independent entries A_ij ~ N(0, 1 / m), as in Bora et al. (2017). So
+    E ||y||^2 = ||x||^2, unlike with `PartialCirculant`, which is not normalised.
     Up to that scale, the rows of a smaller ratio are the first of a larger one's. The
     matrix has m rows, not n rows and a mask: it is the one operator whose size is a
     concern, so a sweep of ratios compiles once for each.
 
-    The standard deviation of noise on y is in the units of y: beside ||x|| / sqrt(m).
+    The standard deviation of noise on y is in the units of y: beside ||x|| / sqrt(m)
+    for a matrix that `sample` has drawn.
+
+    >>> import numpy as np
+    >>> A = Gaussian(np.eye(5, 192))  # of 8 x 8 pixels in colour
+    >>> A.input_shape, A.output_shape
+    ((8, 8, 3), (5,))
 
     Attributes:
-        matrix: A, `(m, n)` with m = int(ratio n), at least one.
+        matrix: A, `(m, n)`; `sample` draws m = int(ratio n) rows, at least one.
         image_shape: `(height, width, channels)`, n numbers.
     """
 
@@ -35,6 +52,30 @@ class Gaussian:
     array_rank: ClassVar[int] = 2  # without a batch axis
     matrix: Any
     image_shape: ImageShape = struct.field(pytree_node=False)
+
+    def __init__(self, matrix: Any, image_shape: Any = None) -> None:
+        """A matrix of one's own.
+
+        Args:
+            matrix: A, `(m, n)`; or one for each image, `(batch, m, n)`.
+            image_shape: `(height, width, channels)`, n numbers; None stands for a
+                square of colour, or of grey.
+
+        Raises:
+            UserError: for another shape, or a matrix of zeros.
+        """
+        array = as_real_values("Gaussian: matrix", matrix)
+        if array.ndim not in (2, 3):
+            raise UserError(
+                f"Gaussian: matrix: found shape {array.shape}, expected (m, n), a row "
+                "for each measurement and a column for each number of an image"
+            )
+        if not is_traced(array) and not np.asarray(array).any():
+            raise UserError("Gaussian: matrix: found zeros alone: nothing is measured")
+        what = f"a matrix of shape {array.shape}"
+        shape = shape_of_numbers("Gaussian", array.shape[-1], image_shape, what)
+        object.__setattr__(self, "matrix", jnp.asarray(array))
+        object.__setattr__(self, "image_shape", shape)
 
     @classmethod
     def sample(
@@ -64,23 +105,30 @@ class Gaussian:
             )
 
         matrix = jax.vmap(row)(jnp.arange(rows)) / math.sqrt(rows)
-        return cls(matrix=matrix, image_shape=image_shape)
+        return stored(cls, matrix=matrix, image_shape=image_shape)
 
     @property
-    def mask(self) -> Float[Array, ""]:
-        return jnp.ones((), jnp.float32)
+    def output_shape(self) -> tuple[int, ...]:
+        return (self.matrix.shape[-2],)
 
     @property
     def num_measurements(self) -> int:
         return self.matrix.shape[-2]
 
-    def __call__(self, x: Images) -> Vectors:
+    def _forward(self, x: Images) -> Vectors:
         flat = x.reshape(*x.shape[:-3], math.prod(self.image_shape))
         # By default, accelerators round the factors of a product to 10 bits or fewer.
         return jnp.einsum("mn,...n->...m", self.matrix, flat, precision="highest")
 
-    def adjoint(self, y: Vectors) -> Images:
+    def _adjoint(self, y: Vectors) -> Images:
         flat = jnp.einsum("mn,...m->...n", self.matrix, y, precision="highest")
+        return flat.reshape(*y.shape[:-1], *self.image_shape)
+
+    def _pinv(self, y: Vectors) -> Images:
+        # Singular values below rounding, as LAPACK has it; JAX's default is ten times.
+        rounding = max(self.matrix.shape[-2:]) * jnp.finfo(self.matrix.dtype).eps
+        inverse = jnp.linalg.pinv(self.matrix, rtol=rounding)
+        flat = jnp.einsum("nm,...m->...n", inverse, y, precision="highest")
         return flat.reshape(*y.shape[:-1], *self.image_shape)
 
     def preview(self, y: Vectors) -> Images:

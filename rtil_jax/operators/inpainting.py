@@ -1,4 +1,4 @@
-"""Inpainting of pixels missing at random."""
+"""Inpainting: some pixels are seen, as they are, and the others are not."""
 
 from typing import Any, ClassVar
 
@@ -7,47 +7,110 @@ import jax.numpy as jnp
 from flax import struct
 from jaxtyping import Array, Float
 
-from rtil_jax.operators.interface import Images, ImageShape
+from rtil_jax.arrays import as_array
+from rtil_jax.errors import UserError
+from rtil_jax.operators.algebra import Linear
+from rtil_jax.operators.checks import as_channels, as_mask
+from rtil_jax.operators.interface import ANY, Images, ImageShape
 from rtil_jax.operators.masks import random_mask, scale
+from rtil_jax.operators.pytrees import operator_class, stored
 
 
-@struct.dataclass
-class Inpainting:
-    """Inpainting of pixels missing at random: y = mask * x.
+@operator_class
+class Inpainting(Linear):
+    """y = mask * x: pixels that are not seen are 0, which is mid-grey, in y.
 
     The standard deviation of noise on y is in the units of pixels.
 
+    >>> import numpy as np
+    >>> mask = np.ones((8, 8), bool)
+    >>> mask[2:5, 3:6] = False
+    >>> A = Inpainting(mask, channels=3)
+    >>> A.input_shape, int(A.num_measurements)
+    ((8, 8, 3), 165)
+
     Attributes:
-        mask: `(height, width, 1)`, shared by the channels.
-        channels: of the images.
+        mask: `(height, width, 1)`, shared by the channels; `(height, width, channels)`
+            if each has its own, as in the mosaic of a camera's sensor.
+        channels: of the images. None fits any number; `input_shape` then says 3,
+            until `fitted` or a `Problem` has seen the images.
     """
 
     noise_unit: ClassVar[str] = "pixels"
     array_rank: ClassVar[int] = 3  # without a batch axis
-    mask: Any
-    channels: int = struct.field(pytree_node=False)
+    mask: Any = struct.field()
+    channels: int | None = struct.field(pytree_node=False)
+
+    def __init__(self, mask: Any, channels: int | None = None) -> None:
+        """An operator of a mask of one's own.
+
+        Args:
+            mask: 1 or True where a pixel is seen, 0 elsewhere: `(height, width)`,
+                `(height, width, 1)` or `(height, width, channels)`; or one for each
+                image, `(batch, height, width, 1)`.
+            channels: of the images; None finds out.
+
+        Raises:
+            UserError: for other shapes and values, or if nothing is seen.
+        """
+        name = f"{type(self).__name__}: mask"
+        channels = as_channels(type(self).__name__, channels)
+        array = as_array(name, mask)
+        array = array[..., None] if array.ndim == 2 else array
+        own = array.shape[-1] if array.ndim > 2 else 0
+        if array.ndim not in (3, 4) or own not in (1, channels or own):
+            raise UserError(
+                f"{name}: found shape {jnp.shape(mask)}, expected (height, width), "
+                f"(height, width, 1) or (height, width, {channels or 'channels'})"
+            )
+        object.__setattr__(self, "mask", jnp.asarray(as_mask(name, array)))
+        object.__setattr__(self, "channels", channels or (own if own > 1 else None))
 
     @classmethod
     def sample(
         cls, key: jax.Array, image_shape: ImageShape, ratio: float | int
     ) -> "Inpainting":
+        """A mask of pixels in random places; `ratio` is the fraction that is seen."""
         height, width, channels = image_shape
         # The public code keeps each pixel with probability `ratio`; we keep that
         # fraction exactly, so that `ratio` means what it says for every image.
         count = max(1, round(ratio * height * width))
         mask = random_mask(key, height * width, count)
-        return cls(mask=mask.reshape(height, width, 1), channels=channels)
+        return stored(cls, mask=mask.reshape(height, width, 1), channels=channels)
+
+    @property
+    def input_shape(self) -> ImageShape:
+        height, width = self.mask.shape[-3:-1]
+        return height, width, self.channels or 3
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        return self.input_shape
 
     @property
     def num_measurements(self) -> Float[Array, "*batch"]:
-        return self.channels * jnp.sum(self.mask, axis=(-3, -2, -1))
+        sharing = self.input_shape[-1] // self.mask.shape[-1]
+        return sharing * jnp.sum(self.mask, axis=(-3, -2, -1))
 
-    def __call__(self, x: Images) -> Images:
-        return scale(self.mask, x)
-
-    def adjoint(self, y: Images) -> Images:
-        return scale(self.mask, y)
+    def fitted(self, image_shape: ImageShape) -> "Inpainting":
+        return self if self.channels else self.replace(channels=image_shape[-1])
 
     def preview(self, y: Images) -> Images:
         """The observed pixels on grey."""
         return jnp.clip(y, -1, 1)
+
+    def _forward(self, x: Images) -> Images:
+        return scale(self.mask, x)
+
+    def _adjoint(self, y: Images) -> Images:
+        return scale(self.mask, y)
+
+    def _pinv(self, y: Images) -> Images:
+        return scale(self.mask, y)
+
+    def _input_pattern(self) -> tuple[int | None, ...]:
+        height, width = self.mask.shape[-3:-1]
+        return height, width, self.channels or ANY
+
+    def _output_pattern(self) -> tuple[int | None, ...]:
+        return self._input_pattern()

@@ -13,6 +13,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from rtil_jax.arrays import Limits
+from rtil_jax.errors import UserError
+from rtil_jax.operators.poisson import Poisson
+from rtil_jax.operators.sampling import OPERATORS
+
 # Units of y that are those of the images.
 PICTURED = ("pixels", "luma")
 UNKNOWN = "y"
@@ -51,6 +56,32 @@ def noise_text(
         return f"{text}: SNR {next(iter(levels.values()))}"
     each = ", ".join(f"{level} at {ratio}" for ratio, level in levels.items())
     return f"{text}: SNR {each}"
+
+
+def photon_text(peak: float | int) -> str:
+    """Poisson noise in words: `Poisson, a white pixel is 30 photons`."""
+    return f"Poisson, a white pixel is {peak:g} photons"
+
+
+def photons(problem: str, peak: Any, noise_std: Any, limits: Limits) -> Poisson:
+    """The Poisson noise of a problem of that name.
+
+    Raises:
+        UserError: if its y is no picture, hence no amount of light; or there is to be
+            Gaussian noise as well.
+    """
+    if noise_std:
+        raise UserError(
+            f"noise_std: found {noise_std:g} with Poisson noise, expected 0: `peak` "
+            "says how strong it is"
+        )
+    if problem in OPERATORS and noise_unit(OPERATORS[problem]) not in PICTURED:
+        pictured = [n for n in OPERATORS if noise_unit(OPERATORS[n]) in PICTURED]
+        raise UserError(
+            f"problem: found {problem} with Poisson noise, expected one that measures "
+            f"amounts of light: {', '.join(pictured)}"
+        )
+    return Poisson(peak, limits)
 
 
 def signal_to_noise(

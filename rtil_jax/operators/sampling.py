@@ -10,7 +10,7 @@ from rtil_jax.operators.circulant import PartialCirculant
 from rtil_jax.operators.colourisation import Colourisation
 from rtil_jax.operators.deblurring import GaussianDeblurring, MotionDeblurring
 from rtil_jax.operators.denoising import Denoising
-from rtil_jax.operators.fourier import Fourier
+from rtil_jax.operators.fourier_lines import FourierLines
 from rtil_jax.operators.gaussian import Gaussian
 from rtil_jax.operators.inpainting import Inpainting
 from rtil_jax.operators.interface import ImageShape, ImagingOperator
@@ -23,7 +23,7 @@ OPERATORS: dict[str, type[ImagingOperator]] = {
     "colourisation": Colourisation,
     "compressed_sensing": PartialCirculant,
     "denoising": Denoising,
-    "fourier": Fourier,
+    "fourier": FourierLines,
     "gaussian": Gaussian,
     "gaussian_deblurring": GaussianDeblurring,
     "inpainting": Inpainting,

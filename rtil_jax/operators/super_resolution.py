@@ -2,7 +2,9 @@
 
 import functools
 import math
-from typing import ClassVar
+import operator
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -11,27 +13,55 @@ from flax import struct
 from jaxtyping import Array, Float
 
 from rtil_jax.errors import UserError
-from rtil_jax.operators.interface import Images, ImageShape
+from rtil_jax.operators.algebra import Linear
+from rtil_jax.operators.checks import as_image_shape
+from rtil_jax.operators.interface import Images, ImageShape, Unmasked
+from rtil_jax.operators.pytrees import operator_class, stored
 
 SmallImages = Float[Array, "*batch rows columns channels"]
 
 
-@struct.dataclass
-class SuperResolution:
-    """Super-resolution: bicubic downsampling by 2, 4, 8 or 16.
+@operator_class
+class SuperResolution(Unmasked, Linear):
+    """Super-resolution: bicubic downsampling by a whole factor.
 
     The kernel of the public code (PULSE's, and ILO's): antialiased Keys cubic with
-    a = -0.5 and reflected borders. Nothing in it is random. The standard deviation of
-    noise on y is in the units of (the small image's) pixels.
+    a = -0.5 and reflected borders. Pillow's bicubic is the same but for the outermost
+    two pixels, where it leaves the border out and weighs the rest anew; a picture that
+    Pillow has made small may be used as y all the same. Nothing in it is random. The
+    standard deviation of noise on y is in the units of (the small image's) pixels.
+
+    >>> SuperResolution(4, (64, 64, 3)).output_shape
+    (16, 16, 3)
 
     Attributes:
-        image_shape: `(height, width, channels)`.
         factor: of the downsampling.
+        image_shape: `(height, width, channels)` of the large images.
     """
 
     noise_unit: ClassVar[str] = "pixels"
-    image_shape: ImageShape = struct.field(pytree_node=False)
     factor: int = struct.field(pytree_node=False)
+    image_shape: ImageShape = struct.field(pytree_node=False)
+
+    def __init__(self, factor: Any, image_shape: Any) -> None:
+        """Downsampling by 2, 3, 4, ...
+
+        Raises:
+            UserError: if the factor is no whole number from 2, or does not divide the
+                height and the width.
+        """
+        shape = as_image_shape("SuperResolution", image_shape)
+        try:
+            whole = operator.index(factor)
+        except TypeError:
+            whole = 0
+        if whole < 2 or shape[0] % whole or shape[1] % whole:
+            raise UserError(
+                f"SuperResolution: found factor {factor!r} for images of {shape[0]}x"
+                f"{shape[1]} pixels, expected a whole number from 2 that divides both"
+            )
+        object.__setattr__(self, "factor", whole)
+        object.__setattr__(self, "image_shape", shape)
 
     @classmethod
     def sample(
@@ -53,33 +83,32 @@ class SuperResolution:
                 f"ratios: found {ratio:g} with problem=super_resolution, expected a "
                 f"factor that divides the image size of {height}x{width} pixels"
             )
-        return cls(image_shape=image_shape, factor=factor)
-
-    @property
-    def mask(self) -> Float[Array, ""]:
-        return jnp.ones((), jnp.float32)
+        return stored(cls, factor=factor, image_shape=image_shape)
 
     @property
     def num_measurements(self) -> int:
         return math.prod(self.image_shape) // self.factor**2
 
-    def __call__(self, x: Images) -> SmallImages:
-        return self._resample("ih,jw,...hwc->...ijc", x)
-
-    def adjoint(self, y: SmallImages) -> Images:
-        return self._resample("ih,jw,...ijc->...hwc", y)
-
-    def _resample(self, subscripts: str, x: Array) -> Array:
-        height, width, _ = self.image_shape
-        rows = _bicubic_matrix(height, self.factor)
-        columns = _bicubic_matrix(width, self.factor)
-        # By default, accelerators round the factors of a product to 10 bits or fewer.
-        return jnp.einsum(subscripts, rows, columns, x, precision="highest")
-
     def preview(self, y: SmallImages) -> Images:
         """The small image, its pixels enlarged to squares."""
         tall = jnp.repeat(y, self.factor, axis=-3)
         return jnp.clip(jnp.repeat(tall, self.factor, axis=-2), -1, 1)
+
+    def _forward(self, x: Images) -> SmallImages:
+        return self._resample("ih,jw,...hwc->...ijc", _bicubic_matrix, x)
+
+    def _adjoint(self, y: SmallImages) -> Images:
+        return self._resample("ih,jw,...ijc->...hwc", _bicubic_matrix, y)
+
+    def _pinv(self, y: SmallImages) -> Images:
+        return self._resample("hi,wj,...ijc->...hwc", _inverse_matrix, y)
+
+    def _resample(self, subscripts: str, matrix: Callable, x: Array) -> Array:
+        (height, width, _), dtype = self.image_shape, jnp.promote_types(x.dtype, "f4")
+        rows = matrix(height, self.factor).astype(dtype)
+        columns = matrix(width, self.factor).astype(dtype)
+        # By default, accelerators round the factors of a product to 10 bits or fewer.
+        return jnp.einsum(subscripts, rows, columns, x, precision="highest")
 
 
 def _keys_cubic(x: np.ndarray) -> np.ndarray:
@@ -94,10 +123,12 @@ def _keys_cubic(x: np.ndarray) -> np.ndarray:
 def _bicubic_matrix(size: int, factor: int) -> np.ndarray:
     """Downsampling of one axis as a `(size // factor, size)` matrix.
 
-    4 * factor taps at stride `factor` over the axis reflected by 3 * factor in total.
+    4 * factor taps at stride `factor` over the axis reflected by 3 * factor in total,
+    about the middle of each `factor` pixels; of an odd factor, one tap is 0.
     """
-    taps = _keys_cubic((np.arange(4 * factor) - 2 * factor + 0.5) / factor)
     before = 3 * factor // 2
+    middle = before + (factor - 1) / 2
+    taps = _keys_cubic((np.arange(4 * factor) - middle) / factor)
     # Which pixel each position of the padded axis reads; `reflect` goes to and fro as
     # often as an image smaller than its padding needs.
     source = np.pad(np.arange(size), (before, 3 * factor - before), mode="reflect")
@@ -105,4 +136,10 @@ def _bicubic_matrix(size: int, factor: int) -> np.ndarray:
     reads = source[factor * rows + np.arange(4 * factor)]
     matrix = np.zeros((size // factor, size))
     np.add.at(matrix, (rows, reads), taps / taps.sum())
-    return matrix.astype(np.float32)
+    return matrix
+
+
+@functools.cache
+def _inverse_matrix(size: int, factor: int) -> np.ndarray:
+    """The pseudo-inverse of `_bicubic_matrix`; that of both axes is their product."""
+    return np.linalg.pinv(_bicubic_matrix(size, factor))

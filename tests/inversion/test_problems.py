@@ -282,12 +282,12 @@ REFUSED = {
         four(Inpainting(jnp.ones((8, 8, 1)), channels=1)),
         r"Inpainting for images of \(8, 8, 1\), expected \(8, 8, 3\)",
     ),
-    "a mask for each channel": (
-        four(Inpainting(jnp.ones(SHAPE), 3)),
-        r"with a mask of shape \(8, 8, 3\), expected \(8, 8, 1\)",
+    "a mask of another size": (
+        four(Inpainting(jnp.ones((8, 9)))),
+        r"Inpainting for images of \(8, 9, 3\), expected \(8, 8, 3\)",
     ),
     "a mask of bytes": (
-        four(Inpainting(np.full((8, 8, 1), 255, np.uint8), 3)),
+        four(one_operator("inpainting").replace(mask=np.full((8, 8, 1), 255.0))),
         "with a mask from 255 to 255, expected 1 where something is measured",
     ),
     "magnitudes of grey images": (

@@ -47,7 +47,7 @@ def toy_prior():
 
 @pytest.fixture
 def run(pictures, toy_prior, tmp_path, monkeypatch):
-    def run(problem, ratios):
+    def run(problem, ratios, **fields):
         monkeypatch.setattr(sweep, "load_priors", lambda config: {"rtil": toy_prior})
         # It has no directory that would say what it was trained on.
         monkeypatch.setattr(sweep, "seen_in_training", lambda config, images: {})
@@ -56,6 +56,7 @@ def run(pictures, toy_prior, tmp_path, monkeypatch):
         config.images.cache_dir, config.images.count = str(pictures / ".cache"), 2
         config.problem, config.ratios, config.noise_std = problem, ratios, 0.01
         config.method.steps = 25
+        config.update(fields)
         sweep.run_sweep(config, str(tmp_path / "run"))
         return tmp_path / "run"
 
@@ -74,6 +75,34 @@ def test_it_is_inverted_and_reported(problem, run):
     names = (f"{problem}_{ratio:g}_measurement.png", "psnr.png")
     names += (f"convergence_{problem}.png",)
     assert set(os.listdir(directory / "figures")) == set(names)
+
+
+def test_photons_are_measured_and_their_likelihood_descended(run):
+    directory = run("denoising", (1.0,), noise="poisson", peak=20.0, noise_std=0.0)
+    with open(directory / "results.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["status"] for row in rows} == {"ok"}
+    text = "Noise on the measurements, denoising: Poisson, a white pixel is 20 photons."
+    assert text in (directory / "summary.md").read_text()
+    # The column is the squared error, which the likelihood is not.
+    assert all(float(row["measurement_mse"]) > 0.05 for row in rows)
+
+
+@pytest.mark.parametrize(
+    "problem, fields, message",
+    [
+        ("denoising", {"peak": 0.0}, "peak: found 0.0, expected a number above 0 with"),
+        ("denoising", {"noise": "gaussian"}, "peak: found 9.0, expected .* 0 without"),
+        ("denoising", {"noise_std": 0.1}, "noise_std: found 0.1 with Poisson noise"),
+        ("gaussian", {}, "problem: found gaussian with Poisson noise, expected one th"),
+        ("denoising", {"noise": "shot"}, "noise: found 'shot', expected one of gauss"),
+    ],
+)
+def test_noise_that_cannot_be_is_refused(problem, fields, message, run):
+    fields = {"noise": "poisson", "peak": 9.0, "noise_std": 0.0} | fields
+    with pytest.raises(UserError, match=message) as caught:
+        run(problem, (1.0,), **fields)
+    assert "\n" not in str(caught.value)
 
 
 def test_the_ratio_of_every_problem_has_a_name():

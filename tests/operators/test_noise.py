@@ -4,8 +4,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import stats
 
-from rtil_jax.operators import OPERATORS, sample_operators
+from rtil_jax.errors import UserError
+from rtil_jax.inversion import Problem, make_problem, measurement_loss
+from rtil_jax.operators import (
+    OPERATORS,
+    Denoising,
+    Fourier,
+    Gaussian,
+    Inpainting,
+    Poisson,
+    SuperResolution,
+    measure,
+    sample_operators,
+)
 from rtil_jax.operators.noise import noise_text, noise_unit, signal_to_noise
 
 PICTURES = {
@@ -53,3 +66,73 @@ def test_nothing_but_zeros_has_no_signal():
     keys = jax.random.split(jax.random.key(1), 1)
     operators = sample_operators("denoising", keys, (8, 8, 1), 1.0)
     assert signal_to_noise(operators, jnp.zeros((1, 8, 8, 1)), 1.0) == -np.inf
+
+
+# Poisson noise
+
+SIZE = (16, 16, 1)
+
+
+@pytest.mark.parametrize("limits", [(-1, 1), (0, 1)])
+def test_photons_are_counted(limits):
+    """Of u of white, mean u and variance u / peak; what is not seen stays 0."""
+    black, white = limits
+    noise, x = Poisson(50, limits), jnp.full((64, 64, 1), black + 0.3 * (white - black))
+    mask = np.arange(64 * 64).reshape(64, 64) % 2
+    y = np.asarray(measure(Inpainting(mask), x, jax.random.key(0), noise=noise))[..., 0]
+    assert not y[mask == 0].any()
+    parts = (y[mask == 1] - black) / (white - black)
+    np.testing.assert_allclose(50 * parts, np.round(50 * parts), atol=1e-3)
+    assert parts.mean() == pytest.approx(0.3, abs=0.01)
+    assert parts.var() == pytest.approx(0.3 / 50, rel=0.1)
+
+
+def test_the_loss_is_the_likelihood_of_the_counts():
+    noise, operator = Poisson(30), SuperResolution(2, SIZE)
+    x = jax.random.uniform(jax.random.key(0), SIZE, minval=-0.8, maxval=0.8)
+    y = measure(operator, x, jax.random.key(1), noise=noise)
+    counts = np.round(30 * (np.asarray(y) + 1) / 2)
+
+    def log_likelihood(x):
+        rate = 30 * (np.asarray(operator(x), np.float64) + 1) / 2
+        return stats.poisson.logpmf(counts, rate).sum()
+
+    other = 0.7 * x + 0.1
+    losses = measurement_loss(
+        Problem(operator, jnp.stack([y, y]), noise=noise), jnp.stack([x, other])
+    )
+    found = (losses[1] - losses[0]) * 64 * 30 / 4
+    expected = log_likelihood(x) - log_likelihood(other)
+    np.testing.assert_allclose(found, expected, rtol=1e-3)
+
+
+def test_the_loss_is_a_squared_error_near_mid_grey_and_finite_in_the_dark():
+    noise, operator = Poisson(100), Denoising(SIZE)
+    loss = jax.jit(jax.value_and_grad(lambda x, y: noise.loss(operator, x, y)))
+    y = jnp.zeros(SIZE)
+    assert loss(y, y)[0] == pytest.approx(0, abs=1e-6)
+    assert loss(y + 0.02, y)[0] == pytest.approx(0.02**2, rel=0.05)
+    dark = -jnp.ones(SIZE)
+    below, slope = loss(dark - 1, dark)
+    # Darker than black is no better than black, and the way back is downhill.
+    assert np.isfinite(below) and below > loss(dark, dark)[0] and (slope < 0).all()
+    bright = loss(dark - 1, y)
+    assert np.isfinite(bright[0]) and (bright[1] < 0).all()
+
+
+def test_noise_of_photons_needs_light():
+    x, key = jnp.zeros((8, 8, 3)), jax.random.key(0)
+    signed = Gaussian(np.random.default_rng(0).normal(size=(5, 192)))
+    with pytest.raises(UserError, match="found Gaussian, which measures negative am"):
+        measure(signed, x, key, noise=Poisson(9))
+    with pytest.raises(UserError, match="found Fourier, which measures complex numbe"):
+        measure(Fourier(np.ones((8, 8))), x, key, noise=Poisson(9))
+    with pytest.raises(UserError, match="peak: found 0, expected a number above 0"):
+        Poisson(0)
+    with pytest.raises(UserError, match="measure: found noise=30 and noise_std=0.0"):
+        measure(Denoising(x.shape), x, key, noise=30)
+    with pytest.raises(UserError, match="problem.noise: found 30, expected Poisson"):
+        measurement_loss(Problem(Denoising(x.shape), x[None], noise=30), x[None])
+    given = {"ratio": 1.0, "seed": 0, "noise_std": 0.1, "peak": 9}
+    with pytest.raises(UserError, match="noise_std: found 0.1 with Poisson noise"):
+        make_problem("denoising", x[None], np.arange(1), **given)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rtil_jax import data
+from rtil_jax.config import require
 from rtil_jax.experiments.parsing import open_section
 from rtil_jax.experiments.report import PUBLISHED
 from rtil_jax.fields import (
@@ -22,7 +23,8 @@ from rtil_jax.fields import (
     named,
 )
 from rtil_jax.inversion.perceptual_loss import PICTURED
-from rtil_jax.operators import OPERATORS
+from rtil_jax.operators import OPERATORS, Poisson
+from rtil_jax.operators.noise import photons
 
 # Distance of the loss -> the network whose weights it needs.
 DISTANCES = {"lpips": "vgg", "vgg_l1": "vgg"}
@@ -204,6 +206,15 @@ class Setting:
         "and the signal-to-noise ratio.",
         NOT_NEGATIVE,
     )
+    noise: str = field(
+        "gaussian",
+        "`gaussian` of `noise_std`, or `poisson`: photons, of which white is `peak`, "
+        "and their likelihood as the loss, of problems whose y is a picture.",
+        named("gaussian", "poisson"),
+    )
+    peak: float = field(
+        0.0, "Photons of a white pixel, with `noise=poisson`.", NOT_NEGATIVE
+    )
     perceptual: Perceptual = field(Perceptual, "")
     perceptual_for: Any = open_section(
         "Prior's name -> fields of `perceptual` that are other for this prior."
@@ -219,6 +230,16 @@ class Setting:
         "Independent starts per image, of which the lowest measurement loss is kept.",
         at_least(1),
     )
+
+
+def noise_of(setting: Setting, problem: str, limits: tuple) -> Poisson | None:
+    """The Poisson noise of a setting, or None where it is Gaussian."""
+    poisson = setting.noise == "poisson"
+    expected = "a number above 0 with noise=poisson, and 0 without"
+    require(poisson == (setting.peak > 0), "peak", setting.peak, expected)
+    if not poisson:
+        return None
+    return photons(problem, setting.peak, setting.noise_std, limits)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -19,12 +19,13 @@ from rtil_jax.experiments.inversion.inversion_fields import (
     Perceptual,
     Setting,
     Shared,
+    noise_of,
 )
 from rtil_jax.experiments.parsing import check_names, given, parse
 from rtil_jax.inversion.arguments import check_argument
 from rtil_jax.inversion.inverting import Method
 from rtil_jax.inversion.solver import SELECTIONS
-from rtil_jax.operators import OPERATORS
+from rtil_jax.operators import OPERATORS, Poisson
 from rtil_jax.operators.ratios import ratio_hint
 from rtil_jax.operators.sampling import known_problems
 
@@ -57,6 +58,7 @@ class Entry:
         prior: its name.
         method: as built for this prior.
         noise_std: of the noise on y.
+        noise: Poisson's, if it is not Gaussian.
         restarts: independent starts per image.
         perceptual: what joins the loss; None for nothing.
     """
@@ -68,6 +70,7 @@ class Entry:
     prior: str
     method: Method
     noise_std: float
+    noise: Poisson | None
     restarts: int
     perceptual: PerceptualTerm | None
 
@@ -219,6 +222,7 @@ def _entries(label: str, fields: InversionFields, setting: Setting) -> Iterator[
     for problem in words(fields.problem):
         require(problem in OPERATORS, "problem", problem, known_problems(problem))
         ratios = checked_ratios(problem, fields.ratios_for.get(problem, fields.ratios))
+        noise = noise_of(setting, problem, fields.images.range)
         for select in words(setting.select):
             known = f"one of {', '.join(SELECTIONS)}"
             require(select in SELECTIONS, "select", select, known)
@@ -232,6 +236,7 @@ def _entries(label: str, fields: InversionFields, setting: Setting) -> Iterator[
                         prior=prior,
                         method=methods[prior],
                         noise_std=setting.noise_std,
+                        noise=noise,
                         restarts=setting.restarts,
                         perceptual=_term(perceptual[prior], problem, ratio),
                     )

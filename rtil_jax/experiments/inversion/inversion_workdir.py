@@ -183,4 +183,7 @@ def _read_record(path: str) -> dict:
         # Records of the first version are of the one range that there was.
         old.setdefault("images", {}).setdefault("range", [-1.0, 1.0])
         old["images"].setdefault("window", [])
+        # Later ones know of Poisson noise.
+        old.setdefault("noise", "gaussian")
+        old.setdefault("peak", 0.0)
     return record

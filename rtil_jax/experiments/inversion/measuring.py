@@ -27,6 +27,7 @@ def problem_of(
         ratio=entry.ratio,
         seed=run.seed,
         noise_std=entry.noise_std,
+        peak=entry.noise and entry.noise.peak,
         value_range=run.images.range,
     )
 

@@ -14,6 +14,7 @@ from rtil_jax.operators.noise import (
     PICTURED,
     noise_text,
     noise_unit,
+    photon_text,
     signal_to_noise,
 )
 
@@ -22,6 +23,8 @@ MOST_IMAGES = 32  # that a signal-to-noise ratio is averaged over
 
 def describe_noise(entry: Entry, limits: tuple, snr: Mapping[str, dict]) -> str:
     """The noise of an entry's setting in words; `snr` is that of `noise_record`."""
+    if entry.noise:
+        return photon_text(entry.noise.peak)
     unit = noise_unit(OPERATORS[entry.problem])
     levels = snr.get(entry.label, {}).get(entry.problem)
     return noise_text(unit, entry.noise_std, limits, levels)

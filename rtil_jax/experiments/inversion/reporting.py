@@ -52,8 +52,11 @@ def draw_grid(
     base = next(iter(labels.values()))
     # Earlier runs may have left other labels, of the same measurements.
     for label, entry in (dict.fromkeys(results.names("method"), base) | labels).items():
-        if entry.noise_std != noise:  # settings with the same measurements share one
-            noise, several = entry.noise_std, noise is not None
+        if (
+            entry.noise_std,
+            entry.noise,
+        ) != noise:  # settings with the same measurements share one
+            several, noise = noise is not None, (entry.noise_std, entry.noise)
             truth, measured = _measured(run, entry, images, np.array(indices))
             columns.setdefault("truth", truth)
             columns[f"measurement, {label}" if several else "measurement"] = measured

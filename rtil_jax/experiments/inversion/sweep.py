@@ -50,6 +50,7 @@ from rtil_jax.experiments.stopping import Stopping, nothing_to_save
 from rtil_jax.files import local_path
 from rtil_jax.inversion.inverting import Progress, Reconstruction, invert
 from rtil_jax.inversion.perceptual_loss import PerceptualLoss
+from rtil_jax.inversion.problems import measurement_loss
 from rtil_jax.locks import owned
 from rtil_jax.metrics.perceptual import Perceptual
 from rtil_jax.priors.prior import Prior
@@ -124,7 +125,7 @@ def claim(
     noise = {
         (one.label, one.problem): describe_noise(one, run.images.range, snr)
         for one in run.entries
-        if one.noise_std
+        if one.noise_std or one.noise
     }
     for (label, problem), text in noise.items():
         print(f"{label}, {problem}: noise {text}")
@@ -272,7 +273,12 @@ def invert_batch(
     truth, pixels = (
         from_range(x, run.images.range) for x in (problem.truth, found.images)
     )
-    return dataclasses.replace(found, images=pixels), truth, seconds
+    error = found.measurement_loss
+    if entry.noise:  # its loss is a likelihood
+        squared = dataclasses.replace(problem, noise=None)
+        error = measurement_loss(squared, found.images)
+    found = dataclasses.replace(found, images=pixels, measurement_loss=error)
+    return found, truth, seconds
 
 
 def finish(

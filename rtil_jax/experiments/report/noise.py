@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rtil_jax.experiments.report.rows import Row, groups
 from rtil_jax.experiments.report.style import problem_text
 from rtil_jax.operators import OPERATORS
-from rtil_jax.operators.noise import noise_text, noise_unit
+from rtil_jax.operators.noise import noise_text, noise_unit, photon_text
 
 
 def noise_sentences(rows: Sequence[Row], record: dict) -> list[str]:
@@ -27,6 +27,8 @@ def noise_sentences(rows: Sequence[Row], record: dict) -> list[str]:
                 tuple(limits),
                 dict(sorted(levels.items(), key=lambda item: float(item[0]))),
             )
+            if settings.get("noise") == "poisson":
+                text = photon_text(settings["peak"])
             found.setdefault((problem, text), []).append(label)
     if {text for _, text in found} == {"none"}:
         return ["Noise on the measurements: none."]

@@ -1,0 +1,289 @@
+"""Linear operators as one writes them: `A.T`, `A.gram`, `A @ B`, `c * A`, `A.pinv(y)`.
+
+All spaces are real. A complex y is two real numbers, so that `A.T` is the transpose in
+Re sum(conj(u) v); A^T y of images is real.
+"""
+
+import math
+import numbers
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from rtil_jax.errors import UserError
+from rtil_jax.operators.conjugate_gradients import least_squares
+from rtil_jax.operators.interface import ForwardOperator, ImageShape, Unmasked
+from rtil_jax.operators.pytrees import operator_class
+
+
+class Linear(ForwardOperator):
+    """A linear operator: a base class for one's own as well.
+
+    A subclass under `operator_class` has the field `image_shape` and `_forward(x)`.
+    Without `_adjoint` JAX transposes that; without `_pinv` conjugate gradients invert.
+
+    >>> import jax.numpy as jnp
+    >>> from rtil_jax.operators import Blur, Inpainting
+    >>> mask = jnp.ones((8, 8)).at[2:4].set(0)
+    >>> A = 0.5 * Inpainting(mask) @ Blur(jnp.ones((3, 3)) / 9, (8, 8, 3))
+    >>> A.input_shape, A.output_shape
+    ((8, 8, 3), (8, 8, 3))
+    >>> y = A(jnp.ones((8, 8, 3)))
+    >>> A.T(y).shape, A.gram(A.T(y)).shape, A.pinv(y).shape
+    ((8, 8, 3), (8, 8, 3), (8, 8, 3))
+    """
+
+    __array_ufunc__ = None  # or NumPy would multiply entry by entry: np.float32(2) * A
+
+    @property
+    def T(self) -> "Adjoint":
+        """A^T as an operator, the adjoint: <A x, y> = <x, A^T y>."""
+        return Adjoint(self)
+
+    @property
+    def gram(self) -> "Composed":
+        """A^T A as an operator."""
+        return Composed(self.T, self)
+
+    def adjoint(self, y: Any) -> Any:
+        """A^T y, with any batch axes before the measurements.
+
+        Raises:
+            UserError: for measurements of another shape.
+        """
+        return self._adjoint(self._checked("measurements", y, self._output_pattern()))
+
+    def pinv(self, y: Any) -> Any:
+        """A^+ y: of the x that minimise ||A x - y||, the one of least norm.
+
+        Exact for masks, circular blur, Fourier lines and masks, full circulants,
+        matrices, colourisation and super-resolution; by conjugate gradients otherwise.
+
+        Raises:
+            UserError: for measurements of another shape.
+        """
+        return self._pinv(self._checked("measurements", y, self._output_pattern()))
+
+    def preview(self, y: Array) -> Array:
+        """The multiple of A^T y that explains y best, in [-1, 1]."""
+        back = self.adjoint(y)
+        again = self._forward(back)
+        own = tuple(range(back.ndim - len(self.input_shape), back.ndim))
+        seen = tuple(range(again.ndim - len(self.output_shape), again.ndim))
+        size = jnp.sum(back**2, axis=own, keepdims=True)
+        square = jnp.sum(jnp.abs(again) ** 2, axis=seen).reshape(size.shape)
+        return jnp.clip(back * size / jnp.maximum(square, 1e-30), -1, 1)
+
+    def __matmul__(self, other: Any) -> Any:
+        """`A @ B` is the operator A(B(x)); `A @ x` of an array is A(x)."""
+        if not isinstance(other, ForwardOperator):
+            return NotImplemented if callable(other) else self(other)
+        return compose(self, other)
+
+    def __mul__(self, factor: Any) -> "Scaled":
+        return Scaled(_as_factor(factor), self)
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, factor: Any) -> "Scaled":
+        return Scaled(1 / _as_factor(factor), self)
+
+    def __neg__(self) -> "Scaled":
+        return Scaled(_as_factor(-1.0), self)
+
+    def _adjoint(self, y: Array) -> Array:
+        lead = y.shape[: y.ndim - len(self.output_shape)]
+        dtype = jnp.finfo(y.dtype).dtype  # of the real part
+        x = jax.ShapeDtypeStruct((*lead, *self.input_shape), dtype)
+        (found,) = jax.linear_transpose(self._forward, x)(
+            jnp.conj(y).astype(jax.eval_shape(self._forward, x).dtype)
+        )
+        return found
+
+    def _pinv(self, y: Array) -> Array:
+        rank = len(self.output_shape)
+        lead = y.shape[: y.ndim - rank]
+        flat = y.reshape(math.prod(lead), *y.shape[y.ndim - rank :])
+        found = jax.vmap(lambda one: least_squares(self._forward, self._adjoint, one))(
+            flat
+        )
+        return found.reshape(*lead, *found.shape[1:])
+
+    def _output_pattern(self) -> tuple[int | None, ...]:
+        """`output_shape`, with ANY for what is left open."""
+        return self.output_shape
+
+
+@operator_class
+class Adjoint(Unmasked, Linear):
+    """A^T; what `A.T` makes.
+
+    Attributes:
+        operator: A.
+    """
+
+    operator: Any
+
+    @property
+    def input_shape(self) -> Any:
+        return self.operator.output_shape
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        return self.operator.input_shape
+
+    @property
+    def num_measurements(self) -> int:
+        return math.prod(self.output_shape)
+
+    @property
+    def T(self) -> Any:
+        return self.operator
+
+    def _forward(self, x: Array) -> Array:
+        return self.operator._adjoint(x)
+
+    def _adjoint(self, y: Array) -> Array:
+        return self.operator._forward(y)
+
+    def _input_pattern(self) -> tuple[int | None, ...]:
+        return self.operator._output_pattern()
+
+    def _output_pattern(self) -> tuple[int | None, ...]:
+        return self.operator._input_pattern()
+
+
+@operator_class
+class Scaled(Linear):
+    """c A; what `c * A` makes.
+
+    Attributes:
+        factor: c, a real number.
+        operator: A.
+    """
+
+    factor: Any
+    operator: Any
+
+    @property
+    def input_shape(self) -> ImageShape:
+        return self.operator.input_shape
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        return self.operator.output_shape
+
+    @property
+    def mask(self) -> Array:
+        return self.operator.mask
+
+    @property
+    def num_measurements(self) -> Any:
+        return self.operator.num_measurements
+
+    def fitted(self, image_shape: ImageShape) -> "Scaled":
+        return Scaled(self.factor, self.operator.fitted(image_shape))
+
+    def _forward(self, x: Array) -> Array:
+        y = self.operator._forward(x)
+        return jnp.asarray(self.factor, jnp.finfo(y.dtype).dtype) * y
+
+    def _adjoint(self, y: Array) -> Array:
+        return jnp.asarray(self.factor, jnp.finfo(y.dtype).dtype) * (
+            self.operator._adjoint(y)
+        )
+
+    def _pinv(self, y: Array) -> Array:
+        factor = jnp.asarray(self.factor, jnp.finfo(y.dtype).dtype)
+        inverse = jnp.where(factor == 0, 0, 1 / jnp.where(factor == 0, 1, factor))
+        return inverse * self.operator._pinv(y)
+
+    def _input_pattern(self) -> tuple[int | None, ...]:
+        return self.operator._input_pattern()
+
+    def _output_pattern(self) -> tuple[int | None, ...]:
+        return self.operator._output_pattern()
+
+
+@operator_class
+class Composed(Linear):
+    """outer(inner(x)); what `outer @ inner` makes.
+
+    What is measured, hence its mask and its number, is what `outer` says.
+    """
+
+    outer: Any
+    inner: Any
+
+    @property
+    def input_shape(self) -> ImageShape:
+        return self.inner.input_shape
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        return self.outer.output_shape
+
+    @property
+    def mask(self) -> Array:
+        return self.outer.mask
+
+    @property
+    def num_measurements(self) -> Any:
+        return self.outer.num_measurements
+
+    def fitted(self, image_shape: ImageShape) -> "Composed":
+        inner = self.inner.fitted(image_shape)
+        return Composed(self.outer.fitted(inner.output_shape), inner)
+
+    def _forward(self, x: Array) -> Array:
+        return self.outer._forward(self.inner._forward(x))
+
+    def _adjoint(self, y: Array) -> Array:
+        return self.inner._adjoint(self.outer._adjoint(y))
+
+    def _input_pattern(self) -> tuple[int | None, ...]:
+        return self.inner._input_pattern()
+
+    def _output_pattern(self) -> tuple[int | None, ...]:
+        return self.outer._output_pattern()
+
+
+def compose(outer: Linear, inner: Any) -> Composed:
+    """`outer @ inner`.
+
+    Raises:
+        UserError: if `outer` does not take what `inner` measures, or `inner` is not
+            linear.
+    """
+    names = f"{type(outer).__name__} @ {type(inner).__name__}"
+    if not isinstance(inner, Linear):
+        raise UserError(f"{names}: found an operator that is not linear, expected one")
+    # What one of them leaves open, the other may know.
+    found, wanted = inner._output_pattern(), outer._input_pattern()
+    fits = len(found) == len(wanted) and all(
+        a == b or None in (a, b) for a, b in zip(found, wanted, strict=True)
+    )
+    if not fits:
+        raise UserError(
+            f"{names}: found measurements of shape {inner.output_shape} by the second, "
+            f"expected {outer.input_shape}, which the first takes"
+        )
+    if None not in wanted and None in found:
+        pattern = inner._input_pattern()
+        if pattern == found:  # as of a mask, which keeps the shape
+            inner = inner.fitted(wanted)  # type: ignore[arg-type]
+    elif None in wanted and None not in found:
+        outer = outer.fitted(found)  # type: ignore[arg-type]
+    return Composed(outer, inner)
+
+
+def _as_factor(found: Any) -> Any:
+    """A real number, whatever its type."""
+    real = isinstance(found, numbers.Real) and not isinstance(found, bool)
+    if real or (getattr(found, "shape", None) == () and not jnp.iscomplexobj(found)):
+        return found if hasattr(found, "dtype") else float(found)
+    raise UserError(
+        f"c * A: found c of {type(found).__name__}, expected one real number"
+    )
