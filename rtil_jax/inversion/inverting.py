@@ -21,6 +21,7 @@ from rtil_jax.inversion.programs import stage_programs
 from rtil_jax.inversion.solutions import Solution, render
 from rtil_jax.inversion.solver import SELECTIONS, run_stage
 from rtil_jax.inversion.stages import Stage, Variables
+from rtil_jax.inversion.units import prior_for
 from rtil_jax.precision import single
 from rtil_jax.priors.prior import Prior, check_prior
 
@@ -119,6 +120,7 @@ def invert(
     """
     check_method(method)
     check_prior(prior)
+    prior = prior_for(method, prior)
     problem = settle(problem, prior.image_shape)
     keys = keys_of_images(keys, len(problem.measurements))
     _check_select(problem, select)

@@ -169,15 +169,26 @@ def squared_error(
     """`measurement_loss` of a settled problem."""
 
     def one_image(operator: Any, y: Array, x: Array) -> Array:
-        error = operator(x) - y
-        if jnp.iscomplexobj(error):
-            squares = error.real**2 + error.imag**2
-        else:
-            squares = error**2
-        return jnp.sum(squares) / operator.num_measurements
+        return jnp.sum(_squares(operator(x) - y)) / operator.num_measurements
 
     loss = over_images(one_image, problem, problem.measurements, images)
     return loss.astype(jnp.float32)
+
+
+def mean_square(problem: Problem) -> Float[Array, " batch"]:
+    """||y||^2 / m of a settled problem."""
+
+    def one_image(operator: Any, y: Array) -> Array:
+        return jnp.sum(_squares(y)) / operator.num_measurements
+
+    return over_images(one_image, problem, problem.measurements).astype(jnp.float32)
+
+
+def _squares(error: Array) -> Array:
+    """|error|^2 of real or complex numbers."""
+    if jnp.iscomplexobj(error):
+        return error.real**2 + error.imag**2
+    return error**2
 
 
 def image_keys(

@@ -29,6 +29,7 @@ from rtil_jax.inversion.perceptual_loss import PerceptualLoss
 from rtil_jax.inversion.problems import Problem, settle
 from rtil_jax.inversion.programs import stage_programs
 from rtil_jax.inversion.stages import Variables
+from rtil_jax.inversion.units import prior_for
 from rtil_jax.metrics.perceptual import Perceptual
 from rtil_jax.operators import sample_operators
 from rtil_jax.priors.prior import Prior
@@ -60,6 +61,7 @@ def plan_batch(
 ) -> BatchPlan:
     """The programs for `batch` images, restarts included; nothing is computed."""
     mesh = data_mesh()
+    prior = prior_for(method, prior)
     prior, perceptual = jax.device_put((prior, perceptual), replicated(mesh))
 
     def setup(keys: jax.Array) -> tuple[Problem, Variables]:

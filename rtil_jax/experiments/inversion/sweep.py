@@ -50,6 +50,7 @@ from rtil_jax.experiments.stopping import Stopping, nothing_to_save
 from rtil_jax.files import local_path
 from rtil_jax.inversion.inverting import Progress, Reconstruction, invert
 from rtil_jax.inversion.perceptual_loss import PerceptualLoss
+from rtil_jax.inversion.units import prior_for
 from rtil_jax.locks import owned
 from rtil_jax.metrics.perceptual import Perceptual
 from rtil_jax.priors.prior import Prior
@@ -85,6 +86,8 @@ def run_sweep(
     run = parse_inversion(config)
     priors = load_priors(run.priors)
     check_fit(run, priors)
+    for entry in run.entries:  # each prior once, not at every batch
+        priors[entry.prior] = prior_for(entry.method, priors[entry.prior])
     distances = load_distances(run, priors)
     wanted = image_arguments(run.images, next(iter(priors.values())))
     if dry_run:
