@@ -54,7 +54,7 @@ class CSGM:
 class CSGMStage(Stage):
     """The only stage: the whole generator, z_0 free."""
 
-    prior_weight: float
+    prior_weight: float = 0.0
 
     def free(self, prior: Prior, variables: Variables) -> Mask:
         return mapping_space(prior.generator).free(variables, stage=0)

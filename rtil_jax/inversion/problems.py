@@ -36,6 +36,19 @@ Placement = jax.sharding.Sharding | jax.sharding.PartitionSpec
 
 
 @struct.dataclass
+class HeldOut:
+    """What is measured, but not fitted.
+
+    Attributes:
+        mask: `(batch, ...)`, which entries of y; it may broadcast over channels.
+        share: `(batch,)`, of the measurements.
+    """
+
+    mask: Any
+    share: Any
+
+
+@struct.dataclass
 class Problem:
     """y = A(x) for a batch of images.
 
@@ -47,6 +60,7 @@ class Problem:
         measurements: y, real or complex, `(batch, ...)`: A(x) of each image.
         truth: x, `(batch, height, width, channels)`; read only to select by `oracle`.
         features: of y, for a perceptual loss; see `PerceptualLoss.prepare`.
+        held_out: `HeldOut` of y, where some of it chooses the iterate; None for none.
         shared: whether the operator is one for all images. None finds out, by the
             shapes of the operator's arrays and of what it measures.
     """
@@ -55,6 +69,7 @@ class Problem:
     measurements: Any
     truth: Any = None
     features: Any = None
+    held_out: Any = None
     shared: bool | None = struct.field(pytree_node=False, default=None)
 
     def __repr__(self) -> str:
@@ -166,13 +181,32 @@ def measurement_loss(problem: Any, images: Any) -> Float[Array, " batch"]:
 def squared_error(
     problem: Problem, images: Float[Array, "batch height width channels"]
 ) -> Float[Array, " batch"]:
-    """`measurement_loss` of a settled problem."""
+    """`measurement_loss` of a settled problem, of what is not held out."""
 
-    def one_image(operator: Any, y: Array, x: Array) -> Array:
-        return jnp.sum(_squares(operator(x) - y)) / operator.num_measurements
+    def one_image(operator: Any, y: Array, x: Array, held: Any = None) -> Array:
+        squares, count = _squares(operator(x) - y), operator.num_measurements
+        if held is not None:
+            squares = jnp.where(held.mask, 0, squares)
+            count = count * (1 - held.share)
+        return jnp.sum(squares) / count
 
-    loss = over_images(one_image, problem, problem.measurements, images)
+    held = () if problem.held_out is None else (problem.held_out,)
+    loss = over_images(one_image, problem, problem.measurements, images, *held)
     return loss.astype(jnp.float32)
+
+
+def held_out_error(
+    problem: Problem, images: Float[Array, "batch height width channels"]
+) -> Float[Array, " batch"]:
+    """Mean squared error over what is held out; 0 if nothing is."""
+
+    def one_image(operator: Any, y: Array, x: Array, held: HeldOut) -> Array:
+        squares = jnp.where(held.mask, _squares(operator(x) - y), 0)
+        count = operator.num_measurements * jnp.maximum(held.share, 1e-12)
+        return jnp.sum(squares) / count
+
+    of = problem.measurements, images, problem.held_out
+    return over_images(one_image, problem, *of).astype(jnp.float32)
 
 
 def mean_square(problem: Problem) -> Float[Array, " batch"]:

@@ -175,7 +175,7 @@ def _print_costs(run: InversionRun, work: Work, plans: dict[tuple, BatchPlan]) -
     operations, steps = 0.0, 0
     for number, entry in enumerate(run.entries):
         plan = plans[*entry.setting, entry.prior]
-        batches = len(work.own(number))
+        batches = entry.fits * len(work.own(number))
         stages = zip(plan.steps, plan.programs, plan.single, strict=True)
         for count, program, single in stages if batches else ():
             key = same_program(*single)

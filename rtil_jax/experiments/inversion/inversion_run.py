@@ -59,6 +59,7 @@ class Entry:
         noise_std: of the noise on y.
         restarts: independent starts per image.
         perceptual: what joins the loss; None for nothing.
+        held_out_fraction: of the measurements, if they select.
     """
 
     label: str
@@ -70,6 +71,12 @@ class Entry:
     noise_std: float
     restarts: int
     perceptual: PerceptualTerm | None
+    held_out_fraction: float
+
+    @property
+    def fits(self) -> int:
+        """How often the stages are run."""
+        return 2 if self.select == "held_out" else 1
 
     @property
     def setting(self) -> SettingKey:
@@ -234,6 +241,7 @@ def _entries(label: str, fields: InversionFields, setting: Setting) -> Iterator[
                         noise_std=setting.noise_std,
                         restarts=setting.restarts,
                         perceptual=_term(perceptual[prior], problem, ratio),
+                        held_out_fraction=setting.held_out_fraction,
                     )
 
 

@@ -192,6 +192,7 @@ def _read_record(path: str) -> dict:
         # Records of the first version are of the one range that there was.
         old.setdefault("images", {}).setdefault("range", [-1.0, 1.0])
         old["images"].setdefault("window", [])
+        old.setdefault("held_out_fraction", 0.1)
         method = old.get("method", {})  # with the arguments that are younger
         for name, value in _YOUNGER.get(method.get("name"), {}).items():
             method.setdefault(name, value)

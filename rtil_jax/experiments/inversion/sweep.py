@@ -200,6 +200,7 @@ def invert_missing(
     ]
     to_do = [(b, m) for b, m in zip(batches, missing, strict=True) if m]
     steps = sum(stage.steps + 1 for stage in entry.method.stages(prior.generator))
+    steps *= entry.fits
     label = f"{entry.prior} {entry.label} {entry.problem} {entry.ratio:g}"
     with (
         progress(len(to_do) * steps, label, disable=not to_do) as bar,
@@ -267,6 +268,7 @@ def invert_batch(
             jax.block_until_ready(problem),
             keys,
             select=entry.select,
+            held_out_fraction=entry.held_out_fraction,
             restarts=entry.restarts,
             **options,
         )
