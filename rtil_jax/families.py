@@ -13,19 +13,23 @@ and for the test of that claim.
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from rtil_jax.devices import constrain_batch
 from rtil_jax.generators import Generator, mix_codes, sample_latents
 from rtil_jax.generators.interface import Intermediates, Latents
+from rtil_jax.generators.scales import feature_rms
 from rtil_jax.members import draw_members as draw_members
 from rtil_jax.members import enumerate_members as enumerate_members
 from rtil_jax.members import member_weights as member_weights
 from rtil_jax.members import share_members as share_members
+
+SigmaUnits = Literal["absolute", "features"]
 
 
 def family_loss(
@@ -101,24 +105,31 @@ class Family(Protocol):
 class AdditiveFamily:
     """RTIL for ILO (Section 3.1): G^k(z_0, ..., z_k) perturbs the first k `blocks`.
 
-    z_0 ~ p(z_0) and z_j ~ N(0, sigma^2 I) is added to the features after block j.
+    z_0 ~ p(z_0) and z_j ~ N(0, (sigma s_j)^2 I) is added to the features after block j.
+    In the paper s_j is 1, and a generator can make the noise matter less by making its
+    features larger. With `sigma_units="features"` it cannot: s_j is then the root mean
+    square of G's own features after block j, over all images of the batch whatever
+    their members, and a constant to the gradient.
 
     Attributes:
         blocks: the perturbed blocks, increasing; () is vanilla training.
         sigma: standard deviation of the perturbations; 1 in the paper.
         weights: probability of each member G^0, ..., G^K in the loss.
+        sigma_units: of sigma: `absolute` (the paper), or `features`.
     """
 
     blocks: tuple[int, ...]
     sigma: float
     weights: tuple[float, ...]
+    sigma_units: SigmaUnits = "absolute"
 
     @property
     def num_members(self) -> int:
         return len(self.blocks) + 1
 
     def __str__(self) -> str:
-        return f"sigma {self.sigma}, after blocks {self.blocks}"
+        units = " of the features' rms" if self.sigma_units == "features" else ""
+        return f"sigma {self.sigma}{units}, after blocks {self.blocks}"
 
     def choose(
         self, key: jax.Array, batch: int, group_size: int
@@ -142,7 +153,13 @@ class AdditiveFamily:
             perturbed = (members > site).reshape(-1, 1, 1, 1)
             noise = self.sigma * jax.random.normal(site_key, shape, jnp.float32)
             intermediates[block] = jnp.where(perturbed, noise, 0.0)
-        return sample_latents(generator, params, latent_key, batch), intermediates
+        latents = sample_latents(generator, params, latent_key, batch)
+        if self.sigma_units == "features":
+            # One device's images are measured there, though the mean is over all.
+            of = jax.lax.stop_gradient((params, constrain_batch(latents)))
+            scales = feature_rms(generator, *of, self.blocks)
+            intermediates = {k: scales[k] * z for k, z in intermediates.items()}
+        return latents, intermediates
 
     def decode(
         self, generator: Generator, params: dict, inputs: tuple[Latents, Intermediates]

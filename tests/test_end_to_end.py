@@ -352,9 +352,15 @@ def test_the_posterior_has_a_picture_and_a_row_per_image(home, tmp_path, capsys)
     assert [row["image"] for row in rows] == ["picture0.png", "picture1.png"]
     assert all(0 <= row["covered"] <= 1 < row["psnr_of_mean"] for row in rows)
     line = r"noise     σ = 0.5 in units of y, whose entries .*: SNR \d+\.\d dB\n"
-    assert re.search(line, capsys.readouterr().out)
-    names = {"rtil_compressed_sensing_0.25.png", "posterior.csv"}
-    assert set(os.listdir(tmp_path)) == names
+    printed = capsys.readouterr().out
+    assert re.search(line, printed)
+    # Of two draws, the one interval is between them.
+    assert re.search(r"coverage  rtil at 0.25: 33 % hold \d+ %\n", printed)
+    assert all(row["crps"] > 0 for row in rows)
+    names = {"posterior.csv", "coverage.csv", "coverage.png"}
+    assert set(os.listdir(tmp_path)) == names | {"rtil_compressed_sensing_0.25.png"}
+    header, point = (tmp_path / "coverage.csv").read_text().splitlines()
+    assert header == "prior,ratio,level,covered" and point.startswith("rtil,0.25,0.33")
     config.noise_std = 0.0
     with pytest.raises(UserError, match="config.noise_std: found 0.0, expected above"):
         run_posterior(config, str(tmp_path))

@@ -106,7 +106,7 @@ BAD = {
     "block": ({"method__block": 4}, "method.block: found 4, expected 1 to 3, the last"),
     "optimizer": (
         {"method__optimizer": "lbfgs"},
-        "config.method.optimizer: found 'lbfgs', expected one of adam, sgd",
+        "config.method.optimizer: found 'lbfgs', expected one of adam, sgd, ngd",
     ),
     "start": (
         {"method__start_weights": "zero"},

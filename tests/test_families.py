@@ -140,6 +140,39 @@ def test_member_k_perturbs_the_first_k_blocks(blocks):
         assert abs(z_k[perturbed].mean()) < 0.2
 
 
+IN_FEATURES = dataclasses.replace(THREE, sigma_units="features")
+
+
+def test_sigma_in_units_of_the_features_of_g():
+    """z_k is sigma times the rms of G's features, over images of all members."""
+    members, key = jnp.array([0, 1, 2, 2]), jax.random.key(0)
+    z, absolute, _ = sample(THREE, key, members)
+    same_z, relative, _ = sample(IN_FEATURES, key, members)
+    np.testing.assert_array_equal(same_z, z)
+    for block in (1, 2):
+        features = GENERATOR.apply(PARAMS, z, block, method="head")
+        rms = np.sqrt(np.mean(np.square(features)))
+        np.testing.assert_allclose(relative[block], rms * absolute[block], rtol=1e-5)
+        assert (relative[block][members < block] == 0).all()
+    # Features twice as large get twice the noise. Those after block 1 are linear in
+    # its weights.
+    first, second = PARAMS["params"]["layers_0"], PARAMS["params"]["layers_1"]
+    twice = {"layers_0": jax.tree.map(lambda x: 2 * x, first), "layers_1": second}
+    _, doubled = IN_FEATURES.sample(GENERATOR, {"params": twice}, key, members)
+    np.testing.assert_allclose(doubled[1], 2 * relative[1], rtol=1e-5)
+
+
+def test_the_rms_of_the_features_is_a_constant_to_the_gradient():
+    def loss(params, family, inputs=None):
+        members, key = jnp.array([0, 1, 2, 2]), jax.random.key(0)
+        inputs = inputs or family.sample(GENERATOR, params, key, members)
+        return jnp.sum(family.decode(GENERATOR, params, inputs) ** 2), inputs
+
+    grads, inputs = jax.grad(loss, has_aux=True)(PARAMS, IN_FEATURES)
+    fixed, _ = jax.grad(loss, has_aux=True)(PARAMS, IN_FEATURES, inputs)
+    jax.tree.map(np.testing.assert_array_equal, grads, fixed)
+
+
 def test_perturbations_are_independent():
     members = jnp.full(2000, 2)
     z, intermediates, _ = sample(THREE, jax.random.key(0), members)

@@ -8,7 +8,7 @@ import scipy.stats
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from rtil_jax.errors import UserError
-from rtil_jax.metrics import confidence_interval, psnr, ssim
+from rtil_jax.metrics import confidence_interval, coverage, crps, psnr, ssim
 
 WINDOWS = {
     "gaussian": dict(gaussian_weights=True, sigma=1.5, use_sample_covariance=False),
@@ -94,6 +94,43 @@ def test_confidence_interval_without_enough_values():
     assert mean == 3 and math.isnan(half)
     mean, half = confidence_interval([3.0, math.inf])
     assert mean == math.inf and math.isnan(half)
+
+
+def test_crps_of_a_gaussian_ensemble_is_its_closed_form():
+    """sigma (z (2 Phi(z) - 1) + 2 phi(z) - 1 / sqrt(pi)) with z = (x - mu) / sigma."""
+    z = np.array([0.0, 1.0, -2.0])
+    draws = jax.random.normal(jax.random.key(0), (3, 4_000, 8, 8, 1))
+    truth = np.broadcast_to((1 + 2 * z).reshape(3, 1, 1, 1), (3, 8, 8, 1))
+    norm = scipy.stats.norm
+    expected = z * (2 * norm.cdf(z) - 1) + 2 * norm.pdf(z) - 1 / np.sqrt(np.pi)
+    found = crps(1 + 2 * draws, truth.astype(np.float32))
+    np.testing.assert_allclose(found, 2 * expected, rtol=0.02)
+    # Unbiased for small ensembles, too: of pairs of draws, half their mean distance.
+    pairs = draws.reshape(3, 2, -1, 8, 1)
+    found = crps(1 + 2 * pairs, jnp.full((3, 16_000, 8, 1), 1.0))
+    np.testing.assert_allclose(found, 2 * expected[0], rtol=0.02)
+
+
+def test_coverage_of_draws_of_one_distribution_is_its_level():
+    draws = jax.random.exponential(jax.random.key(0), (2, 6, 100, 100, 1))
+    levels, covered = coverage(draws[:, :5], draws[:, 5])
+    np.testing.assert_allclose(levels, [4 / 6, 2 / 6])
+    np.testing.assert_allclose(covered, np.tile(levels, (2, 1)), atol=0.025)
+    _, sure = coverage(0.01 * draws[:, :5], draws[:, 5])
+    assert np.all(sure < 0.1)
+
+
+@pytest.mark.parametrize(
+    "samples, truth, message",
+    [
+        ((2, 1, 8, 8, 1), (2, 8, 8, 1), "samples: found shape .*at least 2 samples"),
+        ((2, 3, 8, 8, 1), (2, 8, 8, 3), r"truth: found .*expected \(2, 8, 8, 1\)"),
+    ],
+)
+@pytest.mark.parametrize("metric", [crps, coverage])
+def test_what_is_no_ensemble_is_told_so(metric, samples, truth, message):
+    with pytest.raises(UserError, match=f"^{metric.__name__}: {message}"):
+        metric(np.zeros(samples, np.float32), np.zeros(truth, np.float32))
 
 
 def test_other_arguments_are_refused():

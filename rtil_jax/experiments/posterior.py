@@ -14,22 +14,25 @@ from rtil_jax.experiments.inversion.inputs import image_arguments, load_priors
 from rtil_jax.experiments.inversion.measuring import problem_of
 from rtil_jax.experiments.inversion.noise_levels import describe_noise, noise_record
 from rtil_jax.experiments.posterior_config import parse_posterior
-from rtil_jax.experiments.report import draw_posterior
+from rtil_jax.experiments.report import draw_coverage, draw_posterior
 from rtil_jax.experiments.report.rows import ratio_name
 from rtil_jax.files import local_path, replacing
 from rtil_jax.inversion import PosteriorSamples, Problem, posterior_samples
 
 KEY = ("prior", "ratio", "image")
-QUALITY = ("psnr_of_mean", "psnr_of_sample", "spread", "covered", "failed")
+QUALITY = ("psnr_of_mean", "psnr_of_sample", "crps", "spread", "covered", "failed")
 COLUMNS = KEY + QUALITY
+CURVE = ("prior", "ratio", "level", "covered")
 
 
 def run_posterior(config: ConfigDict, workdir: str) -> list[dict]:
     """Draws for every image, prior and ratio; writes a picture of each and a table.
 
-    `posterior.csv` has, per image, the PSNR of the mean and of one sample, the mean of
-    the spread (pixelwise standard deviation, images in [-1, 1]), and the share of
-    pixels whose truth is within two of it: 95 % if the posterior were calibrated.
+    `posterior.csv` has, per image, the PSNR of the mean and of one sample, the CRPS
+    (see `metrics.crps`), the mean of the spread (pixelwise standard deviation, images
+    in [-1, 1]), and the share of pixels whose truth is within two of it: 95 % if the
+    posterior were calibrated. `coverage.csv` and `coverage.png` have the whole curve:
+    how often the central interval of each level holds the truth.
 
     Raises:
         UserError: for a config, prior, data set or directory that cannot be used.
@@ -47,7 +50,7 @@ def run_posterior(config: ConfigDict, workdir: str) -> list[dict]:
         ) from error
     snr = noise_record(run, images)
     print(f"noise     {describe_noise(run.entries[0], run.images.range, snr)}")
-    rows = []
+    rows, curves = [], {}
     for entry in run.entries:
         problem, keys = problem_of(run, entry, images, np.arange(len(images)))
         found = posterior_samples(
@@ -62,17 +65,41 @@ def run_posterior(config: ConfigDict, workdir: str) -> list[dict]:
         path = os.path.join(workdir, f"{stem}.png")
         draw_posterior(problem, found, path)
         print(f"figure    {path}")
+        levels, covered = metrics.coverage(found.images, problem.truth)
+        curve = levels, np.asarray(covered).mean(axis=0)
+        curves[entry.prior, entry.ratio] = curve
+        print(f"coverage  {entry.prior} at {entry.ratio:g}: {curve_text(*curve)}")
         rows += [
             {"prior": entry.prior, "ratio": entry.ratio, "image": image, **values}
             for image, values in zip(images.names, quality(problem, found), strict=True)
         ]
-    path = os.path.join(workdir, "posterior.csv")
+    write_table(os.path.join(workdir, "posterior.csv"), COLUMNS, rows)
+    points = [
+        dict(zip(CURVE, (*key, *point), strict=True))
+        for key, curve in curves.items()
+        for point in zip(*map(np.ndarray.tolist, curve), strict=True)
+    ]
+    write_table(os.path.join(workdir, "coverage.csv"), CURVE, points)
+    path = os.path.join(workdir, "coverage.png")
+    draw_coverage({f"{p} at {r:g}": curve for (p, r), curve in curves.items()}, path)
+    print(f"figure    {path}")
+    return rows
+
+
+def curve_text(
+    levels: Float[np.ndarray, " levels"], shares: Float[np.ndarray, " levels"]
+) -> str:
+    """`60 % hold 55 %, 20 % hold 18 %`, from the widest interval to the narrowest."""
+    pairs = zip(levels, shares, strict=True)
+    return ", ".join(f"{a:.0%} hold {b:.0%}".replace("%", " %") for a, b in pairs)
+
+
+def write_table(path: str, columns: tuple[str, ...], rows: list[dict]) -> None:
     with replacing(path) as file:
-        writer = csv.DictWriter(file, COLUMNS)
+        writer = csv.DictWriter(file, columns)
         writer.writeheader()
         writer.writerows(rows)
     print(f"table     {path}")
-    return rows
 
 
 def quality(problem: Problem, found: PosteriorSamples) -> list[dict]:
@@ -87,6 +114,7 @@ def quality(problem: Problem, found: PosteriorSamples) -> list[dict]:
     columns = {
         "psnr_of_mean": psnr(found.mean),
         "psnr_of_sample": psnr(found.images[:, 0]),
+        "crps": np.asarray(metrics.crps(found.images, problem.truth)),
         "spread": np.mean(found.std, axis=(1, 2, 3)),
         "covered": np.mean(error <= 2 * np.asarray(found.std), axis=(1, 2, 3)),
         "failed": failed.reshape(len(error), -1).sum(axis=1),

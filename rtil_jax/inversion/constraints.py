@@ -3,14 +3,16 @@
 All functions treat each image of the leading batch axis by itself.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
-PriorForm = Literal["gaussian", "shell"]
+from rtil_jax.inversion.problems import Problem, mean_square
+
+PriorForm = Literal["gaussian", "shell", "relative"]
 
 
 def to_sphere(
@@ -59,6 +61,21 @@ def geocross(styles: Float[Array, "batch layers latent"]) -> Float[Array, " batc
     return styles.shape[-1] * jnp.mean(angle**2, axis=(1, 2)) / 8
 
 
+def relative_pull(
+    weight: float, variables: Any, problem: Problem
+) -> Float[Array, "*batch"]:
+    """weight * mean(z^2) * mean(y^2), over all entries of all variables of an image.
+
+    What a method adds to its loss that searches z ~ N(0, I), or features in their own
+    units. Nothing with weight 0.
+    """
+    if not weight:
+        return jnp.zeros((), jnp.float32)
+    leaves = [x.reshape(len(x), -1) for x in jax.tree.leaves(variables)]
+    square = jnp.mean(jnp.concatenate(leaves, axis=1) ** 2, axis=1)
+    return weight * square * mean_square(problem)
+
+
 def prior_penalty(
     z: Float[Array, "batch *rest"], sigma: float, form: PriorForm
 ) -> Float[Array, " batch"]:
@@ -67,10 +84,11 @@ def prior_penalty(
     With q = ||z||^2 / (n sigma^2) and n the number of entries of z, `gaussian` is q: up
     to its scale and a constant -log p(z), lowest at 0. `shell` is (sqrt(q) - 1)^2,
     lowest where the draws are, because q of a draw is 1 +- sqrt(2 / n). Both are means
-    over entries, so a weight means the same for z of any size.
+    over entries, so a weight means the same for z of any size. `relative` is q, too; a
+    stage weighs it by the mean square of the measurements.
     """
     q = jnp.mean((z / sigma) ** 2, axis=tuple(range(1, z.ndim)))
-    if form == "gaussian":
+    if form != "shell":
         return q
     # The root has no derivative at z = 0, where ILO starts.
     return (jnp.sqrt(q + 1e-12) - 1) ** 2

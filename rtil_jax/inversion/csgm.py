@@ -8,10 +8,13 @@ import dataclasses
 from typing import Any
 
 import jax
+from jaxtyping import Array, Float
 
 from rtil_jax.generators import Generator
 from rtil_jax.inversion.arguments import NUMBER, WHOLE, argument, clean_arguments
-from rtil_jax.inversion.latents import mapping_space
+from rtil_jax.inversion.constraints import relative_pull
+from rtil_jax.inversion.latents import codes_of, mapping_space
+from rtil_jax.inversion.problems import Problem
 from rtil_jax.inversion.solutions import Solution
 from rtil_jax.inversion.stages import Mask, Stage, Variables
 from rtil_jax.priors.prior import Prior
@@ -23,7 +26,9 @@ class CSGM:
 
     Attributes:
         steps: number of Adam steps.
-        learning_rate: at the top of the schedule.
+        learning_rate: at the top of the schedule, in units of z_0 ~ N(0, I).
+        prior_weight: of mean(z_0^2) mean(y^2) in the loss, for which one weight serves
+            every operator; 0, as in the paper's experiments, for none.
 
     Raises:
         UserError: at once, for an argument of a wrong type or range.
@@ -31,23 +36,33 @@ class CSGM:
 
     steps: Any = argument(2_000, WHOLE)
     learning_rate: Any = argument(0.1, NUMBER)
+    prior_weight: Any = argument(0.0, NUMBER)
 
     def __post_init__(self) -> None:
         clean_arguments(self)
 
     def stages(self, generator: Generator) -> tuple[Stage, ...]:
-        return (CSGMStage(self.steps, self.learning_rate),)
+        optimisation = self.steps, self.learning_rate
+        return (CSGMStage(*optimisation, prior_weight=self.prior_weight),)
 
     def start(self, prior: Prior, key: jax.Array) -> Variables:
         """z_0 ~ p(z_0) of one image."""
         return mapping_space(prior.generator).sample(prior, key)
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class CSGMStage(Stage):
     """The only stage: the whole generator, z_0 free."""
+
+    prior_weight: float = 0.0
 
     def free(self, prior: Prior, variables: Variables) -> Mask:
         return mapping_space(prior.generator).free(variables, stage=0)
 
     def decode(self, prior: Prior, variables: Variables) -> Solution:
         return Solution(mapping_space(prior.generator).decode(prior, variables))
+
+    def penalty(
+        self, variables: Variables, images: Array, problem: Problem
+    ) -> Float[Array, "*batch"]:
+        return relative_pull(self.prior_weight, codes_of(variables), problem)

@@ -45,9 +45,10 @@ from rtil_jax.inversion.constraints import (
     to_l1_ball,
 )
 from rtil_jax.inversion.latents import clip_latents, rescale_latents, style_space
-from rtil_jax.inversion.problems import Problem
+from rtil_jax.inversion.problems import Problem, mean_square
 from rtil_jax.inversion.solutions import Solution
-from rtil_jax.inversion.stages import Mask, Stage
+from rtil_jax.inversion.stages import Mask, OptimizerName, Stage
+from rtil_jax.inversion.units import Units, all_to_absolute
 from rtil_jax.priors.prior import Prior, has_styles
 
 RADII = ("noise_radii", "style_radii", "feature_radii")
@@ -80,8 +81,13 @@ class ILO:
             number is for all stages alike, () for none. Stage 0 has no z_k. With
             noise of standard deviation s on m measurements, n s^2 / m for the n
             entries of z_k makes the minimum the maximum a posteriori of z_k.
-        prior_form: `gaussian` or `shell`.
-        prior_sigma: sigma of the training.
+        prior_form: `gaussian`, `shell`, or `relative`: `gaussian` times mean(y^2), for
+            which one weight serves every operator.
+        prior_sigma: sigma of the training, in `units`.
+        units: of z_k and of what is said about it (rate, radii, penalty): `absolute`,
+            as in the paper, or `features`, the standard deviation of the prior's own
+            features after block k. Styles and noise maps are N(0, 1) either way.
+        optimizer: `adam` (the paper), `ngd` (steps of fixed length) or `sgd`.
     """
 
     steps: Any = argument(None, WHOLE_OR_WHOLES, published=PUBLISHED_STEPS)
@@ -95,6 +101,8 @@ class ILO:
     prior_weight: Any = argument((), NUMBER_OR_NUMBERS)
     prior_form: Any = argument("gaussian", named(*get_args(PriorForm)))
     prior_sigma: Any = argument(1.0, NUMBER, ABOVE_0)
+    units: Any = argument("absolute", named(*get_args(Units)))
+    optimizer: Any = argument("adam", named(*get_args(OptimizerName)))
 
     def __post_init__(self) -> None:
         clean_arguments(self)
@@ -170,6 +178,8 @@ class ILO:
             prior_weight=weights[block] if weights and block else 0.0,
             prior_form=self.prior_form,
             prior_sigma=self.prior_sigma,
+            units=self.units,
+            optimizer=self.optimizer,
         )
 
     def start(self, prior: Prior, key: jax.Array) -> dict:
@@ -193,8 +203,9 @@ def has_skip(generator: Generator) -> bool:
 class ILOStage(Stage):
     """Stage `block`: see `ILO`.
 
-    Its variables are `latents`, `intermediates` {j: z_j} of the blocks up to its own,
-    and, but in stage 0, `features` after its block, before z_k is added.
+    Its variables are `latents`, `intermediates` {j: z_j} (in the method's units) of the
+    blocks up to its own, and, but in stage 0, `features` after its block, before z_k is
+    added.
     """
 
     block: int
@@ -207,13 +218,15 @@ class ILOStage(Stage):
     prior_weight: float
     prior_form: PriorForm
     prior_sigma: float
+    units: Units
 
     def begin(self, prior: Prior, variables: dict) -> dict:
         if self.block == 0:
             return variables
         generator, intermediates = prior.generator, variables["intermediates"]
         latents = style_space(generator).decode(prior, variables["latents"])
-        inputs = latents, self.block, intermediates
+        absolute = all_to_absolute(prior, self.units, intermediates)
+        inputs = latents, self.block, absolute
         features = generator.apply(prior.variables, *inputs, method="head")
         if not self.keep_skip:
             features = features.drop_skip()
@@ -236,6 +249,7 @@ class ILOStage(Stage):
         if self.block == 0:
             return Solution(latents)
         intermediates = variables["intermediates"]
+        intermediates = all_to_absolute(prior, self.units, intermediates)
         features = variables["features"] + intermediates[self.block]
         return Solution(latents, features, self.block, intermediates)
 
@@ -247,6 +261,8 @@ class ILOStage(Stage):
         if self.prior_weight:
             z_k = variables["intermediates"][self.block]
             penalty = prior_penalty(z_k, self.prior_sigma, self.prior_form)
+            if self.prior_form == "relative":
+                penalty = penalty * mean_square(problem)
             return self.prior_weight * penalty
         return super().penalty(variables, images, problem)
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import jax
@@ -14,19 +14,29 @@ from rtil_jax.devices import batch_sharded, data_mesh, replicated
 from rtil_jax.errors import UserError
 from rtil_jax.generators import Generator
 from rtil_jax.inversion.arguments import check_method
+from rtil_jax.inversion.held_out import (
+    FRACTION,
+    check_held_out,
+    checked_fraction,
+    hold_out,
+    nothing_held_out,
+    stops_of,
+)
 from rtil_jax.inversion.keys import keys_of_images
-from rtil_jax.inversion.perceptual_loss import as_loss
+from rtil_jax.inversion.perceptual_loss import Loss, as_loss
 from rtil_jax.inversion.problems import Problem, map_batched, placed, settle
 from rtil_jax.inversion.programs import stage_programs
 from rtil_jax.inversion.solutions import Solution, render
-from rtil_jax.inversion.solver import SELECTIONS, run_stage
+from rtil_jax.inversion.solver import SELECTIONS, StageEnd, run_stage
 from rtil_jax.inversion.stages import Stage, Variables
+from rtil_jax.inversion.units import prior_for
 from rtil_jax.precision import single
 from rtil_jax.priors.prior import Prior, check_prior
 
 HISTORY_EVERY = 10
 # A run that lowers its measurement loss by less than this fraction has stalled.
 STALL = 0.01
+FULL = 2**31 - 1  # updates that no stage has
 # Folded into an image's key for the noise of stage 0. Far from small numbers, because
 # JAX's `fold_in(key, i)` may be `split(key)[i]`, which methods start from.
 NOISE_KEYS = 1_000_000
@@ -84,6 +94,7 @@ def invert(
     keys: Any,
     *,
     select: Any = "measurement",
+    held_out_fraction: Any = FRACTION,
     restarts: Any = 1,
     perceptual: Any = None,
     mesh: jax.sharding.Mesh | None = None,
@@ -98,18 +109,25 @@ def invert(
         problem: one measurement per image, and one operator for all or one per image.
         keys: one per image, `(batch,)`; an image's result depends on its own only.
             Or one for all, from which each image's is folded (`keys_of_images`).
-        select: which iterate of the last stage to return. `measurement`: the one of
+        select: which iterate to return. Of the last stage, `measurement`: the one of
             the lowest measurement loss; `last`; `oracle`: the one closest to
-            `problem.truth`, an upper bound that no user can reach.
+            `problem.truth`, an upper bound that no user can reach. Of all stages,
+            `held_out`: a share of the measurements is not fitted and chooses stage and
+            step, then the fit is repeated with all of them up to there. It takes twice
+            the time.
+        held_out_fraction: that share, from 0.01 to 0.5; of the pixels, coefficients or
+            rows that are measured, at least one.
         restarts: independent starts per image, run as one batch; the one of the
-            lowest measurement loss is returned.
+            lowest measurement loss is returned (of the lowest loss on what was held
+            out, if something was).
         perceptual: added to the loss that is descended: a `PerceptualLoss`, or a pure
             function of (problem, images) that returns one number per image. Iterates
             and restarts are chosen by the measurement loss alone. Some of the images
             at a time reach the function, which is compiled: what it reads besides its
             arguments is read once.
         mesh: of the devices to split the images over; all of them by default.
-        progress: called after every step with (stage, step, measurement losses).
+        progress: called after every step with (stage, step, measurement losses); in
+            both fits, if something is held out.
         before: called once before the first step with the program of each stage, a
             jitted function and its arguments or their shapes, for who wants to
             compile them first.
@@ -120,11 +138,17 @@ def invert(
     """
     check_method(method)
     check_prior(prior)
+    prior = prior_for(method, prior)
     problem = settle(problem, prior.image_shape)
     keys = keys_of_images(keys, len(problem.measurements))
     _check_select(problem, select)
     restarts = as_number("restarts", restarts, 1, 2**31, "a whole number from 1")
     perceptual = as_loss(perceptual, problem, prior.image_shape)
+    stages = method.stages(prior.generator)
+    if select == "held_out":
+        fraction = checked_fraction("held_out_fraction", held_out_fraction)
+        check_held_out(stages, perceptual)
+        problem = hold_out(problem, prior.image_shape, keys, fraction)
     mesh = data_mesh() if mesh is None else mesh
     batch = keys.shape[0]
     rows = np.repeat(np.arange(batch), restarts)
@@ -145,12 +169,58 @@ def invert(
     if perceptual is not None:
         problem = put(perceptual.prepare(problem))
 
-    losses: list[tuple[int, int, Array]] = []
-    stages = method.stages(prior.generator)
     if before is not None:
         given = prior, perceptual, problem, variables, keys
         before(stage_programs(stages, *given, select, mesh))
-    finite = np.ones(len(rows), bool)
+    losses: list[tuple[int, int, Array]] = []
+
+    def run(
+        problem: Problem, stops: Int[np.ndarray, "stages batch"] | None = None
+    ) -> list[StageEnd]:
+        losses.clear()
+        given = problem, variables, keys, perceptual
+        return _run_stages(stages, prior, *given, select, mesh, losses, progress, stops)
+
+    if select == "held_out":
+        first = run(problem, np.full((len(stages), len(rows)), FULL, np.int32))
+        scores = np.stack([end.score for end in first])
+        stops = stops_of(
+            stages, scores, np.stack([np.asarray(end.step) for end in first])
+        )
+        ends, score = run(put(nothing_held_out(problem)), stops), scores.min(axis=0)
+    else:
+        ends = run(problem)
+        score = np.asarray(ends[-1].loss)
+    finite = np.all([end.finite for end in ends], axis=0)
+    loss = ends[-1].loss
+    best = _best_restarts(score[: batch * restarts], restarts)
+    solution = _solution(stages[-1], prior, ends[-1].chosen)
+    solution = jax.tree.map(lambda x: x[best], solution)
+    history = [(index, step, np.asarray(x)[best]) for index, step, x in losses]
+    return Reconstruction(
+        images=render_jitted(prior.generator, prior.variables, solution),
+        solution=solution,
+        measurement_loss=loss[best],
+        status=_status(history[0][-1], np.asarray(loss)[best], finite[best]),
+        history=history,
+    )
+
+
+def _run_stages(
+    stages: Sequence[Stage],
+    prior: Prior,
+    problem: Problem,
+    variables: Variables,
+    keys: jax.Array,
+    perceptual: Loss | None,
+    select: str,
+    mesh: jax.sharding.Mesh,
+    losses: list[tuple[int, int, Array]],
+    progress: Progress | None,
+    stops: Int[np.ndarray, "stages batch"] | None,
+) -> list[StageEnd]:
+    """Each stage from where the one before ended; fills `losses`."""
+    ends = []
     for index, stage in enumerate(stages):
 
         def on_step(
@@ -162,29 +232,12 @@ def invert(
                 progress(index, step, loss)
 
         noise_keys = jax.vmap(jax.random.fold_in, (0, None))(keys, NOISE_KEYS + index)
-        variables, chosen, loss, stayed_finite = run_stage(
-            stage,
-            prior,
-            problem,
-            variables,
-            select,
-            mesh,
-            on_step,
-            noise_keys,
-            perceptual,
-        )
-        finite &= np.asarray(stayed_finite)
-    best = _best_restarts(np.asarray(loss)[: batch * restarts], restarts)
-    solution = _solution(stages[-1], prior, chosen)
-    solution = jax.tree.map(lambda x: x[best], solution)
-    history = [(index, step, np.asarray(x)[best]) for index, step, x in losses]
-    return Reconstruction(
-        images=render_jitted(prior.generator, prior.variables, solution),
-        solution=solution,
-        measurement_loss=loss[best],
-        status=_status(history[0][-1], np.asarray(loss)[best], finite[best]),
-        history=history,
-    )
+        given = select, mesh, on_step, noise_keys, perceptual
+        stop = None if stops is None else stops[index]
+        end = run_stage(stage, prior, problem, variables, *given, stop)
+        variables = end.variables
+        ends.append(end)
+    return ends
 
 
 def _check_select(problem: Problem, select: Any) -> None:

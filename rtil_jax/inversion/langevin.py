@@ -38,6 +38,7 @@ from rtil_jax.inversion.inverting import Reconstruction, invert
 from rtil_jax.inversion.keys import keys_of_images
 from rtil_jax.inversion.problems import count_measurements, map_batched, settle
 from rtil_jax.inversion.stages import Stage, Variables
+from rtil_jax.inversion.units import Units
 from rtil_jax.priors.prior import Prior, check_prior
 
 
@@ -48,7 +49,8 @@ class Langevin:
     Its last iterate is the draw: `invert` it with `select="last"`.
 
     Attributes:
-        method: an ILO of at least two stages, whose `prior_sigma` is the training's.
+        method: an ILO of at least two stages, whose `prior_sigma` is the training's
+            (in its `units`, in which the chain moves too).
             Its `sphere`, radii and prior weights count for its own stages only.
         temperature: T.
         steps: of the chain.
@@ -59,6 +61,10 @@ class Langevin:
     temperature: float
     steps: int
     learning_rate: float
+
+    @property
+    def units(self) -> Units:
+        return self.method.units
 
     def stages(self, generator: Generator) -> tuple[Stage, ...]:
         """Those of `method`, and the chain.

@@ -91,6 +91,11 @@ class StyleSpace:
         return variables | {"styles": prior.style_fit(variables["styles"])}
 
 
+def codes_of(variables: Variables) -> Variables:
+    """The z of a mapping space's variables, without noise maps."""
+    return variables["z"] if "z" in variables else variables
+
+
 def mapping_space(generator: Generator) -> LatentSpace:
     """z of a generator with a mapping network, else its latents as they are."""
     return MappingSpace() if has_styles(generator) else PlainSpace()

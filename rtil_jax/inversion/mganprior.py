@@ -22,7 +22,9 @@ from rtil_jax.fields import named
 from rtil_jax.generators import Generator, mix_codes
 from rtil_jax.generators.interface import Features, Latents
 from rtil_jax.inversion.arguments import NUMBER, WHOLE, argument, clean_arguments
-from rtil_jax.inversion.latents import mapping_space
+from rtil_jax.inversion.constraints import relative_pull
+from rtil_jax.inversion.latents import codes_of, mapping_space
+from rtil_jax.inversion.problems import Problem
 from rtil_jax.inversion.solutions import Solution
 from rtil_jax.inversion.stages import Mask, OptimizerName, Stage
 from rtil_jax.priors.prior import Prior
@@ -41,14 +43,17 @@ class MGANPrior:
             pixels), as published, or the last one of a generator that has fewer. Best
             is where training mixed them.
         steps: number of updates.
-        learning_rate: at the top of the schedule.
-        optimizer: `adam` or `sgd`.
+        learning_rate: at the top of the schedule, of codes in units of z ~ N(0, I) and
+            of alpha, a share of 1.
+        optimizer: `adam`, `sgd`, or `ngd` (steps of fixed length).
         start_weights: alpha at the start. `dirichlet`: one draw per image from the
             distribution of RTIL training, the same for all channels. `uniform`: 1 / N.
             `channels`: one over the number of channels, which is what the public code
             does for vanilla priors.
         codes_at_once: how many codes go through g_0 together; the others wait, and
             are computed again for the gradient. 0 for all: fastest, most memory.
+        prior_weight: of mean(z^2) mean(y^2) in the loss, over all codes; 0, as
+            published, for none. Alpha is not pulled.
 
     Raises:
         UserError: at once, for an argument of a wrong type or range.
@@ -61,6 +66,7 @@ class MGANPrior:
     optimizer: Any = argument("adam", named(*get_args(OptimizerName)))
     start_weights: Any = argument("dirichlet", named(*STARTS))
     codes_at_once: Any = argument(0, WHOLE)
+    prior_weight: Any = argument(0.0, NUMBER)
 
     def __post_init__(self) -> None:
         clean_arguments(self)
@@ -93,7 +99,14 @@ class MGANPrior:
                 f"divisor of method.codes = {self.codes}"
             )
         optimisation = self.steps, self.learning_rate, self.optimizer
-        return (MGANPriorStage(*optimisation, block=block, codes_at_once=at_once),)
+        return (
+            MGANPriorStage(
+                *optimisation,
+                block=block,
+                codes_at_once=at_once,
+                prior_weight=self.prior_weight,
+            ),
+        )
 
     def start(self, prior: Prior, key: jax.Array) -> dict:
         """{"latents": the codes, "weights": alpha `(codes, channels)`} of one image."""
@@ -119,6 +132,7 @@ class MGANPriorStage(Stage):
 
     block: int
     codes_at_once: int
+    prior_weight: float
 
     def free(self, prior: Prior, variables: dict) -> dict[str, Mask]:
         space = mapping_space(prior.generator)
@@ -133,6 +147,12 @@ class MGANPriorStage(Stage):
         else:
             features = self._mix_in_turns(prior, codes, weights)
         return Solution(latents, features, self.block)
+
+    def penalty(
+        self, variables: dict, images: Array, problem: Problem
+    ) -> Float[Array, "*batch"]:
+        codes = codes_of(variables["latents"])
+        return relative_pull(self.prior_weight, codes, problem)
 
     def _mix(
         self,

@@ -37,6 +37,19 @@ Placement = jax.sharding.Sharding | jax.sharding.PartitionSpec
 
 
 @struct.dataclass
+class HeldOut:
+    """What is measured, but not fitted.
+
+    Attributes:
+        mask: `(batch, ...)`, which entries of y; it may broadcast over channels.
+        share: `(batch,)`, of the measurements.
+    """
+
+    mask: Any
+    share: Any
+
+
+@struct.dataclass
 class Problem:
     """y = A(x) for a batch of images.
 
@@ -48,6 +61,7 @@ class Problem:
         measurements: y, real or complex, `(batch, ...)`: A(x) of each image.
         truth: x, `(batch, height, width, channels)`; read only to select by `oracle`.
         features: of y, for a perceptual loss; see `PerceptualLoss.prepare`.
+        held_out: `HeldOut` of y, where some of it chooses the iterate; None for none.
         shared: whether the operator is one for all images. None finds out, by the
             shapes of the operator's arrays and of what it measures.
         noise: `operators.Poisson(peak)` if photons were counted: then the loss is its
@@ -58,6 +72,7 @@ class Problem:
     measurements: Any
     truth: Any = None
     features: Any = None
+    held_out: Any = None
     shared: bool | None = struct.field(pytree_node=False, default=None)
     noise: Any = struct.field(pytree_node=False, default=None)
 
@@ -187,20 +202,55 @@ def measurement_loss(problem: Any, images: Any) -> Float[Array, " batch"]:
 def data_loss(
     problem: Problem, images: Float[Array, "batch height width channels"]
 ) -> Float[Array, " batch"]:
-    """`measurement_loss` of a settled problem."""
+    """`measurement_loss` of a settled problem, of what is not held out."""
 
-    def one_image(operator: Any, y: Array, x: Array) -> Array:
-        if problem.noise is not None:
-            return problem.noise.loss(operator, x, y)
-        error = operator(x) - y
-        if jnp.iscomplexobj(error):
-            squares = error.real**2 + error.imag**2
-        else:
-            squares = error**2
-        return jnp.sum(squares) / operator.num_measurements
+    def one_image(operator: Any, y: Array, x: Array, held: Any = None) -> Array:
+        losses, count = _losses(problem, operator, y, x), operator.num_measurements
+        if held is not None:
+            losses = jnp.where(held.mask, 0, losses)
+            count = count * (1 - held.share)
+        return jnp.sum(losses) / count
 
-    loss = over_images(one_image, problem, problem.measurements, images)
+    held = () if problem.held_out is None else (problem.held_out,)
+    loss = over_images(one_image, problem, problem.measurements, images, *held)
     return loss.astype(jnp.float32)
+
+
+def held_out_error(
+    problem: Problem, images: Float[Array, "batch height width channels"]
+) -> Float[Array, " batch"]:
+    """`data_loss` of what is held out; 0 if nothing is."""
+
+    def one_image(operator: Any, y: Array, x: Array, held: HeldOut) -> Array:
+        losses = jnp.where(held.mask, _losses(problem, operator, y, x), 0)
+        count = operator.num_measurements * jnp.maximum(held.share, 1e-12)
+        return jnp.sum(losses) / count
+
+    of = problem.measurements, images, problem.held_out
+    return over_images(one_image, problem, *of).astype(jnp.float32)
+
+
+def mean_square(problem: Problem) -> Float[Array, " batch"]:
+    """||y||^2 / m of a settled problem."""
+
+    def one_image(operator: Any, y: Array) -> Array:
+        return jnp.sum(_squares(y)) / operator.num_measurements
+
+    return over_images(one_image, problem, problem.measurements).astype(jnp.float32)
+
+
+def _losses(problem: Problem, operator: Any, y: Array, x: Array) -> Array:
+    """Of one image, the loss of each entry of y."""
+    if problem.noise is not None:
+        return problem.noise.losses(operator, x, y)
+    return _squares(operator(x) - y)
+
+
+def _squares(error: Array) -> Array:
+    """|error|^2 of real or complex numbers."""
+    if jnp.iscomplexobj(error):
+        return error.real**2 + error.imag**2
+    return error**2
 
 
 def image_keys(

@@ -38,10 +38,14 @@ def stage_programs(
     """
     at_once = at_once or steps_at_once(prior, mesh)
     rates, programs = np.zeros(at_once, np.float32), []
+    stops = None
+    if select == "held_out":
+        batch = jax.tree.leaves(problem.measurements)[0].shape[:1]
+        stops = jax.ShapeDtypeStruct(batch, np.int32)
     for stage in stages:
         # What a stage leaves has the shapes that it began with.
         variables, iterate = _placed(
-            begin.eval_shape(stage, prior, variables, keys), mesh
+            begin.eval_shape(stage, prior, variables, keys, stops), mesh
         )
         data = problem, variables, iterate
         arguments = (stage, select, mesh, prior, perceptual, *data, rates, 1)

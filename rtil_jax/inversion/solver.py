@@ -10,7 +10,7 @@ the batch that it was found in.
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,12 +18,17 @@ import numpy as np
 from flax import struct
 from jax.flatten_util import ravel_pytree
 from jax.sharding import PartitionSpec
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from rtil_jax.devices import batch_sharded
 from rtil_jax.inversion.at_once import images_at_once, in_pieces, steps_at_once
 from rtil_jax.inversion.perceptual_loss import Loss
-from rtil_jax.inversion.problems import Problem, data_loss, placed
+from rtil_jax.inversion.problems import (
+    Problem,
+    data_loss,
+    held_out_error,
+    placed,
+)
 from rtil_jax.inversion.schedules import ramp
 from rtil_jax.inversion.solutions import render
 from rtil_jax.inversion.stages import (
@@ -36,7 +41,7 @@ from rtil_jax.inversion.stages import (
 from rtil_jax.precision import single
 from rtil_jax.priors.prior import Prior
 
-SELECTIONS = ("measurement", "last", "oracle")
+SELECTIONS = ("measurement", "held_out", "last", "oracle")
 
 
 @struct.dataclass
@@ -51,6 +56,10 @@ class Iterate:
         best_loss: the measurement loss of `best`.
         finite: whether all measurement losses so far were.
         key: of the noise, one per image; None without noise.
+        step: number of updates so far; None, as the next two, unless some measurements
+            are held out.
+        best_step: that of `best`.
+        stop: after so many updates the image stays as it is.
     """
 
     free: Variables
@@ -60,6 +69,9 @@ class Iterate:
     best_loss: Any
     finite: Any
     key: Any = None
+    step: Any = None
+    best_step: Any = None
+    stop: Any = None
 
 
 def _score(
@@ -70,6 +82,8 @@ def _score(
 ) -> Float[Array, " batch"]:
     if select == "oracle":
         return jnp.mean((images - problem.truth) ** 2, axis=(1, 2, 3))
+    if select == "held_out":
+        return held_out_error(problem, images)
     return loss
 
 
@@ -136,6 +150,11 @@ def _update(
         moved, key = _heat(moved, key, jnp.sqrt(2 * rate * stage.temperature))
     moved = stage.constrain(put_free(mask, moved, start), start)
     moved = take_free(mask, moved)
+    step, best_step = iterate.step, iterate.best_step
+    if step is not None:
+        moved = _where(step < iterate.stop, moved, free)
+        best_step = jnp.where(better, step, best_step)
+        step = step + 1
     iterate = Iterate(
         # A step of rate 0 only scores: its iterate must stay the one that it scored.
         free=jax.tree.map(lambda new, old: jnp.where(rate > 0, new, old), moved, free),
@@ -145,6 +164,9 @@ def _update(
         best_loss=jnp.where(better, loss, iterate.best_loss),
         finite=iterate.finite & jnp.isfinite(loss),
         key=key,
+        step=step,
+        best_step=best_step,
+        stop=iterate.stop,
     )
     return iterate, loss
 
@@ -236,18 +258,49 @@ def descend(
 
 @functools.partial(jax.jit, static_argnames="stage")
 def begin(
-    stage: Stage, prior: Prior, variables: Variables, keys: jax.Array | None = None
+    stage: Stage,
+    prior: Prior,
+    variables: Variables,
+    keys: jax.Array | None = None,
+    stops: Int[Array | np.ndarray, " batch"] | None = None,
 ) -> tuple[Variables, Iterate]:
-    """(variables, first iterate) of a stage; `keys` are read if it is warm."""
+    """(variables, first iterate) of a stage; `keys` are read if it is warm.
+
+    With `stops`, each image takes so many updates at most.
+    """
     variables = stage.begin(prior, variables)
     free = take_free(stage.free(prior, variables), variables)
     infinite = jnp.full(jax.tree.leaves(free)[0].shape[0], jnp.inf, jnp.float32)
     optimizer = jax.vmap(OPTIMIZERS[stage.optimizer].init)(free)
     key = keys if stage.temperature else None
     finite = jnp.isfinite(jnp.zeros_like(infinite))
-    iterate = Iterate(free, optimizer, free, infinite, infinite, finite, key)
+    count = None if stops is None else jnp.zeros_like(stops)
+    iterate = Iterate(
+        free, optimizer, free, infinite, infinite, finite, key, count, count, stops
+    )
     # A step donates the iterate's buffers, so none may appear in it twice.
     return variables, jax.tree.map(jnp.copy, iterate)
+
+
+class StageEnd(NamedTuple):
+    """How a stage ended.
+
+    Attributes:
+        variables: for the stage after.
+        chosen: those that were selected.
+        loss: the measurement loss of these.
+        finite: whether that of every step was.
+        score: the lowest, by the selection rule.
+        step: number of updates before the iterate that has it, where some measurements
+            are held out.
+    """
+
+    variables: Variables
+    chosen: Variables
+    loss: Float[Array, " batch"]
+    finite: Bool[Array, " batch"]
+    score: Float[Array, " batch"]
+    step: Int[Array, " batch"] | None
 
 
 def run_stage(
@@ -260,7 +313,8 @@ def run_stage(
     on_step: Callable[[int, Array], None],
     keys: jax.Array | None = None,
     perceptual: Loss | None = None,
-) -> tuple[Variables, Variables, Float[Array, " batch"], Bool[Array, " batch"]]:
+    stops: Int[np.ndarray, " batch"] | None = None,
+) -> StageEnd:
     """Runs a stage on a batch that the devices of `mesh` divide.
 
     A few steps per call, driven from Python, which waits for the device at the end.
@@ -271,14 +325,12 @@ def run_stage(
         keys: of the noise of a stage that has a temperature, one per image.
         perceptual: added to the loss that is descended; iterates are still chosen by
             the measurement loss alone. `problem` is then what it has prepared.
-
-    Returns:
-        The variables for the stage after, those that were selected, the measurement
-        loss of these, and whether that of every step was finite.
+        stops: updates of each image at most, where some measurements are held out; the
+            selected iterate is then the last one.
     """
     # With the sharding that `step` returns, or its second call would compile again.
     start, iterate = jax.device_put(
-        begin(stage, prior, variables, keys), batch_sharded(mesh)
+        begin(stage, prior, variables, keys, stops), batch_sharded(mesh)
     )
     # The step after the last one has rate 0: it scores the last iterate.
     length, at_once = max(stage.steps, 1), steps_at_once(prior, mesh)
@@ -298,10 +350,11 @@ def run_stage(
     # image that diverged goes on from its best.
     finite = jnp.isfinite(loss)
     last = _where(finite, iterate.free, iterate.best)
-    if select == "last":
+    if select in ("last", "held_out"):
         chosen, chosen_loss = last, jnp.where(finite, loss, iterate.best_loss)
     else:
         chosen, chosen_loss = iterate.best, iterate.best_loss
     mask = stage.free(prior, start)
     after, selected = (put_free(mask, free, start) for free in (last, chosen))
-    return after, selected, chosen_loss, iterate.finite
+    how = iterate.finite, iterate.best_score, iterate.best_step
+    return StageEnd(after, selected, chosen_loss, *how)

@@ -16,8 +16,25 @@ from rtil_jax.inversion.problems import Problem
 from rtil_jax.inversion.solutions import Solution
 from rtil_jax.priors.prior import Prior
 
-OptimizerName = Literal["adam", "sgd"]
-OPTIMIZERS = {"adam": optax.scale_by_adam(), "sgd": optax.identity()}
+OptimizerName = Literal["adam", "sgd", "ngd"]
+
+
+def _to_unit_rms(gradients: Any, _: Any) -> Any:
+    """Every array with a root mean square of 1: its step has the length of the rate.
+
+    Normalised gradient descent, as Poirier-Ginter and Lalonde (2023) restore with. An
+    array moves by at most the sum of the rates, which keeps it near its start.
+    """
+    return jax.tree.map(
+        lambda g: g / jnp.maximum(jnp.sqrt(jnp.mean(g**2)), 1e-30), gradients
+    )
+
+
+OPTIMIZERS = {
+    "adam": optax.scale_by_adam(),
+    "sgd": optax.identity(),
+    "ngd": optax.stateless(_to_unit_rms),
+}
 
 Variables = Any
 # A tree of bools. One that stands where the variables have a tree is for all of it.
@@ -34,7 +51,7 @@ class Stage:
     Attributes:
         steps: number of updates. Not compiled in, so it does not count for equality.
         learning_rate: at the top of the schedule (see `schedules.ramp`); likewise.
-        optimizer: `adam` or `sgd`.
+        optimizer: `adam`, `sgd`, or `ngd`, whose steps all have the same length.
         temperature: T of the noise sqrt(2 rate T) N(0, I) added by every update; 0 for
             none. With `sgd`, and so small a rate that its bias does not show, the
             iterates are then draws from the density that exp(-objective / T) is in

@@ -12,17 +12,22 @@ L-BFGS, on which they find Adam slightly worse; here it is Adam like every metho
 """
 
 import dataclasses
-from typing import Any
+from typing import Any, get_args
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from rtil_jax.errors import UserError
+from rtil_jax.fields import named
 from rtil_jax.generators import Generator
 from rtil_jax.inversion.arguments import NUMBER, WHOLE, argument, clean_arguments
+from rtil_jax.inversion.constraints import relative_pull
 from rtil_jax.inversion.latents import style_space
+from rtil_jax.inversion.problems import Problem
 from rtil_jax.inversion.solutions import Solution
 from rtil_jax.inversion.stages import Mask, Stage
+from rtil_jax.inversion.units import Units, to_absolute
 from rtil_jax.priors.prior import Prior
 
 PUBLISHED_BLOCK = 2
@@ -37,6 +42,9 @@ class Surgery:
             block 1 of a generator of two blocks.
         steps: number of Adam steps.
         learning_rate: at the top of the schedule.
+        units: of the features: `absolute`, as the authors have it, or `features`, their
+            standard deviation over images of the prior.
+        prior_weight: of mean(h^2) mean(y^2) in the loss, h in those units; 0 for none.
 
     Raises:
         UserError: at once, for an argument of a wrong type or range.
@@ -45,6 +53,8 @@ class Surgery:
     block: Any = argument(None, WHOLE, published=PUBLISHED_BLOCK)
     steps: Any = argument(2_000, WHOLE)
     learning_rate: Any = argument(0.1, NUMBER)
+    units: Any = argument("absolute", named(*get_args(Units)))
+    prior_weight: Any = argument(0.0, NUMBER)
 
     def __post_init__(self) -> None:
         clean_arguments(self)
@@ -67,7 +77,15 @@ class Surgery:
                 f"method.block: found {block}, expected 1 to {last - 1}: block "
                 f"{last}, the last of {generator.resolution} pixels, has to stay"
             )
-        return (SurgeryStage(self.steps, self.learning_rate, block=block),)
+        return (
+            SurgeryStage(
+                self.steps,
+                self.learning_rate,
+                block=block,
+                units=self.units,
+                prior_weight=self.prior_weight,
+            ),
+        )
 
     def start(self, prior: Prior, key: jax.Array) -> dict:
         """Latents and features of one image."""
@@ -84,6 +102,8 @@ class SurgeryStage(Stage):
     """The only stage: see `Surgery`."""
 
     block: int
+    units: Units
+    prior_weight: float
 
     def free(self, prior: Prior, variables: dict) -> dict[str, Mask]:
         space = style_space(prior.generator)
@@ -102,5 +122,11 @@ class SurgeryStage(Stage):
         )
         if hasattr(kind, "drop_skip"):
             kind = kind.drop_skip()
-        features = jax.tree.unflatten(jax.tree.structure(kind), [variables["features"]])
+        h = to_absolute(prior, self.units, self.block, variables["features"])
+        features = jax.tree.unflatten(jax.tree.structure(kind), [h])
         return Solution(latents, features, self.block)
+
+    def penalty(
+        self, variables: dict, images: Array, problem: Problem
+    ) -> Float[Array, "*batch"]:
+        return relative_pull(self.prior_weight, variables["features"], problem)

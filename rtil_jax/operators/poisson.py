@@ -71,11 +71,11 @@ class Poisson:
             counts.astype(y.dtype) / self.peak - light
         )
 
-    def loss(self, operator: Any, x: Array, y: Array) -> Float[Array, ""]:
-        """The negative log-likelihood of y given an image, scaled, over m.
+    def losses(self, operator: Any, x: Array, y: Array) -> Float[Array, "*entries"]:
+        """The negative log-likelihood of each entry of y given an image, scaled.
 
-        The sum of (white - black)^2 (v - z + z log(z / v)), with v the light of x and z
-        that of y, both as parts of white. That is the deviance over 2 * peak, in the
+        It is (white - black)^2 (v - z + z log(z / v)), with v the light of x and z that
+        of y, both as parts of white, and 0 for entries that are not seen. That is the deviance over 2 * peak, in the
         units of a squared error of pixels, which it nears at mid-grey: learning rates
         that suit one suit the other. It is 0 where x explains y exactly.
         """
@@ -92,7 +92,7 @@ class Poisson:
         mask = getattr(operator, "mask", None)
         deviance = deviance if mask is None else scale(mask, deviance)
         span = self.limits[1] - self.limits[0]
-        return span**2 * jnp.sum(deviance) / operator.num_measurements
+        return span**2 * deviance
 
     def _light(self, operator: Any, x: Array, y: Array) -> Array:
         """y as amounts of light, where a white pixel is 1: A(u) of y = A(x)."""

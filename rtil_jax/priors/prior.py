@@ -1,5 +1,6 @@
 """A trained generator as inversion uses it."""
 
+import dataclasses
 import functools
 import math
 import os
@@ -24,6 +25,11 @@ from rtil_jax.generators.configured import (
 from rtil_jax.generators.interface import StyledGenerator
 from rtil_jax.layers import LEAKY_SLOPE
 from rtil_jax.precision import single
+from rtil_jax.priors.feature_scales import (
+    FEATURE_SCALES,
+    measure_scales,
+    read_scales,
+)
 from rtil_jax.priors.packed import is_packed, read_config, read_weights
 from rtil_jax.priors.registry import locate
 
@@ -60,11 +66,21 @@ class Prior:
         generator: any module with the interface of `rtil_jax.generators`.
         variables: of `generator`, `{"params": ...}`.
         style_fit: of a generator with `map_styles`; None for others.
+        feature_scales: the standard deviation of the features after each block but the
+            last (see `priors.feature_scales`); None until it is asked for.
     """
 
     generator: Generator = struct.field(pytree_node=False)
     variables: Any
     style_fit: Any = None
+    feature_scales: Any = None
+
+    def with_feature_scales(self) -> "Prior":
+        """The same prior, with its features measured if they have not been yet."""
+        if self.feature_scales is not None:
+            return self
+        scales = measure_scales(self.generator, self.variables)
+        return dataclasses.replace(self, feature_scales=scales)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -204,12 +220,16 @@ def load_prior(source: Any) -> Prior:
             config, ema = load_ema(directory, shapes_when_grown)
     except UserError as error:
         raise UserError(f"{error}{said}") from error
-    generator, path = build_generator(config), os.path.join(directory, STYLE_FIT)
-    if not has_styles(generator):
-        return Prior(generator, ema)
-    if os.path.exists(path):
-        return Prior(generator, ema, _read_style_fit(path))
-    return Prior(generator, ema, fit_styles(generator, ema))
+    generator, fit, scales = build_generator(config), None, None
+    if has_styles(generator):
+        path = os.path.join(directory, STYLE_FIT)
+        there = os.path.exists(path)
+        fit = _read_style_fit(path) if there else fit_styles(generator, ema)
+    if is_packed(directory) and os.path.exists(
+        path := os.path.join(directory, FEATURE_SCALES)
+    ):
+        scales = read_scales(path, generator)
+    return Prior(generator, ema, fit, scales)
 
 
 @functools.cache

@@ -147,6 +147,10 @@ class PGGANRecipe(PGGANHyperparameters):
         state, metrics = jit_step(self, phase, state, images, fade, key)
         return state, metrics | {"resolution": phase.resolution, "fade": fade}
 
+    def measure(self, state: TrainState) -> Metrics:
+        """Nothing: each layer normalises its features."""
+        return {}
+
     def sample(self, params: dict, step: int, columns: int) -> Array:
         """Each member has codes of its own; small images are enlarged by repetition."""
         phase = self.phase_at(step)

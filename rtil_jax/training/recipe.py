@@ -73,6 +73,9 @@ class Recipe(Protocol):
             step: number of finished iterations, a Python int.
         """
 
+    def measure(self, state: TrainState) -> Metrics:
+        """Metrics of the state itself, for the steps whose metrics are written."""
+
     def sample(
         self, params: dict, step: int, columns: int
     ) -> Float[Array, "members columns height width channels"]:

@@ -33,10 +33,13 @@ from rtil_jax.families import (
     images_of,
 )
 from rtil_jax.generators import Generator
+from rtil_jax.generators.scales import drawn_feature_rms
 from rtil_jax.training.hyperparameters import StyleGAN2Hyperparameters
 from rtil_jax.training.keys import sample_key
 from rtil_jax.training.recipe import BatchPlan, Metrics
 from rtil_jax.training.state import TrainState, create_state, lazy_adam
+
+MEASURED_IMAGES = 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,6 +105,13 @@ class StyleGAN2Recipe(StyleGAN2Hyperparameters):
             state, more = jit_path_length(self, state, path_key)
             metrics |= more
         return jit_finish(self, state), metrics
+
+    def measure(self, state: TrainState) -> Metrics:
+        """`feature_rms_K` of the trained G after each block K: sigma's natural unit."""
+        generator = without_mixing(self.generator)
+        measured = state.generator, sample_key(), MEASURED_IMAGES
+        rms = drawn_feature_rms(generator, *measured)
+        return {f"feature_rms_{block}": value for block, value in rms.items()}
 
     def sample(self, params: dict, step: int, columns: int) -> Array:
         members = range(self.family.num_members)
@@ -287,13 +297,18 @@ jit_path_length = _jit(path_length_step)
 jit_finish = _jit(finish_step)
 
 
+def without_mixing(generator: Generator) -> Generator:
+    """G itself, of whose styles training mixes two."""
+    if not hasattr(generator, "style_mixing"):
+        return generator
+    return generator.clone(style_mixing=0.0)
+
+
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def _sample_member(
     recipe: StyleGAN2Recipe, columns: int, params: dict, member: Array
 ) -> Float[Array, "columns height width channels"]:
     """Images of one member; a column shares its z_0 and its z_k with the others."""
-    generator = recipe.generator
-    if hasattr(generator, "style_mixing"):
-        generator = generator.clone(style_mixing=0.0)
+    generator = without_mixing(recipe.generator)
     members = jnp.full(columns, member)
     return images_of(recipe.family, generator, params, sample_key(), members)

@@ -119,7 +119,7 @@ def test_the_ablation_compares_all_three():
 @pytest.mark.parametrize(
     "field, value, message",
     [
-        ("prior_form", "gauss", "found 'gauss', expected one of gaussian, shell"),
+        ("prior_form", "gauss", "found 'gauss', expected one of gaussian, shell, r"),
         ("prior_sigma", 0.0, "found 0.0, expected above 0"),
         ("prior_weight", (-1.0,), r"found \(-1.0,\), expected a tuple of numbers"),
     ],

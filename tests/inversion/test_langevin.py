@@ -21,6 +21,7 @@ from rtil_jax.inversion import (
     make_problem,
     posterior_samples,
 )
+from rtil_jax.metrics import coverage, crps
 from tests.toy_generator import ToyGenerator
 
 SIGMA, NOISE = 0.8, 3.0
@@ -85,8 +86,9 @@ def gaussian_posterior(prior, problem, features):
     return mean, covariance
 
 
-def test_mean_and_covariance_are_those_of_the_posterior(linear_prior, noisy_problem):
-    """One image, one z_0, many chains: z_1 - mean, whitened, is N(0, I)."""
+@pytest.fixture(scope="module")
+def chains_of_one_image(linear_prior, noisy_problem):
+    """Ends of many chains from one z_0, `(chains, 32)`; mean and covariance of z_1."""
     problem, keys = one_image(*noisy_problem)
     chains = 1_000
     many = jax.tree.map(lambda x: jnp.repeat(x, chains, axis=0), problem)
@@ -106,6 +108,13 @@ def test_mean_and_covariance_are_those_of_the_posterior(linear_prior, noisy_prob
     )
     mean, covariance = gaussian_posterior(linear_prior, problem, head)
     z = np.asarray(found.solution.features - head, np.float64).reshape(chains, 32)
+    return z, mean, covariance
+
+
+def test_mean_and_covariance_are_those_of_the_posterior(chains_of_one_image):
+    """z_1 - mean, whitened, is N(0, I)."""
+    z, mean, covariance = chains_of_one_image
+    chains = len(z)
     white = np.linalg.solve(np.linalg.cholesky(covariance), (z - mean).T).T
     error = 4.5 / np.sqrt(chains)  # of 560 numbers, none is likely to be farther out
     np.testing.assert_allclose(white.mean(axis=0), 0, atol=error)
@@ -114,6 +123,24 @@ def test_mean_and_covariance_are_those_of_the_posterior(linear_prior, noisy_prob
     assert np.all(np.abs(second - np.eye(32)) < tolerance)
     # All directions together: a wrong temperature or a biased rate would show here.
     assert abs(np.trace(second) / 32 - 1) < error * np.sqrt(2 / 32)
+
+
+def test_the_chains_are_calibrated_and_score_as_the_posterior_does(chains_of_one_image):
+    """For truths of that posterior: coverage is the level, CRPS is sigma / sqrt(pi)."""
+    z, mean, covariance = chains_of_one_image
+    root, generator = np.linalg.cholesky(covariance), np.random.default_rng(0)
+    truths = mean + generator.standard_normal((500, 32)) @ root.T
+    ensemble = np.broadcast_to(z[:199].astype(np.float32), (500, 199, 32))
+    levels, covered = coverage(ensemble, truths.astype(np.float32))
+    assert (levels[0], levels[-1]) == (0.99, 0.01)
+    np.testing.assert_allclose(np.mean(covered, axis=0), levels, atol=0.03)
+    score = np.mean(crps(ensemble, truths.astype(np.float32)))
+    expected = np.mean(np.sqrt(np.diag(covariance))) / np.sqrt(np.pi)
+    np.testing.assert_allclose(score, expected, rtol=0.03)
+    # Chains that were too sure of themselves would be found out.
+    narrow = (mean + 0.7 * (ensemble - mean)).astype(np.float32)
+    _, covered = coverage(narrow, truths.astype(np.float32))
+    assert np.all(np.mean(covered, axis=0)[5:50] < levels[5:50] - 0.02)
 
 
 def draw(prior, problem, keys, **options):

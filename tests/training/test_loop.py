@@ -54,6 +54,9 @@ def test_a_run_leaves_config_metrics_samples_and_checkpoints(images, finished_ru
     # R1 was measured in the steps after 0, 4 and 8 finished ones.
     r1 = [line["r1"] for line in metrics]
     assert r1[0] == r1[1] != r1[2] == r1[3] == r1[4] != r1[5]
+    # Every line has the size of the features then, after both blocks.
+    for name in ("feature_rms_1", "feature_rms_2"):
+        assert len({line[name] for line in metrics}) == len(metrics)
     assert {path.name for path in (finished_run / "checkpoints").iterdir()} == {
         "5",
         "9",

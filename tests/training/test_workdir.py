@@ -146,10 +146,11 @@ def test_a_run_goes_on_with_the_same_images_only(images, tmp_path):
 
 
 def test_a_directory_of_an_older_version(images, tmp_path):
-    """It has no window in its config and no record of its images."""
+    """It has no window and no units in its config, and no record of its images."""
     config = tiny_run(images)
     old = as_json(config)
     del old["data"]["window"]
+    del old["family"]["sigma_units"]
     save_config(old, str(tmp_path / "config.json"))
     check_workdir(config, str(tmp_path))
     check_images(load_training_images(config), str(tmp_path))

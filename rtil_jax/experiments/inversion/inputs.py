@@ -10,6 +10,7 @@ from rtil_jax.config import require
 from rtil_jax.errors import UserError
 from rtil_jax.experiments.inversion.inversion_fields import DISTANCES, Images
 from rtil_jax.experiments.inversion.inversion_run import Entry, InversionRun
+from rtil_jax.inversion.held_out import check_held_out
 from rtil_jax.inversion.perceptual_loss import PerceptualLoss
 from rtil_jax.metrics.perceptual import Perceptual, load_lpips, load_vgg_l1
 from rtil_jax.metrics.perceptual.networks import LEAST_SIZE
@@ -44,6 +45,10 @@ def check_fit(run: InversionRun, priors: dict[str, Prior]) -> None:
     key = jax.random.key(0)
     for method, name in dict.fromkeys((one.method, one.prior) for one in run.entries):
         method.stages(priors[name].generator)
+    for one in run.entries:
+        if one.select == "held_out":
+            stages = one.method.stages(priors[one.prior].generator)
+            check_held_out(stages, one.perceptual)
     shape = next(iter(priors.values())).image_shape  # that of all
     measured = dict.fromkeys((one.problem, one.ratio) for one in run.entries)
     for problem, ratio in measured:

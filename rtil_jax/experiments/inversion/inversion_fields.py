@@ -221,9 +221,15 @@ class Setting:
     )
     select: str = field(
         "measurement",
-        "`measurement` (lowest measurement loss), `last`, or `oracle` (closest to the "
-        "true image: an upper bound, and what the public demo reports); or several "
-        "with commas, each a run of its own.",
+        "`measurement` (lowest measurement loss), `held_out` (stage and step by "
+        "measurements that are not fitted, then a second fit of all), `last`, or "
+        "`oracle` (closest to the true image: an upper bound, and what the public demo "
+        "reports); or several with commas, each a run of its own.",
+    )
+    held_out_fraction: float = field(
+        0.1,
+        "Of the measurements, for `select=held_out`.",
+        Condition(lambda value: 0.01 <= value <= 0.5, "a number from 0.01 to 0.5"),
     )
     restarts: int = field(
         1,

@@ -29,6 +29,7 @@ from rtil_jax.inversion.perceptual_loss import PerceptualLoss
 from rtil_jax.inversion.problems import Problem, settle
 from rtil_jax.inversion.programs import stage_programs
 from rtil_jax.inversion.stages import Variables
+from rtil_jax.inversion.units import prior_for
 from rtil_jax.metrics.perceptual import Perceptual
 from rtil_jax.operators import sample_operators
 from rtil_jax.priors.prior import Prior
@@ -60,6 +61,7 @@ def plan_batch(
 ) -> BatchPlan:
     """The programs for `batch` images, restarts included; nothing is computed."""
     mesh = data_mesh()
+    prior = prior_for(method, prior)
     prior, perceptual = jax.device_put((prior, perceptual), replicated(mesh))
 
     def setup(keys: jax.Array) -> tuple[Problem, Variables]:
@@ -173,7 +175,7 @@ def _print_costs(run: InversionRun, work: Work, plans: dict[tuple, BatchPlan]) -
     operations, steps = 0.0, 0
     for number, entry in enumerate(run.entries):
         plan = plans[*entry.setting, entry.prior]
-        batches = len(work.own(number))
+        batches = entry.fits * len(work.own(number))
         stages = zip(plan.steps, plan.programs, plan.single, strict=True)
         for count, program, single in stages if batches else ():
             key = same_program(*single)

@@ -61,6 +61,7 @@ class Entry:
         noise: Poisson's, if it is not Gaussian.
         restarts: independent starts per image.
         perceptual: what joins the loss; None for nothing.
+        held_out_fraction: of the measurements, if they select.
     """
 
     label: str
@@ -73,6 +74,12 @@ class Entry:
     noise: Poisson | None
     restarts: int
     perceptual: PerceptualTerm | None
+    held_out_fraction: float
+
+    @property
+    def fits(self) -> int:
+        """How often the stages are run."""
+        return 2 if self.select == "held_out" else 1
 
     @property
     def setting(self) -> SettingKey:
@@ -239,6 +246,7 @@ def _entries(label: str, fields: InversionFields, setting: Setting) -> Iterator[
                         noise=noise,
                         restarts=setting.restarts,
                         perceptual=_term(perceptual[prior], problem, ratio),
+                        held_out_fraction=setting.held_out_fraction,
                     )
 
 

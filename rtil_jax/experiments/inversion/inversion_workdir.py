@@ -1,6 +1,7 @@
 """Whether a directory can hold an inversion's results beside those it has."""
 
 import os
+from typing import Any
 
 from rtil_jax import data
 from rtil_jax.checkpoints import checksum
@@ -173,6 +174,14 @@ def _compare(path: str, old: dict | None, new: dict, free: tuple[str, ...]) -> N
         )
 
 
+_YOUNGER: dict[Any, dict[str, Any]] = {
+    "ilo": {"units": "absolute", "optimizer": "adam"},
+    "surgery": {"units": "absolute", "prior_weight": 0.0},
+    "csgm": {"prior_weight": 0.0},
+    "mganprior": {"prior_weight": 0.0},
+}
+
+
 def _read_record(path: str) -> dict:
     if not os.path.exists(path):
         return {"methods": {}, "priors": {}}
@@ -186,4 +195,8 @@ def _read_record(path: str) -> dict:
         # Later ones know of Poisson noise.
         old.setdefault("noise", "gaussian")
         old.setdefault("peak", 0.0)
+        old.setdefault("held_out_fraction", 0.1)
+        method = old.get("method", {})  # with the arguments that are younger
+        for name, value in _YOUNGER.get(method.get("name"), {}).items():
+            method.setdefault(name, value)
     return record

@@ -51,6 +51,7 @@ from rtil_jax.files import local_path
 from rtil_jax.inversion.inverting import Progress, Reconstruction, invert
 from rtil_jax.inversion.perceptual_loss import PerceptualLoss
 from rtil_jax.inversion.problems import measurement_loss
+from rtil_jax.inversion.units import prior_for
 from rtil_jax.locks import owned
 from rtil_jax.metrics.perceptual import Perceptual
 from rtil_jax.priors.prior import Prior
@@ -86,6 +87,8 @@ def run_sweep(
     run = parse_inversion(config)
     priors = load_priors(run.priors)
     check_fit(run, priors)
+    for entry in run.entries:  # each prior once, not at every batch
+        priors[entry.prior] = prior_for(entry.method, priors[entry.prior])
     distances = load_distances(run, priors)
     wanted = image_arguments(run.images, next(iter(priors.values())))
     if dry_run:
@@ -198,6 +201,7 @@ def invert_missing(
     ]
     to_do = [(b, m) for b, m in zip(batches, missing, strict=True) if m]
     steps = sum(stage.steps + 1 for stage in entry.method.stages(prior.generator))
+    steps *= entry.fits
     label = f"{entry.prior} {entry.label} {entry.problem} {entry.ratio:g}"
     with (
         progress(len(to_do) * steps, label, disable=not to_do) as bar,
@@ -265,6 +269,7 @@ def invert_batch(
             jax.block_until_ready(problem),
             keys,
             select=entry.select,
+            held_out_fraction=entry.held_out_fraction,
             restarts=entry.restarts,
             **options,
         )

@@ -27,6 +27,7 @@ from rtil_jax.experiments.training.training_plan import count_parameters
 from rtil_jax.files import local_path
 from rtil_jax.generators import Generator
 from rtil_jax.priors import registry
+from rtil_jax.priors.feature_scales import FEATURE_SCALES, write_scales
 from rtil_jax.priors.packed import CONFIG, WEIGHTS, is_packed, write_weights
 from rtil_jax.priors.prior import STYLE_FIT, load_prior
 from rtil_jax.training.recipe import Recipe
@@ -67,6 +68,8 @@ def export(directory: str, name: str, notes: Notes, scores: str | None = None) -
         save_config(without_paths(config), os.path.join(made, CONFIG))
         if os.path.exists(fit := os.path.join(directory, STYLE_FIT)):
             shutil.copy(fit, made)
+        scales = prior.with_feature_scales().feature_scales
+        write_scales(os.path.join(made, FEATURE_SCALES), scales)
         draw_samples(recipe, weights, step, os.path.join(made, SAMPLES))
         size = os.path.getsize(os.path.join(made, WEIGHTS)) / 2**20
         facts["weights"] = f"{size:.2f} MiB, {precision}"

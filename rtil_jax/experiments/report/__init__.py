@@ -1,6 +1,7 @@
 """Tables, figures and the page of results."""
 
 from rtil_jax.experiments.report.convergence import plot_convergence
+from rtil_jax.experiments.report.coverage import draw_coverage
 from rtil_jax.experiments.report.curves import plot_curves
 from rtil_jax.experiments.report.page import write_page
 from rtil_jax.experiments.report.pictures import MAX_GRID_ROWS, image_grid, sample_grid
@@ -17,6 +18,7 @@ __all__ = [
     "MAX_GRID_ROWS",
     "PUBLISHED",
     "Row",
+    "draw_coverage",
     "draw_posterior",
     "image_grid",
     "labelled_rows",

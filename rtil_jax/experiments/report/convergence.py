@@ -29,9 +29,9 @@ def plot_convergence(workdir: str) -> list[str]:
     """Draws `figures/convergence_{problem}.png`; returns the paths of those drawn.
 
     A panel per ratio: the median over images of the measurement loss, the band between
-    its quartiles, and where stages begin. Iterates do not depend on the selection
-    rule, so it has no lines of its own. Directories whose solutions have no history
-    get no figure.
+    its quartiles, and where stages begin. Iterates do not depend on the selection rule
+    (but for `held_out`, whose are shown where there are no others), so it has no lines
+    of its own. Directories whose solutions have no history get no figure.
 
     Raises:
         UserError: if there are no results or they cannot be read.

@@ -27,6 +27,8 @@ METRICS = {
     "seconds": ("seconds per image", ".2f"),
 }
 SELECTION_RULES = {
+    "held_out": "measurements that the fit has not seen choose stage and step, then "
+    "all are fitted up to there",
     "last": "the last iterate is kept",
     "measurement": "the iterate with the lowest measurement loss is kept",
     "oracle": "the iterate closest to the true image is kept: an upper bound",

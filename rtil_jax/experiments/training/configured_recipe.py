@@ -133,7 +133,9 @@ def _stylegan2(run: StyleGAN2Run) -> StyleGAN2Recipe:
     return StyleGAN2Recipe(
         generator=generator,
         discriminator=StyleGAN2Discriminator(**dataclasses.asdict(run.discriminator)),
-        family=AdditiveFamily(blocks, run.family.sigma, weights),
+        family=AdditiveFamily(
+            blocks, run.family.sigma, weights, run.family.sigma_units
+        ),
         enumerate_family=run.family.members == "enumerated",
         **_values(run.training, StyleGAN2Hyperparameters),
     )

@@ -272,14 +272,15 @@ def run(
             batch = read_batch(config, recipe, images, step, progress.skipped_images)
             state, metrics = recipe.train_step(state, batch, key, step)
             bar.update()
-            unread.append(metrics)
             done = step + 1
             stop = stopping.asked(done)
             log, sample, save = (due(config, done, what) for what in SECTIONS)
-            if log or save or stop:
+            written = log or save
+            unread.append(metrics | recipe.measure(state) if written else metrics)
+            if written or stop:
                 newest = checked(done)
                 unread.clear()
-            if log or save:
+            if written:
                 line = metrics_file.write(done, recipe.batch_at(done).start, newest)
                 shown = {k: f"{line[k]:.2f}" for k in ("d_loss", "g_loss")}
                 bar.set_postfix(shown, refresh=False)

@@ -9,12 +9,13 @@ another.
 """
 
 import dataclasses
-from typing import Literal
+from typing import Literal, get_args
 
 from ml_collections import ConfigDict
 
 from rtil_jax import data
 from rtil_jax.experiments.parsing import default_config
+from rtil_jax.families import SigmaUnits
 from rtil_jax.fields import (
     FRACTION,
     NOT_NEGATIVE,
@@ -206,6 +207,12 @@ class StyleGAN2Family(Family):
         whole_numbers("(1, 2, 3) or ()"),
     )
     sigma: float = field(1.0, "Standard deviation of the perturbations.", NOT_NEGATIVE)
+    sigma_units: SigmaUnits = field(
+        "absolute",
+        "Of sigma: `absolute` (the paper), or `features`, the root mean square of G's "
+        "features at the block, which no generator can escape by enlarging them.",
+        one_of(*get_args(SigmaUnits)),
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -86,6 +86,8 @@ def _check_same_config(new: dict, old: dict, path: str, free: tuple[str, ...]) -
     old.get("data", {}).setdefault("window", [])
     if old["architecture"] == "pggan":
         old.get("generator", {}).setdefault("layout", "rtil")
+    else:
+        old.get("family", {}).setdefault("sigma_units", "absolute")
     if field := first_difference(old, new, free):
         was, now = (_get(values, field) for values in (old, new))
         raise UserError(
