@@ -9,8 +9,8 @@ from typing import Any
 
 import jax
 
+from rtil_jax.arguments import NUMBER, WHOLE, argument, clean_arguments
 from rtil_jax.generators import Generator
-from rtil_jax.inversion.arguments import NUMBER, WHOLE, argument, clean_arguments
 from rtil_jax.inversion.latents import mapping_space
 from rtil_jax.inversion.solutions import Solution
 from rtil_jax.inversion.stages import Mask, Stage, Variables

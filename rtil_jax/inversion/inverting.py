@@ -9,11 +9,11 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from rtil_jax.arguments import check_method
 from rtil_jax.arrays import as_number
 from rtil_jax.devices import batch_sharded, data_mesh, replicated
 from rtil_jax.errors import UserError
 from rtil_jax.generators import Generator
-from rtil_jax.inversion.arguments import check_method
 from rtil_jax.inversion.keys import keys_of_images
 from rtil_jax.inversion.perceptual_loss import as_loss
 from rtil_jax.inversion.problems import Problem, map_batched, placed, settle

@@ -17,9 +17,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from rtil_jax.arguments import NUMBER, WHOLE, argument, clean_arguments
 from rtil_jax.errors import UserError
 from rtil_jax.generators import Generator
-from rtil_jax.inversion.arguments import NUMBER, WHOLE, argument, clean_arguments
 from rtil_jax.inversion.latents import style_space
 from rtil_jax.inversion.solutions import Solution
 from rtil_jax.inversion.stages import Mask, Stage

@@ -5,9 +5,9 @@ import re
 
 from ml_collections import ConfigDict
 
+from rtil_jax.arguments import published
 from rtil_jax.experiments.inversion.inversion_fields import InversionFields
 from rtil_jax.experiments.parsing import default_config, help_texts
-from rtil_jax.inversion.arguments import published
 from rtil_jax.inversion.csgm import CSGM
 from rtil_jax.inversion.ilo import ILO
 from rtil_jax.inversion.mganprior import MGANPrior

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
 
+from rtil_jax.arguments import check_argument
 from rtil_jax.config import plain, require
 from rtil_jax.errors import UserError
 from rtil_jax.experiments.inversion.inversion_config import METHODS
@@ -21,7 +22,6 @@ from rtil_jax.experiments.inversion.inversion_fields import (
     Shared,
 )
 from rtil_jax.experiments.parsing import check_names, given, parse
-from rtil_jax.inversion.arguments import check_argument
 from rtil_jax.inversion.inverting import Method
 from rtil_jax.inversion.solver import SELECTIONS
 from rtil_jax.operators import OPERATORS
