@@ -48,7 +48,7 @@ def misfit(baseline: Any, kind: type) -> str:
     """
     kinds = getattr(baseline, "kinds", None)
     if kinds is None:
-        return "a linear one" if issubclass(kind, PhaseRetrieval) else ""
+        return "a linear operator" if issubclass(kind, PhaseRetrieval) else ""
     if issubclass(kind, kinds):
         return ""
     return " or ".join(name for name, k in OPERATORS.items() if issubclass(k, kinds))

@@ -1,4 +1,4 @@
-"""Total variation (Rudin, Osher and Fatemi 1992): the flattest image that explains y."""
+"""Total variation (Rudin, Osher and Fatemi 1992): the flattest image with that y."""
 
 import dataclasses
 from typing import Any

@@ -49,6 +49,8 @@ class Problem:
         features: of y, for a perceptual loss; see `PerceptualLoss.prepare`.
         shared: whether the operator is one for all images. None finds out, by the
             shapes of the operator's arrays and of what it measures.
+        noise_std: of the noise on y, in the units of y, for baselines and finishes,
+            which go no nearer to y. None, if it is not known, counts as 0.
     """
 
     operators: Any
@@ -56,6 +58,7 @@ class Problem:
     truth: Any = None
     features: Any = None
     shared: bool | None = struct.field(pytree_node=False, default=None)
+    noise_std: Any = struct.field(pytree_node=False, default=None)
 
     def __repr__(self) -> str:
         """The kind of operator and shapes; no arrays."""
@@ -64,8 +67,19 @@ class Problem:
         return f"Problem({type(self.operators).__name__}, measurements {shape}{truth})"
 
 
+def noise_of(problem: Any) -> float:
+    """`problem.noise_std` checked; 0 where it is not known."""
+    found = getattr(problem, "noise_std", None)
+    if found is None:
+        return 0.0
+    expected = "a number of at least 0, or None"
+    return as_number("problem.noise_std", found, 0.0, math.inf, expected)
+
+
 def settle(problem: Any, image_shape: ImageShape) -> Problem:
     """The problem checked, with `shared` found out and arrays in single precision.
+
+    It is without `noise_std`, so that what is compiled for it does for any noise.
 
     Raises:
         UserError: if its parts do not fit each other or images of `image_shape`, or
@@ -95,7 +109,12 @@ def settle(problem: Any, image_shape: ImageShape) -> Problem:
     if noise_unit(operators) in PICTURED:
         warn_of_range(name, y)
     problem = dataclasses.replace(
-        problem, operators=operators, measurements=y, truth=truth, shared=shared
+        problem,
+        operators=operators,
+        measurements=y,
+        truth=truth,
+        shared=shared,
+        noise_std=None,
     )
     counts = count_measurements(problem)
     if not is_traced(counts) and not np.all((counts > 0) & np.isfinite(counts)):
@@ -234,7 +253,7 @@ def make_problem(
     operators = sample_operators(problem, operator_keys, shape, ratio)
     noisy = jax.vmap(measure, in_axes=(0, 0, 0, None))
     measurements = noisy(operators, truth, noise_keys, noise_std)
-    return Problem(operators, measurements, truth), start_keys
+    return Problem(operators, measurements, truth, noise_std=noise_std), start_keys
 
 
 def _as_indices(found: Any, batch: int) -> Array | np.ndarray:

@@ -17,7 +17,7 @@ from rtil_jax.experiments.inversion.file_names import file_stem, old_file_stem
 from rtil_jax.experiments.inversion.shards import Shard
 from rtil_jax.experiments.report.rows import COLUMNS, Row, read_results
 from rtil_jax.files import replacing
-from rtil_jax.inversion.inverting import Reconstruction
+from rtil_jax.inversion.reconstruction import Reconstruction
 from rtil_jax.inversion.solutions import save_solution
 from rtil_jax.locks import waiting
 

@@ -48,8 +48,9 @@ from rtil_jax.experiments.inversion.stopwatch import Stopwatch
 from rtil_jax.experiments.inversion.work import divide
 from rtil_jax.experiments.stopping import Stopping, nothing_to_save
 from rtil_jax.files import local_path
-from rtil_jax.inversion.inverting import Progress, Reconstruction, invert
+from rtil_jax.inversion.inverting import Progress, invert
 from rtil_jax.inversion.perceptual_loss import PerceptualLoss
+from rtil_jax.inversion.reconstruction import Reconstruction
 from rtil_jax.locks import owned
 from rtil_jax.metrics.perceptual import Perceptual
 from rtil_jax.priors.prior import Prior
