@@ -20,13 +20,15 @@ from rtil_jax.experiments.compiling import Abandoned, compile_ahead
 from rtil_jax.experiments.inversion.inputs import (
     check_fit,
     image_arguments,
+    image_shape,
     load_distances,
     load_priors,
     perceptual_loss,
+    prior_of,
 )
+from rtil_jax.experiments.inversion.inversion_entries import Entry
 from rtil_jax.experiments.inversion.inversion_plan import print_plan
 from rtil_jax.experiments.inversion.inversion_run import (
-    Entry,
     InversionRun,
     parse_inversion,
 )
@@ -85,9 +87,10 @@ def run_sweep(
     workdir = local_path(workdir, "--workdir")
     run = parse_inversion(config)
     priors = load_priors(run.priors)
-    check_fit(run, priors)
-    distances = load_distances(run, priors)
-    wanted = image_arguments(run.images, next(iter(priors.values())))
+    shape = image_shape(run.images, priors)
+    check_fit(run, priors, shape)
+    distances = load_distances(run, shape)
+    wanted = image_arguments(run.images, shape)
     if dry_run:
         load_metric(run)  # says so if it has to be left out
         shown, count = data.probe_images(**wanted)
@@ -164,8 +167,8 @@ def recover(
     lpips = load_metric(run)
     work = divide(run, len(images), shard)
     for number, entry in enumerate(run.entries):
-        loss, prior = perceptual_loss(entry, distances), priors[entry.prior]
-        own = work.own(number)
+        loss, own = perceptual_loss(entry, distances), work.own(number)
+        prior = prior_of(entry, priors, image_shape(run.images, priors))
         invert_missing(run, entry, own, prior, images, loss, lpips, results, stopping)
         if stopping.reason:
             return
@@ -176,7 +179,7 @@ def invert_missing(
     run: InversionRun,
     entry: Entry,
     batches: list[range],
-    prior: Prior,
+    prior: Prior | None,
     images: data.ImageSet,
     perceptual: PerceptualLoss | None,
     lpips: Perceptual | None,
@@ -197,7 +200,10 @@ def invert_missing(
         for batch in batches
     ]
     to_do = [(b, m) for b, m in zip(batches, missing, strict=True) if m]
-    steps = sum(stage.steps + 1 for stage in entry.method.stages(prior.generator))
+    if prior is None:  # a baseline tells of each image
+        steps = max(map(len, batches), default=0)
+    else:
+        steps = sum(stage.steps + 1 for stage in entry.method.stages(prior.generator))
     label = f"{entry.prior} {entry.label} {entry.problem} {entry.ratio:g}"
     with (
         progress(len(to_do) * steps, label, disable=not to_do) as bar,
@@ -215,7 +221,7 @@ def invert_missing(
                 i: rows[i] | quality[i - batch.start] | {"seconds": seconds}
                 for i in absent
             }
-            save_batch(results, found, batch.start, done, run.seed)
+            save_batch(results, found, batch.start, done, run.seed, entry.finish)
             results.add(list(done.values()))
             if stopping.reason:
                 return
@@ -225,7 +231,7 @@ def display(bar: tqdm) -> Progress:
     """What shows, after each step, that it is done and now and then its loss."""
 
     def show(stage: int, step: int, loss: Array) -> None:
-        if step % SHOW_EVERY == 0:
+        if step % SHOW_EVERY == 0 and np.isfinite(loss).any():
             mean = np.nanmean(np.asarray(loss))
             shown = {"stage": stage, "measurement_mse": f"{mean:.3g}"}
             bar.set_postfix(shown, refresh=False)
@@ -250,7 +256,7 @@ def invert_batch(
     run: InversionRun,
     entry: Entry,
     batch: range,
-    prior: Prior,
+    prior: Prior | None,
     images: data.ImageSet,
     options: dict[str, Any],
 ) -> tuple[Reconstruction, Array, float]:
@@ -266,6 +272,7 @@ def invert_batch(
             keys,
             select=entry.select,
             restarts=entry.restarts,
+            finish=entry.finish,
             **options,
         )
         found.images.block_until_ready()
