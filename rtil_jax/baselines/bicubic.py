@@ -39,7 +39,7 @@ def _enlarged(measured: Measured, back_projections: int) -> Array:
     def enlarge(small: Array) -> Array:
         return jax.image.resize(small, measured.image_shape, "cubic")
 
-    def step(_: int, image: Array) -> Array:
+    def step(_: int | Array, image: Array) -> Array:
         return image + enlarge(measured.y - measured.operator(image))
 
     return jax.lax.fori_loop(0, back_projections, step, enlarge(measured.y))

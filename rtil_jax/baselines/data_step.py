@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from rtil_jax.baselines.interface import Image, Measured
-from rtil_jax.baselines.linear import Vector, adjoint, as_vector, forward
+from rtil_jax.baselines.linear import Data, adjoint, as_vector, forward
 from rtil_jax.operators.interface import ImageShape
 
 ITERATIONS = 100
@@ -29,7 +29,7 @@ def data_step(
     x = image.reshape(-1).astype(jnp.float32)
     residual = as_vector(measured.y) - forward(measured, x)
 
-    def normal(r: Vector) -> Vector:
+    def normal(r: Data) -> Data:
         return forward(measured, adjoint(measured, r)) + damping * r
 
     solved, _ = jax.scipy.sparse.linalg.cg(

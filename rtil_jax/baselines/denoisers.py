@@ -22,9 +22,10 @@ def non_local_means(image: Pixels, sigma: float) -> Pixels:
     """Non-local means (Buades et al. 2005), the fast form of scikit-image."""
     restoration = package("non_local_means", "skimage.restoration")
     patches = {"patch_size": 5, "patch_distance": 6, "fast_mode": True}
-    return restoration.denoise_nl_means(
+    denoised = restoration.denoise_nl_means(
         image, h=0.8 * sigma, sigma=sigma, channel_axis=-1, **patches
     )
+    return denoised.reshape(image.shape)
 
 
 def bm3d(image: Pixels, sigma: float) -> Pixels:

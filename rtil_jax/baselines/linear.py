@@ -13,13 +13,14 @@ from jaxtyping import Array, Float
 
 from rtil_jax.baselines.interface import Measured
 
-Vector = Float[Array, " n"]
+Vector = Float[Array, " pixels"]
+Data = Float[Array, " numbers"]
 POWER_ITERATIONS = 30
 # A power iteration approaches the norm from below.
 MARGIN = 1.05
 
 
-def as_vector(y: Array) -> Vector:
+def as_vector(y: Array) -> Data:
     """The real numbers of an array, in one axis."""
     if jnp.iscomplexobj(y):
         y = jnp.stack([y.real, y.imag])
@@ -27,13 +28,13 @@ def as_vector(y: Array) -> Vector:
 
 
 @jax.jit
-def forward(measured: Measured, x: Vector) -> Vector:
+def forward(measured: Measured, x: Vector) -> Data:
     """A x."""
     return as_vector(measured.operator(x.reshape(measured.image_shape)))
 
 
 @jax.jit
-def adjoint(measured: Measured, r: Vector) -> Vector:
+def adjoint(measured: Measured, r: Data) -> Vector:
     """A^T r."""
     zero = jnp.zeros(math.prod(measured.image_shape), jnp.float32)
     _, pull = jax.vjp(functools.partial(forward, measured), zero)
@@ -46,7 +47,7 @@ def norm_bound(measured: Measured) -> Float[Array, ""]:
     size = math.prod(measured.image_shape)
     start = jax.random.normal(jax.random.key(0), (size,), jnp.float32)
 
-    def step(_: int, v: Vector) -> Vector:
+    def step(_: int | Array, v: Vector) -> Vector:
         w = adjoint(measured, forward(measured, v))
         return w / jnp.maximum(jnp.linalg.norm(w), 1e-30)
 

@@ -20,6 +20,7 @@ from rtil_jax.generators.interface import Intermediates
 from rtil_jax.operators.interface import ImageShape
 
 Maps = Float[Array, "height width channels"]
+Images = Float[Array, "batch height width channels"]
 EPSILON = 1e-5
 
 
@@ -61,7 +62,8 @@ class DeepDecoderNetwork(nn.Module):
 class DeepDecoderGenerator(nn.Module):
     """The network as a generator, whose latents are the weights of each image.
 
-    It cannot be cut: it has one block. Images need not be square.
+    It is one block, after which there is nothing but the image. Images need not be
+    square.
 
     Attributes:
         image_shape: `(height, width, channels)`.
@@ -93,12 +95,24 @@ class DeepDecoderGenerator(nn.Module):
             jax.random.split(key, batch)
         )
 
-    def __call__(
-        self, latents: Any, intermediates: Intermediates | None = None
-    ) -> Float[Array, "batch height width channels"]:
+    def intermediate_shape(self, block: int) -> ImageShape:
+        return self.image_shape
+
+    def head(
+        self, latents: Any, block: int, intermediates: Intermediates | None = None
+    ) -> Images:
         network = self._network()
 
         def image(weights: Any) -> Any:
             return network.apply({"params": weights})
 
         return jax.vmap(image)(latents)
+
+    def tail(self, features: Images, latents: Any, block: int) -> Images:
+        return features
+
+    def __call__(
+        self, latents: Any, intermediates: Intermediates | None = None
+    ) -> Images:
+        images = self.head(latents, 1)
+        return images + intermediates[1] if intermediates else images
