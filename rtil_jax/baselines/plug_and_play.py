@@ -31,7 +31,7 @@ class PlugAndPlay:
         iterations: how many turns.
         first_sigma: what the denoiser takes for the noise in the first turn, of pixels
             in [-1, 1]. Small, because TV is a good start and non-local means blurs;
-            BM3D bears more.
+            BM3D bears more, 0.1 to 0.01.
         last_sigma: likewise in the last turn.
 
     Raises:

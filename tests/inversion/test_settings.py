@@ -111,11 +111,6 @@ def test_a_prior_may_have_a_perceptual_loss_of_its_own():
     assert rtil.perceptual is None and vanilla.perceptual == ("vgg_l1", 1.0, False)
 
 
-def of_size(size):
-    generator = StyleGAN2Generator(size, channels=1, max_channels=8, latent_dim=12)
-    return {"rtil": Prior(generator, None)}
-
-
 @pytest.mark.parametrize("name", ["lpips", "vgg_l1"])
 def test_weights_are_read_where_a_loss_needs_them_and_named_where_missing(
     name, tmp_path, monkeypatch
@@ -220,8 +215,7 @@ def test_methods_without_a_prior_have_one_entry_where_they_fit():
         ("wavelet", "inpainting", "none", "measurement"),
         ("wavelet", "super_resolution", "none", "measurement"),
     ]
-    config.problem, config.settings = "phase_retrieval", ConfigDict({"b": {}})
-    config.settings.b = config.settings.b | {"method": {"name": "bicubic"}}
+    config.problem = "phase_retrieval"
     with pytest.raises(UserError, match="config.problem: found phase_retrieval, exp"):
         parse_inversion(config)
 

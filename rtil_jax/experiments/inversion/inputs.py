@@ -71,8 +71,7 @@ def prior_of(entry: Entry, priors: dict[str, Prior], shape: ImageShape) -> Prior
         return None
     if needs_prior(entry.method):
         return priors[entry.prior]
-    method: Any = entry.method
-    return method.own_prior(shape)
+    return entry.method.own_prior(shape)
 
 
 def check_fit(run: InversionRun, priors: dict[str, Prior], shape: ImageShape) -> None:

@@ -21,7 +21,6 @@ from rtil_jax.experiments.inversion.inversion_fields import (
 )
 from rtil_jax.experiments.parsing import given
 from rtil_jax.inversion.finishes import find_finish
-from rtil_jax.inversion.inverting import Method
 from rtil_jax.inversion.solver import SELECTIONS
 from rtil_jax.inversion.without_prior import is_baseline, needs_prior
 from rtil_jax.operators import OPERATORS
@@ -55,7 +54,7 @@ class Entry:
         ratio: of the problem.
         select: the rule that picks the iterate.
         prior: its name; `none` for a method without one.
-        method: as built for this prior.
+        method: a `Method` as built for this prior, or a baseline.
         noise_std: of the noise on y.
         restarts: independent starts per image.
         perceptual: what joins the loss; None for nothing.
@@ -67,7 +66,7 @@ class Entry:
     ratio: float
     select: str
     prior: str
-    method: Method
+    method: Any
     noise_std: float
     restarts: int
     perceptual: PerceptualTerm | None
@@ -163,7 +162,7 @@ def words(text: str) -> list[str]:
     return [word.strip() for word in text.split(",")]
 
 
-def build_method(config: Any, prior: str) -> Method:
+def build_method(config: Any, prior: str) -> Any:
     """The method of `config.method` and `config.method_for` for a prior of that name.
 
     Raises:
