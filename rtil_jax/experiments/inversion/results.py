@@ -221,7 +221,7 @@ def save_batch(
     """The picture and the solution of each image of `rows`, by index.
 
     `first` is the index of the first image of the batch. What no solution renders to,
-    of a baseline or after a finish, is in the solution's file as `fact:image`.
+    of a baseline or after a finish, is in the solution's file as `fact:pixels`.
     """
     pixels, solution = jax.device_get((found.images, found.solution))
     for index, row in rows.items():
@@ -233,5 +233,5 @@ def save_batch(
         if losses:
             facts["history"] = np.array(losses, np.float32)
         if solution is None or finish:  # else the solution renders to it
-            facts["image"] = pixels[at]
+            facts["pixels"] = pixels[at]
         save_solution(results.solution(row, index), one, **facts)
