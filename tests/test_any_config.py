@@ -26,7 +26,7 @@ VALUES = {
     tuple: st.lists(st.one_of(INTEGERS, NUMBERS, WORDS), max_size=4).map(tuple),
 }
 TRAINING = ("stylegan2_faces64.py", "pggan_faces64.py")
-INVERSION = ("ilo.py", "mganprior.py", "csgm.py", "surgery.py")
+INVERSION = ("ilo.py", "mganprior.py", "csgm.py", "surgery.py", "baselines.py")
 
 
 def read(path):

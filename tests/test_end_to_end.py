@@ -21,7 +21,7 @@ from rtil_jax.errors import UserError
 from rtil_jax.experiments.compiling import Abandoned
 from rtil_jax.experiments.family_samples import draw_family_samples
 from rtil_jax.experiments.inversion import sweep
-from rtil_jax.experiments.inversion.inversion_run import build_method
+from rtil_jax.experiments.inversion.inversion_entries import build_method
 from rtil_jax.experiments.inversion.results import COLUMNS, read_picture
 from rtil_jax.experiments.inversion.shards import Shard
 from rtil_jax.experiments.inversion.sweep import run_sweep

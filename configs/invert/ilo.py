@@ -4,6 +4,7 @@ Variants: `fast` (a fifth of the paper's steps, see below) and `short` (a tenth,
 images, minutes on two cores), both with four stages, for generators from 32 pixels;
 `tiny` (about a minute; three stages, from 16 pixels). The default's five stages are
 for generators from 64 pixels (only Python's `ILO()` takes fewer by itself).
+`baselines` adds what can be had without a prior to every table (`baselines.py`).
 
     python invert.py --config configs/invert/ilo.py:short \
         --config.priors.rtil=runs/avatars/rtil \
@@ -34,12 +35,18 @@ do (26.9 with a weight of 0.03). So `short` and `tiny` mask; which is better at 
 pixels has not been measured: --config.perceptual.fill=False.
 """
 
+from configs.invert import baselines
 from rtil_jax.config import parse_variants
 from rtil_jax.experiments.inversion.inversion_config import inversion_config
 
 
 def get_config(variant=None):
-    return with_variants(parse_variants(variant, ("fast", "short", "tiny")))
+    variants = parse_variants(variant, ("fast", "short", "tiny", "baselines"))
+    config = with_variants(variants)
+    if "baselines" in variants:
+        config.settings = {"ilo": {}} | baselines.settings(variants)
+        config.where_it_fits = True
+    return config
 
 
 def for_figures(variants):

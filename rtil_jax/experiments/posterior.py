@@ -10,7 +10,11 @@ from ml_collections import ConfigDict
 
 from rtil_jax import data, metrics
 from rtil_jax.errors import UserError
-from rtil_jax.experiments.inversion.inputs import image_arguments, load_priors
+from rtil_jax.experiments.inversion.inputs import (
+    image_arguments,
+    image_shape,
+    load_priors,
+)
 from rtil_jax.experiments.inversion.measuring import problem_of
 from rtil_jax.experiments.inversion.noise_levels import describe_noise, noise_record
 from rtil_jax.experiments.posterior_config import parse_posterior
@@ -40,7 +44,7 @@ def run_posterior(config: ConfigDict, workdir: str) -> list[dict]:
     workdir = local_path(workdir, "--workdir")
     run, chain = parse_posterior(config)
     priors = load_priors(run.priors)
-    wanted = image_arguments(run.images, next(iter(priors.values())))
+    wanted = image_arguments(run.images, image_shape(run.images, priors))
     images = data.load_images(**wanted)
     try:
         os.makedirs(workdir, exist_ok=True)

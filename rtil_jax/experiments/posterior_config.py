@@ -6,10 +6,10 @@ from ml_collections import ConfigDict
 
 from rtil_jax.config import require
 from rtil_jax.errors import UserError
+from rtil_jax.experiments.inversion.inversion_entries import require_symmetric
 from rtil_jax.experiments.inversion.inversion_run import (
     InversionRun,
     parse_inversion,
-    require_symmetric,
 )
 from rtil_jax.experiments.parsing import parse
 from rtil_jax.fields import POSITIVE, at_least, field

@@ -1,8 +1,9 @@
 """Inversion: methods as lists of stages, and the solver that runs them."""
 
 from rtil_jax.inversion.csgm import CSGM
+from rtil_jax.inversion.deep_decoder import DeepDecoder
 from rtil_jax.inversion.ilo import ILO
-from rtil_jax.inversion.inverting import Reconstruction, invert
+from rtil_jax.inversion.inverting import invert
 from rtil_jax.inversion.langevin import (
     Langevin,
     PosteriorSamples,
@@ -10,6 +11,7 @@ from rtil_jax.inversion.langevin import (
 )
 from rtil_jax.inversion.mganprior import MGANPrior
 from rtil_jax.inversion.problems import Problem, make_problem, measurement_loss
+from rtil_jax.inversion.reconstruction import Reconstruction
 from rtil_jax.inversion.solutions import (
     Solution,
     load_solution,
@@ -21,6 +23,7 @@ from rtil_jax.priors.prior import Prior, load_prior
 
 __all__ = [
     "CSGM",
+    "DeepDecoder",
     "ILO",
     "Langevin",
     "MGANPrior",

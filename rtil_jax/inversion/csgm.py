@@ -10,8 +10,8 @@ from typing import Any
 import jax
 from jaxtyping import Array, Float
 
+from rtil_jax.arguments import NUMBER, WHOLE, argument, clean_arguments
 from rtil_jax.generators import Generator
-from rtil_jax.inversion.arguments import NUMBER, WHOLE, argument, clean_arguments
 from rtil_jax.inversion.constraints import relative_pull
 from rtil_jax.inversion.latents import codes_of, mapping_space
 from rtil_jax.inversion.problems import Problem

@@ -20,15 +20,7 @@ from typing import Any, get_args
 import jax
 from jaxtyping import Array, Float
 
-from rtil_jax.errors import UserError
-from rtil_jax.fields import named
-from rtil_jax.generators import (
-    Generator,
-    init,
-    sample_latents,
-    zero_intermediates,
-)
-from rtil_jax.inversion.arguments import (
+from rtil_jax.arguments import (
     ABOVE_0,
     FLAG,
     NUMBER,
@@ -37,6 +29,14 @@ from rtil_jax.inversion.arguments import (
     WHOLE_OR_WHOLES,
     argument,
     clean_arguments,
+)
+from rtil_jax.errors import UserError
+from rtil_jax.fields import named
+from rtil_jax.generators import (
+    Generator,
+    init,
+    sample_latents,
+    zero_intermediates,
 )
 from rtil_jax.inversion.constraints import (
     PriorForm,

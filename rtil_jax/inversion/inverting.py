@@ -6,14 +6,16 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from rtil_jax.arguments import check_method
 from rtil_jax.arrays import as_number
 from rtil_jax.devices import batch_sharded, data_mesh, replicated
 from rtil_jax.errors import UserError
 from rtil_jax.generators import Generator
-from rtil_jax.inversion.arguments import check_method
+from rtil_jax.inversion.finishes import check_finish, find_finish, finished
 from rtil_jax.inversion.held_out import (
     FRACTION,
     check_held_out,
@@ -24,12 +26,27 @@ from rtil_jax.inversion.held_out import (
 )
 from rtil_jax.inversion.keys import keys_of_images
 from rtil_jax.inversion.perceptual_loss import Loss, as_loss
-from rtil_jax.inversion.problems import Problem, map_batched, placed, settle
+from rtil_jax.inversion.problems import (
+    Problem,
+    data_loss,
+    map_batched,
+    noise_of,
+    placed,
+    settle,
+)
 from rtil_jax.inversion.programs import stage_programs
+from rtil_jax.inversion.reconstruction import Reconstruction
 from rtil_jax.inversion.solutions import Solution, render
 from rtil_jax.inversion.solver import SELECTIONS, StageEnd, run_stage
 from rtil_jax.inversion.stages import Stage, Variables
 from rtil_jax.inversion.units import prior_for
+from rtil_jax.inversion.without_prior import (
+    image_shape_of,
+    is_baseline,
+    needs_prior,
+    recover,
+)
+from rtil_jax.operators.interface import ImageShape
 from rtil_jax.precision import single
 from rtil_jax.priors.prior import Prior, check_prior
 
@@ -56,37 +73,6 @@ class Method(Protocol):
         """The variables of one image before the first stage."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Reconstruction:
-    """What `invert` returns, one entry per image.
-
-    Attributes:
-        images: `(batch, height, width, channels)`, nominally in [-1, 1].
-        solution: renders to `images`.
-        measurement_loss: ||A(G) - y||^2 / m of each image, or of Poisson noise its
-            likelihood: what `inversion.measurement_loss` returns.
-        status: `ok`, `stalled` (the measurement loss barely fell) or `failed` (it
-            became infinite or nan at any step; the best iterate is returned).
-        history: `(stage, step, measurement losses)` every ten steps.
-    """
-
-    images: Float[Array, "batch height width channels"]
-    solution: Solution
-    measurement_loss: Float[Array, " batch"]
-    status: list[str]
-    history: list[tuple[int, int, np.ndarray]]
-
-    def __repr__(self) -> str:
-        """Of each image its status and measurement loss; no arrays."""
-        losses = [f"{loss:.3g}" for loss in np.ravel(self.measurement_loss)]
-        each = [" ".join(pair) for pair in zip(self.status, losses, strict=True)]
-        more = f", … {len(each) - 8} more" if len(each) > 8 else ""
-        return (
-            f"Reconstruction(images {self.images.shape}, status and measurement loss: "
-            f"{', '.join(each[:8])}{more})"
-        )
-
-
 def invert(
     method: Any,
     prior: Any,
@@ -97,6 +83,7 @@ def invert(
     held_out_fraction: Any = FRACTION,
     restarts: Any = 1,
     perceptual: Any = None,
+    finish: Any = None,
     mesh: jax.sharding.Mesh | None = None,
     progress: Progress | None = None,
     before: Callable[[list[tuple]], None] | None = None,
@@ -104,8 +91,10 @@ def invert(
     """Reconstructs a batch of images from their measurements.
 
     Args:
-        method: `CSGM`, `ILO`, `MGANPrior`, or anything with their two methods.
-        prior: from `load_prior`, or `Prior.of(generator, variables)`.
+        method: `CSGM`, `ILO`, `MGANPrior`, or anything with their two methods; or a
+            baseline, as those of `rtil_jax.baselines`.
+        prior: from `load_prior`, or `Prior.of(generator, variables)`. None for
+            baselines and `DeepDecoder`, which have none.
         problem: one measurement per image, and one operator for all or one per image.
         keys: one per image, `(batch,)`; an image's result depends on its own only.
             Or one for all, from which each image's is folded (`keys_of_images`).
@@ -125,6 +114,9 @@ def invert(
             and restarts are chosen by the measurement loss alone. Some of the images
             at a time reach the function, which is compiled: what it reads besides its
             arguments is read once.
+        finish: what is done to the images after the last stage. `project`: A^+ (y - A
+            x) is added, of noiseless y; `denoise`: turns of `PlugAndPlay`, with
+            another denoiser as in `denoise:bm3d`, or a `PlugAndPlay` of your own.
         mesh: of the devices to split the images over; all of them by default.
         progress: called after every step with (stage, step, measurement losses); in
             both fits, if something is held out.
@@ -137,19 +129,87 @@ def invert(
             the generator.
     """
     check_method(method)
-    check_prior(prior)
-    prior = prior_for(method, prior)
-    problem = settle(problem, prior.image_shape)
+    if needs_prior(method):
+        check_prior(prior)
+    noise_std = noise_of(problem)
+    image_shape = prior.image_shape if prior else image_shape_of(problem)
+    problem = settle(problem, image_shape)
+    if problem.noise is not None:
+        noise_std = problem.noise.deviation(problem.measurements)
+    finish = find_finish("invert: finish", finish, noise_std)
     keys = keys_of_images(keys, len(problem.measurements))
     _check_select(problem, select)
     restarts = as_number("restarts", restarts, 1, 2**31, "a whole number from 1")
-    perceptual = as_loss(perceptual, problem, prior.image_shape)
+    if finish:
+        check_finish(finish)
+    if is_baseline(method):
+        _check_unused(select, restarts, perceptual)
+        found = _recovered(method, problem, image_shape, noise_std, keys, progress)
+    else:
+        own = prior if needs_prior(method) else method.own_prior(image_shape)
+        prior = prior_for(method, own)
+        perceptual = as_loss(perceptual, problem, image_shape)
+        if select == "held_out":
+            fraction = checked_fraction("held_out_fraction", held_out_fraction)
+            check_held_out(method.stages(prior.generator), perceptual)
+            problem = hold_out(problem, image_shape, keys, fraction)
+        mesh = data_mesh() if mesh is None else mesh
+        given = method, prior, problem, keys, select, restarts, perceptual
+        found = _descended(*given, mesh, progress, before)
+    return _finished(found, finish, problem, noise_std) if finish else found
+
+
+def _recovered(
+    baseline: Any,
+    problem: Problem,
+    image_shape: ImageShape,
+    noise_std: float,
+    keys: jax.Array,
+    progress: Progress | None,
+) -> Reconstruction:
+    """What a baseline finds. `progress` counts images as steps of one stage."""
+    losses = jnp.full(len(keys), jnp.nan)
+
+    def on_image(index: int) -> None:
+        if progress:
+            progress(0, index, losses)
+
+    given = problem, image_shape, noise_std, keys
+    images = recover(baseline, *given, on_image)
+    loss = loss_jitted(problem, images)
+    status = ["ok" if x else "failed" for x in np.isfinite(np.asarray(loss))]
+    return Reconstruction(images, None, loss, status, [])
+
+
+def _finished(
+    found: Reconstruction, finish: Any, problem: Problem, noise_std: float
+) -> Reconstruction:
+    """The same with its images finished, as one more stage of one step."""
+    images = finished(finish, problem, found.images, noise_std)
+    loss, history = loss_jitted(problem, images), found.history
+    if history:
+        stage = history[-1][0] + 1
+        before, after = np.asarray(found.measurement_loss), np.asarray(loss)
+        history = [*history, (stage, 0, before), (stage, 1, after)]
+    return dataclasses.replace(
+        found, images=images, measurement_loss=loss, history=history
+    )
+
+
+def _descended(
+    method: Method,
+    prior: Prior,
+    problem: Problem,
+    keys: jax.Array,
+    select: str,
+    restarts: int,
+    perceptual: Loss | None,
+    mesh: jax.sharding.Mesh,
+    progress: Progress | None,
+    before: Callable[[list[tuple]], None] | None,
+) -> Reconstruction:
+    """What a method's stages find, of arguments that are checked."""
     stages = method.stages(prior.generator)
-    if select == "held_out":
-        fraction = checked_fraction("held_out_fraction", held_out_fraction)
-        check_held_out(stages, perceptual)
-        problem = hold_out(problem, prior.image_shape, keys, fraction)
-    mesh = data_mesh() if mesh is None else mesh
     batch = keys.shape[0]
     rows = np.repeat(np.arange(batch), restarts)
     rows = np.pad(rows, (0, -len(rows) % mesh.size), mode="edge")
@@ -248,6 +308,18 @@ def _check_select(problem: Problem, select: Any) -> None:
         raise UserError("invert: select='oracle' needs problem.truth")
 
 
+def _check_unused(select: str, restarts: int, perceptual: Any) -> None:
+    """Raises UserError for what has no meaning without a loss that is descended."""
+    given = {"select": select != "measurement", "restarts": restarts > 1}
+    given["perceptual"] = perceptual is not None
+    for name, is_given in given.items():
+        if is_given:
+            raise UserError(
+                f"invert: found {name} with a baseline, expected none: it has no "
+                "iterates to choose from and no loss to descend"
+            )
+
+
 def _best_restarts(
     losses: Float[np.ndarray, " starts"], restarts: int
 ) -> Int[np.ndarray, " batch"]:
@@ -265,6 +337,7 @@ def _status(first: np.ndarray, last: np.ndarray, finite: np.ndarray) -> list[str
     ]
 
 
+loss_jitted = jax.jit(data_loss)
 render_jitted = jax.jit(render, static_argnames="generator")
 
 

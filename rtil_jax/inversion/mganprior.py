@@ -16,12 +16,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from rtil_jax.arguments import NUMBER, WHOLE, argument, clean_arguments
 from rtil_jax.errors import UserError
 from rtil_jax.families import flat_dirichlet
 from rtil_jax.fields import named
 from rtil_jax.generators import Generator, mix_codes
 from rtil_jax.generators.interface import Features, Latents
-from rtil_jax.inversion.arguments import NUMBER, WHOLE, argument, clean_arguments
 from rtil_jax.inversion.constraints import relative_pull
 from rtil_jax.inversion.latents import codes_of, mapping_space
 from rtil_jax.inversion.problems import Problem

@@ -66,6 +66,8 @@ class Problem:
             shapes of the operator's arrays and of what it measures.
         noise: `operators.Poisson(peak)` if photons were counted: then the loss is its
             likelihood. None is Gaussian noise, whose likelihood is the squared error.
+        noise_std: of the noise on y, in the units of y, for baselines and finishes,
+            which go no nearer to y. None, if it is not known, counts as 0.
     """
 
     operators: Any
@@ -75,6 +77,7 @@ class Problem:
     held_out: Any = None
     shared: bool | None = struct.field(pytree_node=False, default=None)
     noise: Any = struct.field(pytree_node=False, default=None)
+    noise_std: Any = struct.field(pytree_node=False, default=None)
 
     def __repr__(self) -> str:
         """The kind of operator and shapes; no arrays."""
@@ -83,8 +86,19 @@ class Problem:
         return f"Problem({type(self.operators).__name__}, measurements {shape}{truth})"
 
 
+def noise_of(problem: Any) -> float:
+    """`problem.noise_std` checked; 0 where it is not known."""
+    found = getattr(problem, "noise_std", None)
+    if found is None:
+        return 0.0
+    expected = "a number of at least 0, or None"
+    return as_number("problem.noise_std", found, 0.0, math.inf, expected)
+
+
 def settle(problem: Any, image_shape: ImageShape) -> Problem:
     """The problem checked, with `shared` found out and arrays in single precision.
+
+    It is without `noise_std`, so that what is compiled for it does for any noise.
 
     Raises:
         UserError: if its parts do not fit each other or images of `image_shape`, or
@@ -114,7 +128,12 @@ def settle(problem: Any, image_shape: ImageShape) -> Problem:
     if noise_unit(operators) in PICTURED:
         warn_of_range(name, y)
     problem = dataclasses.replace(
-        problem, operators=operators, measurements=y, truth=truth, shared=shared
+        problem,
+        operators=operators,
+        measurements=y,
+        truth=truth,
+        shared=shared,
+        noise_std=None,
     )
     _check_noise(problem)
     counts = count_measurements(problem)
@@ -313,8 +332,9 @@ def make_problem(
     def noisy(operator: Any, x: Array, key: jax.Array) -> Array:
         return measure(operator, x, key, noise_std, noise=noise)
 
-    measurements = jax.vmap(noisy)(operators, truth, noise_keys)
-    return Problem(operators, measurements, truth, noise=noise), start_keys
+    y = jax.vmap(noisy)(operators, truth, noise_keys)
+    problem = Problem(operators, y, truth, noise=noise, noise_std=noise_std)
+    return problem, start_keys
 
 
 def _as_indices(found: Any, batch: int) -> Array | np.ndarray:

@@ -49,14 +49,19 @@ def render(
 
 
 def save_solution(
-    path: str, solution: Solution, **facts: str | int | float | np.ndarray
+    path: str, solution: Solution | None, **facts: str | int | float | np.ndarray
 ) -> None:
-    """Writes one solution as a .npz; `facts` say how it came about."""
-    arrays = {name: np.asarray(x) for name, x in _named(solution).items()}
+    """Writes one solution as a .npz; `facts` say how it came about.
+
+    None, of a baseline, has nothing but these.
+    """
+    named = {} if solution is None else _named(solution)
+    arrays = {name: np.asarray(x) for name, x in named.items()}
     arrays |= {f"fact:{name}": np.asarray(value) for name, value in facts.items()}
     with replacing(path, "wb") as file:
         # By its types, an array could be meant for the argument `allow_pickle`.
-        np.savez(file, block=solution.block, **arrays)  # type: ignore[arg-type]
+        block = {} if solution is None else {"block": solution.block}
+        np.savez(file, **block, **arrays)  # type: ignore[arg-type]
 
 
 def load_solution(path: str, generator: Generator, variables: dict) -> Solution:
@@ -69,6 +74,10 @@ def load_solution(path: str, generator: Generator, variables: dict) -> Solution:
     """
     with np.load(path, allow_pickle=False) as file:
         saved = {name: file[name] for name in file.files}
+    if "block" not in saved:
+        raise UserError(
+            f"{path}: found the image of a baseline, expected a solution of a prior"
+        )
     block = int(saved["block"])
     prefix = "intermediates/"
     found = sorted(

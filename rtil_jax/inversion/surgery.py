@@ -18,10 +18,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from rtil_jax.arguments import NUMBER, WHOLE, argument, clean_arguments
 from rtil_jax.errors import UserError
 from rtil_jax.fields import named
 from rtil_jax.generators import Generator
-from rtil_jax.inversion.arguments import NUMBER, WHOLE, argument, clean_arguments
 from rtil_jax.inversion.constraints import relative_pull
 from rtil_jax.inversion.latents import style_space
 from rtil_jax.inversion.problems import Problem

@@ -75,9 +75,10 @@ class Poisson:
         """The negative log-likelihood of each entry of y given an image, scaled.
 
         It is (white - black)^2 (v - z + z log(z / v)), with v the light of x and z that
-        of y, both as parts of white, and 0 for entries that are not seen. That is the deviance over 2 * peak, in the
-        units of a squared error of pixels, which it nears at mid-grey: learning rates
-        that suit one suit the other. It is 0 where x explains y exactly.
+        of y, both as parts of white, and 0 for entries that are not seen. That is the
+        deviance over 2 * peak, in the units of a squared error of pixels, which it
+        nears at mid-grey: learning rates that suit one suit the other. It is 0 where x
+        explains y exactly.
         """
         predicted = operator(x)
         v = self._light(operator, x, predicted)
@@ -93,6 +94,12 @@ class Poisson:
         deviance = deviance if mask is None else scale(mask, deviance)
         span = self.limits[1] - self.limits[0]
         return span**2 * deviance
+
+    def deviation(self, y: Array) -> float:
+        """Standard deviation of the noise on an average entry of y, a picture."""
+        black, white = self.limits
+        light = jnp.maximum((y - black) / (white - black), 0)
+        return (white - black) * float(jnp.sqrt(jnp.mean(light) / self.peak))
 
     def _light(self, operator: Any, x: Array, y: Array) -> Array:
         """y as amounts of light, where a white pixel is 1: A(u) of y = A(x)."""

@@ -86,7 +86,8 @@ class Prior:
     def image_shape(self) -> tuple[int, int, int]:
         """`(height, width, channels)` of the images."""
         size = self.generator.resolution
-        return size, size, self.generator.channels
+        square = size, size, self.generator.channels
+        return getattr(self.generator, "image_shape", square)  # few are not square
 
     def __repr__(self) -> str:
         """The architecture, image shape and number of parameters; no arrays."""

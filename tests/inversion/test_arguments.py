@@ -4,10 +4,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from rtil_jax.arguments import check_method
 from rtil_jax.errors import UserError
 from rtil_jax.generators import PGGANGenerator
 from rtil_jax.inversion import CSGM, ILO, MGANPrior, Surgery
-from rtil_jax.inversion.arguments import check_method
 
 
 def steps(method, resolution):

@@ -8,7 +8,8 @@ from ml_collections import ConfigDict
 
 from configs.ablations import gaussian_prior
 from rtil_jax.errors import UserError
-from rtil_jax.experiments.inversion.inversion_run import build_method, parse_inversion
+from rtil_jax.experiments.inversion.inversion_entries import build_method
+from rtil_jax.experiments.inversion.inversion_run import parse_inversion
 from rtil_jax.generators import PGGANGenerator, StyleGAN2Generator
 from rtil_jax.inversion import ILO, invert
 from rtil_jax.inversion.constraints import prior_penalty

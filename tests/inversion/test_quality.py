@@ -10,7 +10,7 @@ from rtil_jax.errors import UserError
 from rtil_jax.experiments.inversion import quality
 from rtil_jax.experiments.inversion.inversion_config import inversion_config
 from rtil_jax.experiments.inversion.inversion_run import parse_inversion
-from rtil_jax.inversion.inverting import Reconstruction
+from rtil_jax.inversion.reconstruction import Reconstruction
 from rtil_jax.inversion.solutions import Solution
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from configs.parity import rtil_demo
-from rtil_jax.experiments.inversion.inversion_run import build_method
+from rtil_jax.experiments.inversion.inversion_entries import build_method
 from rtil_jax.inversion import Problem
 from rtil_jax.operators import Denoising
 from tests.inversion import rtil_demo as demo

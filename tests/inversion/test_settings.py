@@ -6,12 +6,13 @@ import pytest
 from ml_collections import ConfigDict
 
 from rtil_jax.errors import UserError
-from rtil_jax.experiments.inversion.inputs import load_distances
+from rtil_jax.experiments.inversion.inputs import image_shape, load_distances
 from rtil_jax.experiments.inversion.inversion_config import inversion_config
+from rtil_jax.experiments.inversion.inversion_fields import Images
 from rtil_jax.experiments.inversion.inversion_run import parse_inversion
 from rtil_jax.experiments.posterior_config import Chain, parse_posterior
 from rtil_jax.generators import StyleGAN2Generator
-from rtil_jax.inversion import Prior
+from rtil_jax.inversion import CSGM, ILO, Prior
 
 
 def figure(**settings):
@@ -110,11 +111,6 @@ def test_a_prior_may_have_a_perceptual_loss_of_its_own():
     assert rtil.perceptual is None and vanilla.perceptual == ("vgg_l1", 1.0, False)
 
 
-def of_size(size):
-    generator = StyleGAN2Generator(size, channels=1, max_channels=8, latent_dim=12)
-    return {"rtil": Prior(generator, None)}
-
-
 @pytest.mark.parametrize("name", ["lpips", "vgg_l1"])
 def test_weights_are_read_where_a_loss_needs_them_and_named_where_missing(
     name, tmp_path, monkeypatch
@@ -126,7 +122,7 @@ def test_weights_are_read_where_a_loss_needs_them_and_named_where_missing(
     monkeypatch.setattr(importlib.util, "find_spec", lambda package: None)
 
     def distances(size):
-        return load_distances(parse_inversion(config), of_size(size))
+        return load_distances(parse_inversion(config), (size, size, 1))
 
     assert distances(32) == {}  # at 10 % none is needed
     config.ratios = (0.1, 0.5)
@@ -143,7 +139,28 @@ BAD = {
     "seed": ({"a": {"seed": 1}}, {}, r"settings.a.seed: found 'it'.* outside settings"),
     "field": ({"a": {"metod": {}}}, {}, "settings.a.metod: there is no such.*method?"),
     "step": ({"a": {"method": {"step": 1}}}, {}, "settings.a.method.step: there is no"),
-    "name": ({"a": {"method": {"name": "csgm"}}}, {}, "one method per config"),
+    "name": ({"a": {"method": {"name": "tv"}}}, {}, "a.method.name: found 'tv', expe"),
+    "other method": (
+        {"a": {"method": {"name": "csgm", "geocross": 1.0}}},
+        {},
+        "settings.a.method.geocross: there is no such field",
+    ),
+    "misfit": (
+        {"a": {"method": {"name": "biharmonic"}}},
+        {},
+        "method.name=biharmonic: found problem=compressed_sensing, expected .*inpaint",
+    ),
+    "finish": ({"a": {"finish": "polish"}}, {}, "finish: found 'polish', expected pro"),
+    "noisy": (
+        {"a": {"finish": "project", "noise_std": 0.1}},
+        {},
+        "finish: found 'project' with noise of 0.1",
+    ),
+    "not linear": (
+        {"a": {"finish": "project"}},
+        {"problem": "phase_retrieval"},
+        "finish=project: found problem=phase_retrieval, expected a linear one",
+    ),
     "prior": ({"a": {"method_for": {"x": {}}}}, {}, "settings.a.method_for.x: found"),
     "value": ({"a": 3}, {}, "config.settings.a: found 3, expected fields"),
     "label": ({"a/b": {}}, {}, "no / in it"),
@@ -176,6 +193,42 @@ BAD = {
         "config.noise_std: .* expected a value",
     ),
 }
+
+
+def test_a_label_may_have_another_method_with_its_published_arguments():
+    config = figure(a={"method": {"name": "csgm", "steps": 7}}, b={})
+    csgm, _, ilo, vanilla = parse_inversion(config).entries
+    assert csgm.method == CSGM(steps=7) and ilo.method == ILO(
+        steps=vanilla.method.steps, learning_rate=0.2
+    )
+    assert vanilla.method.learning_rate == 0.1  # method_for is of the config's method
+
+
+def test_methods_without_a_prior_have_one_entry_where_they_fit():
+    config = figure(**{n: {"method": {"name": n}} for n in ("bicubic", "wavelet")})
+    config.problem, config.ratios = "inpainting,super_resolution", (0.25,)
+    config.select, config.where_it_fits = "measurement,oracle", True
+    config.priors.rtil = config.priors.vanilla = ""
+    entries = parse_inversion(config).entries
+    assert [(e.label, e.problem, e.prior, e.select) for e in entries] == [
+        ("bicubic", "super_resolution", "none", "measurement"),
+        ("wavelet", "inpainting", "none", "measurement"),
+        ("wavelet", "super_resolution", "none", "measurement"),
+    ]
+    config.problem = "phase_retrieval"
+    with pytest.raises(UserError, match="config.problem: found phase_retrieval, exp"):
+        parse_inversion(config)
+
+
+def test_without_a_prior_the_config_says_the_images_size():
+    images = Images(channels=1)
+    with pytest.raises(UserError, match="images.resolution: found 0, expected that of"):
+        image_shape(images, {})
+    assert image_shape(Images(resolution=8, channels=3), {}) == (8, 8, 3)
+    prior = Prior(StyleGAN2Generator(16, channels=1), {})
+    assert image_shape(images, {"rtil": prior}) == (16, 16, 1)
+    with pytest.raises(UserError, match="found 8, expected 16 or 0, as config.priors"):
+        image_shape(Images(resolution=8), {"rtil": prior})
 
 
 def test_a_posterior_is_of_one_setting():

@@ -6,15 +6,20 @@ from typing import Any
 
 import jax
 
+from rtil_jax.baselines.packages import require_packages
 from rtil_jax.config import require
 from rtil_jax.errors import UserError
+from rtil_jax.experiments.inversion.inversion_entries import Entry
 from rtil_jax.experiments.inversion.inversion_fields import DISTANCES, Images
-from rtil_jax.experiments.inversion.inversion_run import Entry, InversionRun
+from rtil_jax.experiments.inversion.inversion_run import InversionRun
+from rtil_jax.inversion.finishes import check_finish, find_finish
 from rtil_jax.inversion.held_out import check_held_out
 from rtil_jax.inversion.perceptual_loss import PerceptualLoss
+from rtil_jax.inversion.without_prior import is_baseline, needs_prior
 from rtil_jax.metrics.perceptual import Perceptual, load_lpips, load_vgg_l1
 from rtil_jax.metrics.perceptual.networks import LEAST_SIZE
 from rtil_jax.operators import sample_operator
+from rtil_jax.operators.interface import ImageShape
 from rtil_jax.priors import locate
 from rtil_jax.priors.prior import Prior, load_prior
 
@@ -29,6 +34,8 @@ def load_priors(sources: Mapping[str, str]) -> dict[str, Prior]:
     for name, source in named.items():
         locate(source, f"config.priors.{name}")
     priors = {name: load_prior(source) for name, source in named.items()}
+    if not priors:
+        return {}
     first, *others = priors
     for name in others:
         found, shape = priors[name].image_shape, priors[first].image_shape
@@ -40,43 +47,77 @@ def load_priors(sources: Mapping[str, str]) -> dict[str, Prior]:
     return priors
 
 
-def check_fit(run: InversionRun, priors: dict[str, Prior]) -> None:
-    """Raises UserError if a method or a ratio does not fit a prior's generator."""
+def image_shape(images: Images, priors: dict[str, Prior]) -> ImageShape:
+    """`(height, width, channels)` of the images: the priors', or as the config says.
+
+    Raises:
+        UserError: if it says something else than the priors, or nothing without any.
+    """
+    size, channels = images.resolution, images.channels
+    if not priors:
+        expected = "that of the images, as there is no prior to say"
+        require(size > 0, "images.resolution", size, expected)
+        require(channels > 0, "images.channels", channels, f"1 or 3, {expected}")
+        return size, size, channels
+    (height, width, known), name = next(iter(priors.values())).image_shape, [*priors][0]
+    expected = f"{{}} or 0, as config.priors.{name} has"
+    require(size in (0, height), "images.resolution", size, expected.format(height))
+    require(channels in (0, known), "images.channels", channels, expected.format(known))
+    return height, width, known
+
+
+def prior_of(entry: Entry, priors: dict[str, Prior], shape: ImageShape) -> Prior | None:
+    """The prior of an entry, or the network that its method brings; None for neither"""
+    if is_baseline(entry.method):
+        return None
+    if needs_prior(entry.method):
+        return priors[entry.prior]
+    return entry.method.own_prior(shape)
+
+
+def check_fit(run: InversionRun, priors: dict[str, Prior], shape: ImageShape) -> None:
+    """Raises UserError if a method or a ratio does not fit a prior's generator, or a
+    package that a method or a finish needs is missing."""
     key = jax.random.key(0)
-    for method, name in dict.fromkeys((one.method, one.prior) for one in run.entries):
-        method.stages(priors[name].generator)
-    for one in run.entries:
-        if one.select == "held_out":
-            stages = one.method.stages(priors[one.prior].generator)
-            check_held_out(stages, one.perceptual)
-    shape = next(iter(priors.values())).image_shape  # that of all
+    for entry in {(one.method, one.prior): one for one in run.entries}.values():
+        prior = prior_of(entry, priors, shape)
+        if prior is None:
+            packages = getattr(entry.method, "packages", ())
+            require_packages(f"config.method: {type(entry.method).__name__}", packages)
+        else:
+            entry.method.stages(prior.generator)
+    for entry in run.entries:
+        prior = prior_of(entry, priors, shape)
+        if entry.select == "held_out" and prior is not None:
+            check_held_out(entry.method.stages(prior.generator), entry.perceptual)
+    for entry in {(one.finish, one.noise_std): one for one in run.entries}.values():
+        check_finish(find_finish("config.finish", entry.finish, entry.noise_std))
     measured = dict.fromkeys((one.problem, one.ratio) for one in run.entries)
     for problem, ratio in measured:
         jax.eval_shape(functools.partial(sample_operator, problem, key, shape, ratio))
 
 
-def image_arguments(images: Images, prior: Prior) -> dict[str, Any]:
-    """Of `data.load_images`, for the images at the size and channels of the prior's."""
+def image_arguments(images: Images, shape: ImageShape) -> dict[str, Any]:
+    """Of `data.load_images`, for images `(height, width, channels)`."""
+    resolution, _, channels = shape
     return dict(
         source=images.source,
         split=images.split,
-        resolution=prior.generator.resolution,
-        channels=prior.generator.channels,
+        resolution=resolution,
+        channels=channels,
         cache_dir=images.cache_dir or None,
         count=images.count or None,
         window=images.window,
     )
 
 
-def load_distances(
-    run: InversionRun, priors: dict[str, Prior]
-) -> dict[str, Perceptual]:
+def load_distances(run: InversionRun, shape: ImageShape) -> dict[str, Perceptual]:
     """Name -> the distance of every perceptual loss among the entries.
 
     Raises:
-        UserError: if there are no weights, or the priors' images are too small.
+        UserError: if there are no weights, or images of that shape are too small.
     """
-    size = min(min(prior.image_shape[:2]) for prior in priors.values())
+    size = min(shape[:2])
     needed = {entry.perceptual.distance for entry in run.entries if entry.perceptual}
     for name in needed:
         require(

@@ -5,15 +5,37 @@ import re
 
 from ml_collections import ConfigDict
 
+from rtil_jax.arguments import published
+from rtil_jax.baselines import (
+    Bicubic,
+    Biharmonic,
+    PlugAndPlay,
+    TotalVariation,
+    Wavelet,
+)
 from rtil_jax.experiments.inversion.inversion_fields import InversionFields
 from rtil_jax.experiments.parsing import default_config, help_texts
-from rtil_jax.inversion.arguments import published
 from rtil_jax.inversion.csgm import CSGM
+from rtil_jax.inversion.deep_decoder import DeepDecoder
 from rtil_jax.inversion.ilo import ILO
 from rtil_jax.inversion.mganprior import MGANPrior
 from rtil_jax.inversion.surgery import Surgery
 
-METHODS = {"csgm": CSGM, "ilo": ILO, "mganprior": MGANPrior, "surgery": Surgery}
+METHODS: dict[str, type] = {
+    "csgm": CSGM,
+    "ilo": ILO,
+    "mganprior": MGANPrior,
+    "surgery": Surgery,
+    # These need no prior.
+    "bicubic": Bicubic,
+    "biharmonic": Biharmonic,
+    "deep_decoder": DeepDecoder,
+    "plug_and_play": PlugAndPlay,
+    "total_variation": TotalVariation,
+    "wavelet": Wavelet,
+}
+# What stands for the prior's name in the results of methods that have none.
+NO_PRIOR = "none"
 
 
 def inversion_config(method: str) -> ConfigDict:

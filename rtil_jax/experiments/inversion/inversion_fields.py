@@ -91,6 +91,14 @@ class Images:
         "prior's `data.window` was; () is (0, 65535).",
         Condition(data.is_window, data.WINDOW),
     )
+    resolution: int = field(
+        0, "Pixels of a side; 0 is that of the priors.", at_least(0)
+    )
+    channels: int = field(
+        0,
+        "1 (grey) or 3 (RGB); 0 is that of the priors.",
+        Condition((0, 1, 3).__contains__, "1 or 3, or 0 for the priors'"),
+    )
     cache_dir: str = field(
         "",
         'Where prepared images are kept; "" is ~/.cache/rtil_jax or $RTIL_JAX_DATA.',
@@ -230,6 +238,17 @@ class Setting:
         0.1,
         "Of the measurements, for `select=held_out`.",
         Condition(lambda value: 0.01 <= value <= 0.5, "a number from 0.01 to 0.5"),
+    )
+    finish: str = field(
+        "",
+        "What is done to images after the last stage: `project` (A^+ (y - A x) is "
+        "added, of noiseless y), `denoise` (turns of plug-and-play; `denoise:bm3d` "
+        'with another denoiser), or "" for nothing. The solution stays as it was.',
+    )
+    where_it_fits: bool = field(
+        False,
+        "Leaves out problems that a method without a prior does not fit; without, they "
+        "are refused.",
     )
     restarts: int = field(
         1,

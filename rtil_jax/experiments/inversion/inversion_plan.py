@@ -18,8 +18,13 @@ from rtil_jax.experiments.estimate import (
     time_line,
     work_of,
 )
-from rtil_jax.experiments.inversion.inputs import perceptual_loss
-from rtil_jax.experiments.inversion.inversion_run import Entry, InversionRun
+from rtil_jax.experiments.inversion.inputs import (
+    image_shape,
+    perceptual_loss,
+    prior_of,
+)
+from rtil_jax.experiments.inversion.inversion_entries import Entry
+from rtil_jax.experiments.inversion.inversion_run import InversionRun
 from rtil_jax.experiments.inversion.noise_levels import describe_noise, noise_record
 from rtil_jax.experiments.inversion.shards import Shard
 from rtil_jax.experiments.inversion.work import Work, divide
@@ -113,8 +118,8 @@ def print_plan(
   batches      {len(work.batches):,} x {size} images in each of \
 {work.entries} settings""")
     for name, prior in priors.items():
-        shape = " x ".join(map(str, prior.image_shape))
-        print(f"""  prior        {name}: {run.priors[name]}, {shape}, \
+        sides = " x ".join(map(str, prior.image_shape))
+        print(f"""  prior        {name}: {run.priors[name]}, {sides}, \
 {count_parameters(prior.variables):,} parameters""")
     plans: dict[tuple, BatchPlan] = {}
     for setting, entries in run.settings.items():
@@ -124,18 +129,25 @@ def print_plan(
         print(f"""  setting      {setting.label}: {setting.problem}, ratios {ratios}
     selection  {setting.select}, {first.restarts} starts
     noise      {describe_noise(first, run.images.range, snr)}""")
-        for name, prior in priors.items():
+        for name in dict.fromkeys(entry.prior for entry in entries):
             own = [entry for entry in entries if entry.prior == name]
-            plan = _plan_of(own, prior, distances, starts)
+            shape = image_shape(run.images, priors)
+            one = prior_of(own[0], priors, shape)
+            plan = _plan_of(own, one, distances, starts)
             plans[*setting, name] = plan
             _print_method(own, plan)
     _print_part(run, work, plans, shard)
 
 
 def _plan_of(
-    entries: list[Entry], prior: Prior, distances: dict, starts: int
+    entries: list[Entry], prior: Prior | None, distances: dict, starts: int
 ) -> BatchPlan:
-    """At the largest ratio of the entries of one setting and prior."""
+    """At the largest ratio of the entries of one setting and prior.
+
+    Empty for a baseline, of which no program is known beforehand.
+    """
+    if prior is None:
+        return BatchPlan([], [], [])
     one = max(entries, key=lambda entry: entry.ratio)
     loss = perceptual_loss(one, distances)
     return plan_batch(prior, one.method, one.problem, one.ratio, starts, loss)
@@ -147,9 +159,11 @@ def _print_method(entries: list[Entry], plan: BatchPlan) -> None:
     weights = ", ".join(f"{term.weight:g} at {r:g}" for r, term in terms.items())
     distances = dict.fromkeys(term.distance for term in terms.values())
     perceptual = f"{', '.join(distances)} {weights}" if terms else "none"
+    steps = " + ".join(str(steps - 1) for steps in plan.steps)
     print(f"""    method     {entries[0].prior}: {entries[0].method}
-    steps      {" + ".join(str(steps - 1) for steps in plan.steps)} per batch and ratio
-    perceptual {perceptual}""")
+    steps      {f"{steps} per batch and ratio" if steps else "image by image"}
+    perceptual {perceptual}
+    finish     {entries[0].finish or "none"}""")
 
 
 def _print_part(
@@ -186,10 +200,15 @@ def _print_costs(run: InversionRun, work: Work, plans: dict[tuple, BatchPlan]) -
             lengths[*key, entry.ratio] = known[key].length
             steps += batches * count
             operations += batches * count * known[key].operations
+    if not found:
+        print("  time         not known before: baselines run image by image")
+        return
     function, *given = max(found, key=lambda pair: pair[0].traffic)[1]
     memory, per_line = compiled_cost(function.lower(*given))
     speed = measured_speed()
     running = operations / data_mesh().size / speed
     what = f"{steps:,} steps at {duration(running / steps)}"
+    if any(not plan.steps for plan in plans.values()):
+        what += ", what baselines take not counted"
     line = time_line(running, per_line * sum(lengths.values()), what, speed)
     print(f"  memory       {memory / 2**20:,.0f} MiB per device\n  time         {line}")

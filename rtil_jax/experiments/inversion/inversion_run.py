@@ -6,94 +6,26 @@ Nothing after this reads a `ConfigDict`.
 """
 
 import dataclasses
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from ml_collections import ConfigDict
 
+from rtil_jax.arguments import published
 from rtil_jax.config import plain, require
 from rtil_jax.errors import UserError
 from rtil_jax.experiments.inversion.inversion_config import METHODS
+from rtil_jax.experiments.inversion.inversion_entries import (
+    Entry,
+    SettingKey,
+    entries_of,
+)
 from rtil_jax.experiments.inversion.inversion_fields import (
     InversionFields,
     Perceptual,
     Setting,
     Shared,
-    noise_of,
 )
 from rtil_jax.experiments.parsing import check_names, given, parse
-from rtil_jax.inversion.arguments import check_argument
-from rtil_jax.inversion.inverting import Method
-from rtil_jax.inversion.solver import SELECTIONS
-from rtil_jax.operators import OPERATORS, Poisson
-from rtil_jax.operators.ratios import ratio_hint
-from rtil_jax.operators.sampling import known_problems
-
-
-class PerceptualTerm(NamedTuple):
-    """The perceptual loss of an entry: the name of its distance, lambda, and `fill`."""
-
-    distance: str
-    weight: float
-    fill: bool
-
-
-class SettingKey(NamedTuple):
-    """What tells one setting of a plan from another."""
-
-    label: str
-    problem: str
-    select: str
-
-
-@dataclasses.dataclass(frozen=True)
-class Entry:
-    """One method on one problem at one ratio, with one prior.
-
-    Attributes:
-        label: what the column `method` of the results says.
-        problem: a name in `rtil_jax.operators.OPERATORS`.
-        ratio: of the problem.
-        select: the rule that picks the iterate.
-        prior: its name.
-        method: as built for this prior.
-        noise_std: of the noise on y.
-        noise: Poisson's, if it is not Gaussian.
-        restarts: independent starts per image.
-        perceptual: what joins the loss; None for nothing.
-        held_out_fraction: of the measurements, if they select.
-    """
-
-    label: str
-    problem: str
-    ratio: float
-    select: str
-    prior: str
-    method: Method
-    noise_std: float
-    noise: Poisson | None
-    restarts: int
-    perceptual: PerceptualTerm | None
-    held_out_fraction: float
-
-    @property
-    def fits(self) -> int:
-        """How often the stages are run."""
-        return 2 if self.select == "held_out" else 1
-
-    @property
-    def setting(self) -> SettingKey:
-        return SettingKey(self.label, self.problem, self.select)
-
-    def key(self, prior: str | None = None, label: str | None = None) -> dict:
-        """What its rows share; or those of another prior or label."""
-        return {
-            "prior": prior or self.prior,
-            "method": label or self.label,
-            "problem": self.problem,
-            "ratio": self.ratio,
-            "select": self.select,
-        }
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -136,19 +68,20 @@ def parse_inversion(config: ConfigDict) -> InversionRun:
     fields = parse(InversionFields, config)
     _check_own_names(config, "", fields)
     configs = _by_label(config, fields)
-    if not any(fields.priors.values()):
-        raise UserError(
-            "config.priors: found no directory, expected at least one, e.g. "
-            "--config.priors.rtil=DIR with a DIR that train.py has written"
-        )
     entries: list[Entry] = []
     for label, one in configs.items():
         try:
-            entries += _entries(label, fields, Setting(**given(Setting, one, "config")))
+            setting = Setting(**given(Setting, one, "config"))
+            entries += entries_of(label, fields, setting)
         except UserError as error:
             if not fields.settings:
                 raise
             raise UserError(f"config.settings.{label}: {error}") from error
+    if not entries:
+        raise UserError(
+            f"config.problem: found {fields.problem}, expected one that a method of "
+            "this config fits"
+        )
     return InversionRun(
         **{
             field.name: getattr(fields, field.name)
@@ -169,7 +102,21 @@ def _by_label(config: ConfigDict, fields: InversionFields) -> dict[str, ConfigDi
         return {config.method.name: config}
     for label, own in fields.settings.items():
         _check_label(label, own, fields)
-    return {label: overridden(config, own) for label, own in fields.settings.items()}
+    return {
+        label: overridden(_of_method(config, own), own)
+        for label, own in fields.settings.items()
+    }
+
+
+def _of_method(config: ConfigDict, own: ConfigDict) -> ConfigDict:
+    """`config`, or with the published settings of the method that `own` names."""
+    name = own.get("method", {}).get("name", config.method.name)
+    if name == config.method.name:
+        return config
+    changed = config.copy_and_resolve_references().unlock()
+    changed.method = ConfigDict({"name": name, **published(METHODS[name])})
+    changed.method_for = ConfigDict()
+    return changed
 
 
 def _check_own_names(config: ConfigDict, prefix: str, fields: InversionFields) -> None:
@@ -177,9 +124,8 @@ def _check_own_names(config: ConfigDict, prefix: str, fields: InversionFields) -
 
     `prefix` is what precedes a field's name in errors, after `config.`.
     """
-    method, priors = METHODS[fields.method["name"]], fields.priors
-    arguments = dict(config.get("method", {}))
-    arguments.pop("name", None)
+    arguments, priors = dict(config.get("method", {})), fields.priors
+    method = METHODS[arguments.pop("name", fields.method["name"])]
     check_names(method, arguments, f"config.{prefix}method")
     for section, kind in (("method_for", method), ("perceptual_for", Perceptual)):
         for prior, own in config.get(section, {}).items():
@@ -199,8 +145,9 @@ def _check_label(label: str, own: Any, fields: InversionFields) -> None:
         shared = field.name in own and field.name not in changeable
         require(not shared, f"{path}.{field.name}", "it", "it outside settings")
     check_names(Setting, own, f"config.{path}")
-    named = "name" in own.get("method", ())
-    require(not named, f"{path}.method.name", "it", "one method per config")
+    name = own.get("method", {}).get("name", fields.method["name"])
+    known = f"one of {', '.join(METHODS)}"
+    require(name in METHODS, f"{path}.method.name", name, known)
     _check_own_names(own, f"{path}.", fields)
 
 
@@ -216,92 +163,3 @@ def overridden(config: ConfigDict, fields: ConfigDict) -> ConfigDict:
             with changed.ignore_type():
                 changed[name] = value
     return changed
-
-
-def _entries(label: str, fields: InversionFields, setting: Setting) -> Iterator[Entry]:
-    """Problem x selection rule x ratio x prior, of one label."""
-    methods = {prior: build_method(setting, prior) for prior in fields.priors}
-    perceptual = {prior: perceptual_for(setting, prior) for prior in fields.priors}
-    if any(one.distance for one in (setting.perceptual, *perceptual.values())):
-        # Its networks read images in [-1, 1].
-        require_symmetric(fields.images.range, "perceptual.distance")
-    priors = [prior for prior, source in fields.priors.items() if source]
-    for problem in words(fields.problem):
-        require(problem in OPERATORS, "problem", problem, known_problems(problem))
-        ratios = checked_ratios(problem, fields.ratios_for.get(problem, fields.ratios))
-        noise = noise_of(setting, problem, fields.images.range)
-        for select in words(setting.select):
-            known = f"one of {', '.join(SELECTIONS)}"
-            require(select in SELECTIONS, "select", select, known)
-            for ratio in ratios:
-                for prior in priors:
-                    yield Entry(
-                        label=label,
-                        problem=problem,
-                        ratio=ratio,
-                        select=select,
-                        prior=prior,
-                        method=methods[prior],
-                        noise_std=setting.noise_std,
-                        noise=noise,
-                        restarts=setting.restarts,
-                        perceptual=_term(perceptual[prior], problem, ratio),
-                        held_out_fraction=setting.held_out_fraction,
-                    )
-
-
-def words(text: str) -> list[str]:
-    """The parts of a field that may name several things: `a,b` is [a, b]."""
-    return [word.strip() for word in text.split(",")]
-
-
-def build_method(config: Any, prior: str) -> Method:
-    """The method of `config.method` and `config.method_for` for a prior of that name.
-
-    Raises:
-        UserError: if a field's value is not one that the method can have.
-    """
-    own = dict(config.method_for.get(prior, {}))
-    values = dict(config.method) | own
-    kind = METHODS[values.pop("name")]
-    arguments = {field.name: field for field in dataclasses.fields(kind)}
-    for name, value in values.items():
-        path = f"method_for.{prior}.{name}" if name in own else f"method.{name}"
-        values[name] = value = check_argument(arguments[name], value, f"config.{path}")
-        if name.endswith("radii"):
-            require(min(value, default=1) > 0, path, value, "above 0")
-    return kind(**values)
-
-
-def perceptual_for(setting: Setting, prior: str) -> Perceptual:
-    """The section `perceptual` with what is other for a prior."""
-    own = setting.perceptual_for.get(prior, ConfigDict())
-    changes = given(Perceptual, own, f"config.perceptual_for.{prior}")
-    for name in ("weights", "from_ratio"):
-        changes[name] = {**getattr(setting.perceptual, name), **changes.get(name, {})}
-    return dataclasses.replace(setting.perceptual, **changes)
-
-
-def _term(perceptual: Perceptual, problem: str, ratio: float) -> PerceptualTerm | None:
-    weight = perceptual.weights.get(problem, 0.0)
-    used = perceptual.distance and ratio >= perceptual.from_ratio.get(problem, 0)
-    if not used or not weight:
-        return None
-    return PerceptualTerm(perceptual.distance, weight, perceptual.fill)
-
-
-def checked_ratios(problem: str, ratios: tuple) -> list[float]:
-    """The ratios of one problem as numbers."""
-    require(len(ratios) > 0, "ratios", (), "at least one number in (0, 1]")
-    for ratio in ratios:
-        number = type(ratio) in (float, int)
-        hint = ratio_hint(problem, float(ratio)) if number else ""
-        expected = f"numbers in (0, 1]{hint}"
-        require(number and 0 < ratio <= 1, "ratios", ratios, expected)
-    return [float(ratio) for ratio in ratios]
-
-
-def require_symmetric(limits: tuple, reason: str) -> None:
-    """Raises UserError unless targets are in [-1, 1], as `reason` needs them."""
-    expected = f"(-1, 1), because of {reason}"
-    require(limits == (-1, 1), "images.range", limits, expected)

@@ -26,11 +26,19 @@ FREE_FIELDS = (
     "lpips",
     "figure",
     "settings",
+    "where_it_fits",
 )
 # And in these where it is known which images they are of: those are compared.
-PLACES = ("images.source", "images.split")
+PLACES = ("images.source", "images.split", "images.resolution", "images.channels")
 # And from method to method in these.
-METHOD_FIELDS = ("method", "method_for", "restarts", "perceptual", "perceptual_for")
+METHOD_FIELDS = (
+    "method",
+    "method_for",
+    "restarts",
+    "finish",
+    "perceptual",
+    "perceptual_for",
+)
 
 
 def make_workdir(workdir: str) -> None:
@@ -191,7 +199,6 @@ def _read_record(path: str) -> dict:
     for old in (record.get("shared") or {}, *record["methods"].values()):
         # Records of the first version are of the one range that there was.
         old.setdefault("images", {}).setdefault("range", [-1.0, 1.0])
-        old["images"].setdefault("window", [])
         # Later ones know of Poisson noise.
         old.setdefault("noise", "gaussian")
         old.setdefault("peak", 0.0)
@@ -199,4 +206,8 @@ def _read_record(path: str) -> dict:
         method = old.get("method", {})  # with the arguments that are younger
         for name, value in _YOUNGER.get(method.get("name"), {}).items():
             method.setdefault(name, value)
+        # And of no other size than the priors', and without a finish.
+        new = {"window": [], "resolution": 0, "channels": 0}
+        old["images"] = new | old["images"]
+        old.setdefault("finish", "")
     return record

@@ -7,7 +7,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from rtil_jax import data
-from rtil_jax.experiments.inversion.inversion_run import Entry, InversionRun
+from rtil_jax.experiments.inversion.inversion_entries import Entry
+from rtil_jax.experiments.inversion.inversion_run import InversionRun
 from rtil_jax.inversion.problems import Problem, make_problem
 
 Pixels = TypeVar("Pixels", Array, np.ndarray)

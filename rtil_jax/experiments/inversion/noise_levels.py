@@ -6,7 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from rtil_jax import data
-from rtil_jax.experiments.inversion.inversion_run import Entry, InversionRun
+from rtil_jax.experiments.inversion.inversion_entries import Entry
+from rtil_jax.experiments.inversion.inversion_run import InversionRun
 from rtil_jax.experiments.inversion.measuring import in_range
 from rtil_jax.inversion.problems import image_keys
 from rtil_jax.operators import OPERATORS, sample_operators

@@ -7,7 +7,7 @@ from jaxtyping import Array
 from rtil_jax import metrics
 from rtil_jax.errors import UserError
 from rtil_jax.experiments.inversion.inversion_run import InversionRun
-from rtil_jax.inversion.inverting import Reconstruction
+from rtil_jax.inversion.reconstruction import Reconstruction
 from rtil_jax.metrics.perceptual import Perceptual, load_lpips
 from rtil_jax.metrics.perceptual.networks import LEAST_SIZE
 

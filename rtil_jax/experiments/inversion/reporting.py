@@ -8,7 +8,8 @@ from jaxtyping import Array
 
 from rtil_jax import data
 from rtil_jax.experiments import report
-from rtil_jax.experiments.inversion.inversion_run import Entry, InversionRun
+from rtil_jax.experiments.inversion.inversion_entries import Entry
+from rtil_jax.experiments.inversion.inversion_run import InversionRun
 from rtil_jax.experiments.inversion.measuring import from_range, problem_of
 from rtil_jax.experiments.inversion.results import Results, read_picture
 from rtil_jax.experiments.report.rows import ratio_name

@@ -17,7 +17,7 @@ from rtil_jax.experiments.inversion.file_names import file_stem, old_file_stem
 from rtil_jax.experiments.inversion.shards import Shard
 from rtil_jax.experiments.report.rows import COLUMNS, Row, read_results
 from rtil_jax.files import replacing
-from rtil_jax.inversion.inverting import Reconstruction
+from rtil_jax.inversion.reconstruction import Reconstruction
 from rtil_jax.inversion.solutions import save_solution
 from rtil_jax.locks import waiting
 
@@ -216,10 +216,12 @@ def save_batch(
     first: int,
     rows: dict[int, dict],
     seed: int,
+    finish: str = "",
 ) -> None:
     """The picture and the solution of each image of `rows`, by index.
 
-    `first` is the index of the first image of the batch.
+    `first` is the index of the first image of the batch. What no solution renders to,
+    of a baseline or after a finish, is in the solution's file as `fact:pixels`.
     """
     pixels, solution = jax.device_get((found.images, found.solution))
     for index, row in rows.items():
@@ -227,6 +229,9 @@ def save_batch(
         save_picture(results.picture(row, index), pixels[at])
         one = jax.tree.map(lambda x, at=at: x[at : at + 1], solution)
         losses = [(stage, step, losses[at]) for stage, step, losses in found.history]
-        facts = {column: row[column] for column in KEY}
-        facts |= {"seed": seed, "index": index, "history": np.array(losses, np.float32)}
+        facts = {column: row[column] for column in KEY} | {"seed": seed, "index": index}
+        if losses:
+            facts["history"] = np.array(losses, np.float32)
+        if solution is None or finish:  # else the solution renders to it
+            facts["pixels"] = pixels[at]
         save_solution(results.solution(row, index), one, **facts)

@@ -20,13 +20,15 @@ from rtil_jax.experiments.compiling import Abandoned, compile_ahead
 from rtil_jax.experiments.inversion.inputs import (
     check_fit,
     image_arguments,
+    image_shape,
     load_distances,
     load_priors,
     perceptual_loss,
+    prior_of,
 )
+from rtil_jax.experiments.inversion.inversion_entries import Entry
 from rtil_jax.experiments.inversion.inversion_plan import print_plan
 from rtil_jax.experiments.inversion.inversion_run import (
-    Entry,
     InversionRun,
     parse_inversion,
 )
@@ -48,10 +50,12 @@ from rtil_jax.experiments.inversion.stopwatch import Stopwatch
 from rtil_jax.experiments.inversion.work import divide
 from rtil_jax.experiments.stopping import Stopping, nothing_to_save
 from rtil_jax.files import local_path
-from rtil_jax.inversion.inverting import Progress, Reconstruction, invert
+from rtil_jax.inversion.inverting import Progress, invert
 from rtil_jax.inversion.perceptual_loss import PerceptualLoss
 from rtil_jax.inversion.problems import measurement_loss
+from rtil_jax.inversion.reconstruction import Reconstruction
 from rtil_jax.inversion.units import prior_for
+from rtil_jax.inversion.without_prior import is_baseline
 from rtil_jax.locks import owned
 from rtil_jax.metrics.perceptual import Perceptual
 from rtil_jax.priors.prior import Prior
@@ -86,11 +90,13 @@ def run_sweep(
     workdir = local_path(workdir, "--workdir")
     run = parse_inversion(config)
     priors = load_priors(run.priors)
-    check_fit(run, priors)
+    shape = image_shape(run.images, priors)
+    check_fit(run, priors, shape)
     for entry in run.entries:  # each prior once, not at every batch
-        priors[entry.prior] = prior_for(entry.method, priors[entry.prior])
-    distances = load_distances(run, priors)
-    wanted = image_arguments(run.images, next(iter(priors.values())))
+        if entry.prior in priors:
+            priors[entry.prior] = prior_for(entry.method, priors[entry.prior])
+    distances = load_distances(run, shape)
+    wanted = image_arguments(run.images, shape)
     if dry_run:
         load_metric(run)  # says so if it has to be left out
         shown, count = data.probe_images(**wanted)
@@ -167,8 +173,8 @@ def recover(
     lpips = load_metric(run)
     work = divide(run, len(images), shard)
     for number, entry in enumerate(run.entries):
-        loss, prior = perceptual_loss(entry, distances), priors[entry.prior]
-        own = work.own(number)
+        loss, own = perceptual_loss(entry, distances), work.own(number)
+        prior = prior_of(entry, priors, image_shape(run.images, priors))
         invert_missing(run, entry, own, prior, images, loss, lpips, results, stopping)
         if stopping.reason:
             return
@@ -179,7 +185,7 @@ def invert_missing(
     run: InversionRun,
     entry: Entry,
     batches: list[range],
-    prior: Prior,
+    prior: Prior | None,
     images: data.ImageSet,
     perceptual: PerceptualLoss | None,
     lpips: Perceptual | None,
@@ -200,8 +206,11 @@ def invert_missing(
         for batch in batches
     ]
     to_do = [(b, m) for b, m in zip(batches, missing, strict=True) if m]
-    steps = sum(stage.steps + 1 for stage in entry.method.stages(prior.generator))
-    steps *= entry.fits
+    if prior is None:  # a baseline tells of each image
+        steps = max(map(len, batches), default=0)
+    else:
+        steps = sum(stage.steps + 1 for stage in entry.method.stages(prior.generator))
+        steps *= entry.fits
     label = f"{entry.prior} {entry.label} {entry.problem} {entry.ratio:g}"
     with (
         progress(len(to_do) * steps, label, disable=not to_do) as bar,
@@ -219,7 +228,7 @@ def invert_missing(
                 i: rows[i] | quality[i - batch.start] | {"seconds": seconds}
                 for i in absent
             }
-            save_batch(results, found, batch.start, done, run.seed)
+            save_batch(results, found, batch.start, done, run.seed, entry.finish)
             results.add(list(done.values()))
             if stopping.reason:
                 return
@@ -229,7 +238,7 @@ def display(bar: tqdm) -> Progress:
     """What shows, after each step, that it is done and now and then its loss."""
 
     def show(stage: int, step: int, loss: Array) -> None:
-        if step % SHOW_EVERY == 0:
+        if step % SHOW_EVERY == 0 and np.isfinite(loss).any():
             mean = np.nanmean(np.asarray(loss))
             shown = {"stage": stage, "measurement_mse": f"{mean:.3g}"}
             bar.set_postfix(shown, refresh=False)
@@ -254,7 +263,7 @@ def invert_batch(
     run: InversionRun,
     entry: Entry,
     batch: range,
-    prior: Prior,
+    prior: Prior | None,
     images: data.ImageSet,
     options: dict[str, Any],
 ) -> tuple[Reconstruction, Array, float]:
@@ -262,15 +271,18 @@ def invert_batch(
     # The last batch repeats an image, so that it does not compile anew.
     indices = np.minimum(batch, len(images) - 1)
     problem, keys = problem_of(run, entry, images, indices)
+    # A baseline has no iterates to select from.
+    select = "measurement" if is_baseline(entry.method) else entry.select
     with Stopwatch() as watch:
         found = invert(
             entry.method,
             prior,
             jax.block_until_ready(problem),
             keys,
-            select=entry.select,
+            select=select,
             held_out_fraction=entry.held_out_fraction,
             restarts=entry.restarts,
+            finish=entry.finish,
             **options,
         )
         found.images.block_until_ready()

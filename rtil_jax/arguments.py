@@ -89,11 +89,13 @@ def check_argument(field: dataclasses.Field, value: Any, path: str) -> Any:
 
 
 def check_method(method: Any) -> None:
-    """Raises UserError unless it has a method's two functions, as `ILO()` has."""
+    """Raises UserError unless it has a method's two functions, as `ILO()` has, or can
+    be called, as baselines can."""
     if isinstance(method, type):
         name = method.__name__
         raise UserError(f"method: found the class {name}, expected {name}()")
-    if not hasattr(method, "stages") or not hasattr(method, "start"):
+    staged = hasattr(method, "stages") and hasattr(method, "start")
+    if not staged and not callable(method):
         raise UserError(
             f"method: found {reprlib.repr(method)}, expected one such as ILO(), "
             "CSGM(), MGANPrior() or Surgery()"

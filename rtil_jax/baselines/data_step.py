@@ -1,0 +1,44 @@
+"""Steps towards the measurements: the image nearest to another that explains y.
+
+By conjugate gradients on A A^T for any linear operator, but for what has a `pinv`.
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from rtil_jax.baselines.interface import Image, Measured
+from rtil_jax.baselines.linear import Data, adjoint, as_vector, forward
+from rtil_jax.operators import Linear
+
+ITERATIONS = 100
+TOLERANCE = 1e-6
+
+
+@jax.jit
+def data_step(
+    measured: Measured, image: Image, damping: Float[Array, ""] | float
+) -> Image:
+    """The minimum over x of ||A x - y||^2 + damping ||x - image||^2.
+
+    With a damping of 0 it is the limit, image + A^+ (y - A image). The noise on y and
+    that of the image tell the damping: noise_std^2 / sigma^2.
+    """
+    x = image.reshape(-1).astype(jnp.float32)
+    residual = as_vector(measured.y) - forward(measured, x)
+
+    def normal(r: Data) -> Data:
+        return forward(measured, adjoint(measured, r)) + damping * r
+
+    solved, _ = jax.scipy.sparse.linalg.cg(
+        normal, residual, tol=TOLERANCE, maxiter=ITERATIONS
+    )
+    return (x + adjoint(measured, solved)).reshape(measured.image_shape)
+
+
+def back_project(measured: Measured, image: Image) -> Image:
+    """image + A^+ (y - A image): what is measured from y, the rest from the image."""
+    operator = measured.operator
+    if isinstance(operator, Linear):
+        return image + operator.pinv(measured.y - operator(image))
+    return data_step(measured, image, 0.0)

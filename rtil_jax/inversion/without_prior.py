@@ -1,0 +1,127 @@
+"""Methods that need no prior: which they are, the shape of their images, and their run.
+
+A method may bring a network of its own (`own_prior`), and is then run like the others.
+All else that can be called is a baseline (`rtil_jax.baselines`): it recovers one image
+after the other, on the host.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from rtil_jax.baselines.interface import Measured, misfit
+from rtil_jax.baselines.linear import linearity_error
+from rtil_jax.baselines.packages import require_packages
+from rtil_jax.errors import UserError
+from rtil_jax.inversion.problems import Problem
+from rtil_jax.operators import Inpainting, PhaseRetrieval
+from rtil_jax.operators.interface import ImageShape
+
+# The rounding of float32 through a Fourier transform is 100 times less.
+LINEAR = 1e-3
+
+
+def is_baseline(method: Any) -> bool:
+    """Whether it recovers images by itself, without stages."""
+    return callable(method) and not hasattr(method, "stages")
+
+
+def needs_prior(method: Any) -> bool:
+    """Whether it searches in the range of a generator that is handed to it."""
+    return not is_baseline(method) and not hasattr(method, "own_prior")
+
+
+def image_shape_of(problem: Any) -> ImageShape:
+    """`(height, width, channels)` of the images, from the problem alone.
+
+    Raises:
+        UserError: if neither its truth nor its operator says.
+    """
+    truth = getattr(problem, "truth", None)
+    if truth is not None and jnp.ndim(truth) == 4:
+        _, height, width, channels = jnp.shape(truth)
+        return height, width, channels
+    operators = getattr(problem, "operators", None)
+    shape = getattr(operators, "image_shape", None)
+    if isinstance(operators, PhaseRetrieval):
+        shape = jnp.shape(operators.codes)[-3:]
+    if isinstance(operators, Inpainting):
+        shape = (*jnp.shape(operators.mask)[-3:-1], operators.channels)
+    if shape is None:
+        raise UserError(
+            f"problem.operators: found {type(operators).__name__}, which does not say "
+            "of which images, expected an attribute image_shape = (height, width, "
+            "channels) for a method without a prior"
+        )
+    height, width, channels = shape
+    return height, width, channels
+
+
+def measured_images(
+    problem: Problem, image_shape: ImageShape, noise_std: float
+) -> Iterator[Measured]:
+    """What is measured of each image of a settled problem."""
+    for index, y in enumerate(problem.measurements):
+        operator = problem.operators
+        if not problem.shared:
+            operator = jax.tree.map(lambda x, i=index: x[i], operator)
+        yield Measured(operator, y, image_shape, jnp.float32(noise_std))
+
+
+def require_linear(who: str, measured: Measured) -> None:
+    """Raises UserError, which says `who` needs it, unless A(u - v) = A(u) - A(v)."""
+    if not float(linearity_error(measured)) < LINEAR:
+        name = type(measured.operator).__name__
+        raise UserError(f"{who}: found {name}, expected a linear operator")
+
+
+def check_baseline(baseline: Any, problem: Problem, measured: Measured) -> None:
+    """Raises UserError if it lacks a package, or is not for operators of this kind."""
+    name = type(baseline).__name__
+    require_packages(f"method: {name}", getattr(baseline, "packages", ()))
+    expected = misfit(baseline, type(problem.operators))
+    if expected:
+        kind = type(problem.operators).__name__
+        raise UserError(f"method: found {name} for {kind}, expected {expected}")
+    if hasattr(baseline, "packages") and not hasattr(baseline, "kinds"):
+        require_linear(f"method: {name}", measured)
+
+
+def recover(
+    baseline: Any,
+    problem: Problem,
+    image_shape: ImageShape,
+    noise_std: float,
+    keys: jax.Array,
+    on_image: Callable[[int], None],
+) -> Float[Array, "batch height width channels"]:
+    """The images that a baseline recovers, one after the other.
+
+    Args:
+        baseline: what recovers them.
+        problem: settled.
+        image_shape: of one image.
+        noise_std: of the noise on y.
+        keys: one per image.
+        on_image: called with the number of each image when it is done.
+
+    Raises:
+        UserError: if the baseline does not fit the operators, or returns another shape.
+    """
+    images = []
+    for index, measured in enumerate(measured_images(problem, image_shape, noise_std)):
+        if index == 0:
+            check_baseline(baseline, problem, measured)
+        image = jnp.asarray(baseline(measured, keys[index]), jnp.float32)
+        if image.shape != image_shape:
+            raise UserError(
+                f"method: found an image of shape {image.shape} from "
+                f"{getattr(baseline, '__name__', type(baseline).__name__)}, expected "
+                f"{image_shape}"
+            )
+        images.append(image)
+        on_image(index)
+    return jnp.stack(images)
