@@ -10,16 +10,16 @@ Where the images fit in a quarter of the device's memory, they are there already
 reading sends indices.
 """
 
+import argparse
 import sys
 import time
 
 import jax
 import numpy as np
-from absl import app, flags
-from ml_collections import config_flags
 
 from benchmarks.timing import table
 from rtil_jax import devices
+from rtil_jax.cli.config_flags import load_config_file, override, split_overrides
 from rtil_jax.experiments.training.configured_recipe import build_recipe, resolved
 from rtil_jax.experiments.training.training_images import (
     load_training_images,
@@ -27,13 +27,17 @@ from rtil_jax.experiments.training.training_images import (
     read_batch,
 )
 
-CONFIG = config_flags.DEFINE_config_file("config", None, "As for train.py.")
-ROUNDS = flags.DEFINE_integer("rounds", 7, "Of as many steps as R1 has in between.")
+ROUNDS = 7  # of as many steps as R1 has in between
 
 
-def main(_: list[str]) -> None:
+def main() -> None:
+    words, overrides = split_overrides(sys.argv[1:])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--config", required=True, help="as for train.py")
+    config = load_config_file(parser.parse_args(words).config, locked=True)
+    override(config, overrides, locked=True)
     mesh = devices.data_mesh()
-    config = resolved(CONFIG.value, mesh.size)
+    config = resolved(config, mesh.size)
     recipe, key = build_recipe(config), jax.random.key(0)
     with jax.set_mesh(mesh):
         images = near_devices(load_training_images(config), mesh)
@@ -59,7 +63,7 @@ def main(_: list[str]) -> None:
         for kind in kinds.values():
             seconds(*kind)  # compiles
         rows = {name: [] for name in kinds}
-        for _ in range(ROUNDS.value):
+        for _ in range(ROUNDS):
             for name, kind in kinds.items():
                 rows[name].append(1e3 * seconds(*kind))
     without = np.median(rows["without"])
@@ -72,5 +76,4 @@ def main(_: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    flags.mark_flag_as_required("config")
-    app.run(main, sys.argv)
+    main()

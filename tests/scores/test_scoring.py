@@ -100,7 +100,11 @@ def test_scores_go_into_the_card_of_their_own_network(
     assert "images of split [test]" in text and str(home) not in text
     for content, message in (
         (json.dumps(scores | {"network": 1}), "--scores: found those of another"),
-        ("{", "--scores: found no scores in .*JSONDecodeError"),
+        (
+            "{",
+            "scores.json: found no JSON .*, expected a file of python -m rtil_jax score",
+        ),
+        ("[]", "--scores: found no scores in "),
     ):
         file.write_text(content)
         with pytest.raises(UserError, match=message):

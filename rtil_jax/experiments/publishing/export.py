@@ -1,6 +1,5 @@
 """From a training directory to a folder that the package can carry."""
 
-import json
 import os
 import re
 import shutil
@@ -24,7 +23,7 @@ from rtil_jax.experiments.publishing.rounding import (
 from rtil_jax.experiments.training.configured_recipe import build_recipe, saved_run
 from rtil_jax.experiments.training.training_config import TrainingRun
 from rtil_jax.experiments.training.training_plan import count_parameters
-from rtil_jax.files import local_path
+from rtil_jax.files import local_path, read_json
 from rtil_jax.generators import Generator
 from rtil_jax.priors import registry
 from rtil_jax.priors.feature_scales import FEATURE_SCALES, write_scales
@@ -154,16 +153,14 @@ def file_name(source: str) -> str:
 
 def read_scores(path: str, network: int) -> dict:
     """Raises UserError if it is no file of scores, or one of another network."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            scores = json.load(file)
-        found, images = scores["network"], scores["images"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    scores = read_json(path, "a file of python -m rtil_jax score")
+    if not isinstance(scores, dict) or not {"network", "images"} <= scores.keys():
         raise UserError(
-            f"--scores: found no scores in {path} ({type(error).__name__}), expected a "
-            "file of python -m rtil_jax score"
-        ) from error
-    if found != network:
+            f"--scores: found no scores in {path}, expected a file of python -m "
+            "rtil_jax score"
+        )
+    images = scores["images"]
+    if scores["network"] != network:
         raise UserError(
             f"--scores: found those of another network in {path}, expected scores of "
             "this directory's newest checkpoint"
