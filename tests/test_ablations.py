@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import pytest
 
 from rtil_jax.errors import UserError
-from rtil_jax.experiments.inversion.inputs import check_fit, load_priors
+from rtil_jax.experiments.inversion.inputs import check_fit, image_shape, load_priors
 from rtil_jax.experiments.inversion.inversion_run import parse_inversion
 from rtil_jax.generators import init
 from rtil_jax.generators.configured import build_generator
@@ -52,7 +52,7 @@ def test_every_figure_fits_the_priors_that_it_names(name, size):
         if size != "tiny" and config.method.name == "surgery":
             continue
         priors = {name: Prior(generator, None) for name in config.priors}
-        check_fit(run, priors)
+        check_fit(run, priors, image_shape(run.images, priors))
         if size == "tiny":
             count = len({(*one.setting, one.ratio) for one in run.entries})
             assert count <= 12 and config.images.count <= 4
@@ -151,7 +151,7 @@ def test_the_reproduction_fits_the_shipped_pairs(variant):
     config = FIGURES["reproduction"].get_config(variant)
     run = parse_inversion(config)
     priors = load_priors(run.priors)
-    check_fit(run, priors)
+    check_fit(run, priors, image_shape(run.images, priors))
     size = 64 if "faces64" in (variant or "") else 32
     assert {prior.image_shape[0] for prior in priors.values()} == {size}
 

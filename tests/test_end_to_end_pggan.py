@@ -28,8 +28,7 @@ def home(tmp_path_factory):
         config.data.source = str(home / "pictures")
         config.data.cache_dir = str(home / "cache")
         config.training.steps = 6
-        if name == "vanilla":  # one phase to compile instead of three
-            config.growing = "none"
+        config.growing = "none"  # one phase to compile instead of three
         train(config, str(home / name))
     return home
 

@@ -41,6 +41,7 @@ def training(monkeypatch):
         monkeypatch.setattr(StyleGAN2Recipe, "fresh_state", fresh_state)
         monkeypatch.setattr(StyleGAN2Recipe, "train_step", train_step)
         monkeypatch.setattr(StyleGAN2Recipe, "programs", lambda *_: {})
+        monkeypatch.setattr(StyleGAN2Recipe, "measure", lambda *_: {})
         monkeypatch.setattr(
             StyleGAN2Recipe, "sample", lambda *_: jnp.zeros((2, 2, 8, 8, 3))
         )
