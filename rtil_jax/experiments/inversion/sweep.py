@@ -129,7 +129,7 @@ def claim(
     claim_workdir(run, workdir, priors, command, snr)
     warnings = seen_in_training(run, images)
     record_images(images, workdir, warnings)
-    print(f"{images.describe()}, {images.describe_cuts()}")
+    print(f"simulates measurements of {images.describe()}, {images.describe_cuts()}")
     noise = {
         (one.label, one.problem): describe_noise(one, run.images.range, snr)
         for one in run.entries

@@ -76,7 +76,11 @@ def _rows(found: Reconstruction, problem: Problem) -> list[str]:
         "|A(x) - y|": _errors(y, fitted),
     }
     known = {n: np.asarray(x) for n, x in columns.items() if x is not None}
-    parts = []
+    parts = [
+        markup.paragraph(
+            f"Every x has {height} x {width} pixels, whatever it is a part of."
+        )
+    ]
     for index, line in enumerate(found.lines()):
         parts.append(markup.heading(2, line))
         cells = [_figure(f"{n} of image {index}", x[index]) for n, x in known.items()]
