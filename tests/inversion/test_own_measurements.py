@@ -1,6 +1,8 @@
 """`invert(method, prior, y, operator, key=0)`, and what it returns."""
 
 import dataclasses
+import doctest
+import importlib
 import re
 import subprocess
 import sys
@@ -167,6 +169,11 @@ def test_a_folder_that_cannot_be_written_is_one_line(found, tmp_path):
             write(tmp_path / "file" / "new")
     with pytest.raises(UserError, match="report: found a list, expected what invert"):
         rj.report([], tmp_path)
+
+
+def test_the_example_of_invert_is_right():
+    found = doctest.testmod(importlib.import_module("rtil_jax.inversion.inverting"))
+    assert found.attempted and not found.failed
 
 
 def test_the_package_alone_imports_nothing():
