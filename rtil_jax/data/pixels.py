@@ -73,6 +73,24 @@ def decode(
     encoded: bytes, resolution: int, channels: int, window: Window = ()
 ) -> Decoded:
     """The same as `decode_image`, with what it found on the way."""
+    image, levels = upright(encoded, window)
+    side, cut = min(image.size), 1 - min(image.size) / max(image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    # Not `resize(box=...)`, whose filter also reads pixels from outside the box.
+    square = image.crop((left, top, left + side, top + side))
+    square = square.resize((resolution, resolution), Image.Resampling.LANCZOS)
+    pixels = np.array(square.convert("L" if channels == 1 else "RGB"))
+    return Decoded(pixels.reshape(resolution, resolution, channels), cut, levels)
+
+
+def upright(
+    encoded: bytes, window: Window = ()
+) -> tuple[Image.Image, tuple[float, float] | None]:
+    """A whole picture in "L" or "RGB", opaque and turned as its EXIF says; its levels.
+
+    Raises:
+        Exception: as `decode_image`.
+    """
     try:
         image: Image.Image = Image.open(io.BytesIO(encoded))
     except UnidentifiedImageError as error:  # whose message names an object
@@ -86,14 +104,7 @@ def decode(
     else:
         levels = None
     image = _opaque(image)
-    image = image if turn is None else image.transpose(turn)
-    side, cut = min(image.size), 1 - min(image.size) / max(image.size)
-    left, top = (image.width - side) // 2, (image.height - side) // 2
-    # Not `resize(box=...)`, whose filter also reads pixels from outside the box.
-    square = image.crop((left, top, left + side, top + side))
-    square = square.resize((resolution, resolution), Image.Resampling.LANCZOS)
-    pixels = np.array(square.convert("L" if channels == 1 else "RGB"))
-    return Decoded(pixels.reshape(resolution, resolution, channels), cut, levels)
+    return (image if turn is None else image.transpose(turn)), levels
 
 
 def _load(image: Image.Image) -> int:
@@ -167,13 +178,31 @@ def _eight_bits(
     return np.clip(levels, 0, 255).astype(np.uint8)
 
 
+def _has_alpha(image: Image.Image) -> bool:
+    return "A" in image.getbands() or "transparency" in image.info
+
+
 def _opaque(image: Image.Image) -> Image.Image:
     """An opaque "L" or "RGB" version of an image of any mode of eight bits."""
-    if "A" in image.getbands() or "transparency" in image.info:
+    if _has_alpha(image):
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
         return Image.alpha_composite(white, image).convert("RGB")
     return image if image.mode in ("L", "RGB") else image.convert("RGB")
+
+
+def opacity(encoded: bytes) -> UInt8[np.ndarray, "height width"] | None:
+    """The alpha channel of a picture, upright; None if it has none.
+
+    Raises:
+        Exception: as `decode_image`.
+    """
+    image: Image.Image = Image.open(io.BytesIO(encoded))
+    turn = _TURNS.get(_load(image))
+    if not _has_alpha(image) or image.mode.startswith("I"):
+        return None
+    alpha = image.convert("RGBA").getchannel("A")
+    return np.asarray(alpha if turn is None else alpha.transpose(turn))
 
 
 def to_float(images: Any) -> Float[np.ndarray, "..."]:

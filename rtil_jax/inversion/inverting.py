@@ -25,6 +25,7 @@ from rtil_jax.inversion.held_out import (
     stops_of,
 )
 from rtil_jax.inversion.keys import keys_of_images
+from rtil_jax.inversion.own_measurements import as_problem, called, with_batch_axis
 from rtil_jax.inversion.perceptual_loss import Loss, as_loss
 from rtil_jax.inversion.problems import (
     Problem,
@@ -35,6 +36,7 @@ from rtil_jax.inversion.problems import (
     settle,
 )
 from rtil_jax.inversion.programs import stage_programs
+from rtil_jax.inversion.progress_bar import Progress, shown
 from rtil_jax.inversion.reconstruction import Reconstruction
 from rtil_jax.inversion.solutions import Solution, render
 from rtil_jax.inversion.solver import SELECTIONS, StageEnd, run_stage
@@ -58,9 +60,6 @@ FULL = 2**31 - 1  # updates that no stage has
 # JAX's `fold_in(key, i)` may be `split(key)[i]`, which methods start from.
 NOISE_KEYS = 1_000_000
 
-# Called after every step with (stage, step, measurement loss of each image).
-Progress = Callable[[int, int, Array], None]
-
 
 @runtime_checkable
 class Method(Protocol):
@@ -76,19 +75,37 @@ class Method(Protocol):
 def invert(
     method: Any,
     prior: Any,
-    problem: Any,
-    keys: Any,
+    problem: Any = None,
+    keys: Any = None,
     *,
+    y: Any = None,
+    operator: Any = None,
+    key: Any = None,
     select: Any = "measurement",
     held_out_fraction: Any = FRACTION,
     restarts: Any = 1,
     perceptual: Any = None,
     finish: Any = None,
     mesh: jax.sharding.Mesh | None = None,
-    progress: Progress | None = None,
+    progress: Any = True,
     before: Callable[[list[tuple]], None] | None = None,
 ) -> Reconstruction:
     """Reconstructs a batch of images from their measurements.
+
+    `invert(method, prior, y, operator, key=0)` takes measurements of your own and the
+    operator that made them; `invert(method, prior, problem, key=0)` what is known
+    besides, such as the noise:
+
+    >>> import numpy as np
+    >>> from rtil_jax.baselines import Biharmonic
+    >>> from rtil_jax.operators import Inpainting
+    >>> mask = np.ones((8, 8), bool)
+    >>> mask[3:5, 3:5] = False
+    >>> operator = Inpainting(mask)
+    >>> y = operator(np.full((8, 8, 1), 0.5, np.float32))
+    >>> found = invert(Biharmonic(), None, y, operator, key=0)
+    >>> found.images.shape, bool(abs(found.images[0, 3, 3, 0] - 0.5) < 1e-3)
+    ((1, 8, 8, 1), True)
 
     Args:
         method: `CSGM`, `ILO`, `MGANPrior`, or anything with their two methods; or a
@@ -96,8 +113,14 @@ def invert(
         prior: from `load_prior`, or `Prior.of(generator, variables)`. None for
             baselines and `DeepDecoder`, which have none.
         problem: one measurement per image, and one operator for all or one per image.
-        keys: one per image, `(batch,)`; an image's result depends on its own only.
-            Or one for all, from which each image's is folded (`keys_of_images`).
+            Or y, if an operator follows.
+        keys: see `key`. Or the operator, after y.
+        y: A(x) + noise of each image, `(batch, ...)`. Of one image it may be without a
+            batch axis; what is found has one then too, of length 1.
+        operator: A, one for all images, or one per image as in a `Problem`.
+        key: one for all, from which each image's is folded (`keys_of_images`), or a
+            seed. Or one per image, `(batch,)`; an image's result depends on its own
+            only.
         select: which iterate to return. Of the last stage, `measurement`: the one of
             the lowest measurement loss; `last`; `oracle`: the one closest to
             `problem.truth`, an upper bound that no user can reach. Of all stages,
@@ -119,7 +142,8 @@ def invert(
             another denoiser as in `denoise:bm3d`, or a `PlugAndPlay` of your own.
         mesh: of the devices to split the images over; all of them by default.
         progress: called after every step with (stage, step, measurement losses); in
-            both fits, if something is held out.
+            both fits, if something is held out. True shows a bar, in a terminal or a
+            notebook; False and None show nothing.
         before: called once before the first step with the program of each stage, a
             jitted function and its arguments or their shapes, for who wants to
             compile them first.
@@ -131,9 +155,12 @@ def invert(
     check_method(method)
     if needs_prior(method):
         check_prior(prior)
-    noise_std = noise_of(problem)
-    image_shape = prior.image_shape if prior else image_shape_of(problem)
-    problem = settle(problem, image_shape)
+    problem, keys, own = as_problem(problem, keys, y, operator, key)
+    with called(own):
+        noise_std = noise_of(problem)
+        image_shape = prior.image_shape if prior else image_shape_of(problem)
+        problem = with_batch_axis(problem, image_shape) if own else problem
+        problem = settle(problem, image_shape)
     if problem.noise is not None:
         noise_std = problem.noise.deviation(problem.measurements)
     finish = find_finish("invert: finish", finish, noise_std)
@@ -142,20 +169,30 @@ def invert(
     restarts = as_number("restarts", restarts, 1, 2**31, "a whole number from 1")
     if finish:
         check_finish(finish)
+    whole = dataclasses.replace(problem, noise_std=noise_std or None)
     if is_baseline(method):
         _check_unused(select, restarts, perceptual)
-        found = _recovered(method, problem, image_shape, noise_std, keys, progress)
+        steps = len(keys)
     else:
-        own = prior if needs_prior(method) else method.own_prior(image_shape)
-        prior = prior_for(method, own)
+        network = prior if needs_prior(method) else method.own_prior(image_shape)
+        prior = prior_for(method, network)
         perceptual = as_loss(perceptual, problem, image_shape)
+        stages = method.stages(prior.generator)
+        steps = sum(stage.steps + 1 for stage in stages)
         if select == "held_out":
             fraction = checked_fraction("held_out_fraction", held_out_fraction)
-            check_held_out(method.stages(prior.generator), perceptual)
+            check_held_out(stages, perceptual)
             problem = hold_out(problem, image_shape, keys, fraction)
-        mesh = data_mesh() if mesh is None else mesh
-        given = method, prior, problem, keys, select, restarts, perceptual
-        found = _descended(*given, mesh, progress, before)
+            steps *= 2
+    with shown(progress, steps, type(method).__name__) as on_step:
+        if is_baseline(method):
+            given = method, problem, image_shape, noise_std, keys, on_step
+            found = _recovered(*given)
+        else:
+            fit = method, prior, problem, keys, select, restarts, perceptual
+            devices = data_mesh() if mesh is None else mesh
+            found = _descended(*fit, devices, on_step, before)
+    found = dataclasses.replace(found, problem=whole)
     return _finished(found, finish, problem, noise_std) if finish else found
 
 
@@ -192,7 +229,11 @@ def _finished(
         before, after = np.asarray(found.measurement_loss), np.asarray(loss)
         history = [*history, (stage, 0, before), (stage, 1, after)]
     return dataclasses.replace(
-        found, images=images, measurement_loss=loss, history=history
+        found,
+        images=images,
+        measurement_loss=loss,
+        history=history,
+        is_finished=True,
     )
 
 

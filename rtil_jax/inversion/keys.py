@@ -6,9 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from rtil_jax.arrays import as_number
 from rtil_jax.errors import UserError
 
-_EXPECTED = "expected jax.random.key(seed), or one key per image"
+_EXPECTED = "expected a seed, jax.random.key(seed), or one key per image"
 
 
 def keys_of_images(keys: Any, batch: int) -> jax.Array:
@@ -16,8 +17,9 @@ def keys_of_images(keys: Any, batch: int) -> jax.Array:
 
     Args:
         keys: one per image, which is returned as it is; or one for all, from which
-            image i gets `fold_in(key, i)`. Keys of the older form, uint32 numbers as
-            from `jax.random.PRNGKey`, do as well.
+            image i gets `fold_in(key, i)`; or its seed, a whole number in [0, 2^32).
+            Keys of the older form, uint32 numbers as from `jax.random.PRNGKey`, do as
+            well.
         batch: the number of images.
 
     Raises:
@@ -25,6 +27,10 @@ def keys_of_images(keys: Any, batch: int) -> jax.Array:
     """
     if isinstance(keys, list | tuple) and keys:
         keys = jnp.stack(keys)
+    if type(keys) is int or isinstance(keys, np.integer):
+        most = 2**32 - 1
+        keys = as_number("key", keys, 0, most, "a whole number in [0, 2^32)")
+        keys = jax.random.key(keys)
     if not hasattr(keys, "dtype") or not hasattr(keys, "shape"):
         raise UserError(f"keys: found {keys!r}, {_EXPECTED}")
     if not jnp.issubdtype(keys.dtype, jax.dtypes.prng_key):

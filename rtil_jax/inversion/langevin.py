@@ -187,6 +187,7 @@ def posterior_samples(
         jax.vmap(jax.random.fold_in)(keys[rows], numbers),
         select="last",
         mesh=mesh,
+        progress=False,
     )
     shape = (keys.shape[0], samples, *chains.images.shape[1:])
     return PosteriorSamples(chains.images.reshape(shape), chains)

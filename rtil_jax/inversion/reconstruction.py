@@ -1,16 +1,27 @@
 """What `invert` returns."""
 
 import dataclasses
+import os
+from collections.abc import Mapping
+from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from rtil_jax.inversion.solutions import Solution
+from rtil_jax.data.pictures import save_picture
+from rtil_jax.errors import UserError
+from rtil_jax.files import local_path
+from rtil_jax.inversion.problems import Problem, measurement_loss
+from rtil_jax.inversion.solutions import Solution, save_solution
+
+LINES = 100  # of images, when a reconstruction is printed
 
 
 @dataclasses.dataclass(frozen=True)
 class Reconstruction:
-    """What `invert` returns, one entry per image.
+    """What `invert` returns, one entry per image. Printed, it is a line per image.
 
     Attributes:
         images: `(batch, height, width, channels)`, nominally in [-1, 1].
@@ -22,6 +33,8 @@ class Reconstruction:
             became infinite or nan at any step; the best iterate is returned).
         history: `(stage, step, measurement losses)` every ten steps; empty for a
             baseline. A finish is one more stage, of one step.
+        problem: what was recovered from.
+        is_finished: whether a finish changed the images.
     """
 
     images: Float[Array, "batch height width channels"]
@@ -29,13 +42,85 @@ class Reconstruction:
     measurement_loss: Float[Array, " batch"]
     status: list[str]
     history: list[tuple[int, int, np.ndarray]]
+    problem: Problem | None = None
+    is_finished: bool = False
+
+    @property
+    def residual(self) -> Float[Array, " batch"]:
+        """||A(x) - y|| / sqrt(m) of each image x, in the units of y.
+
+        Where y is explained up to its noise, it is the noise's standard deviation.
+        """
+        if self.problem is None or self.problem.noise is None:
+            return jnp.sqrt(self.measurement_loss)
+        squared = dataclasses.replace(self.problem, noise=None)
+        return jnp.sqrt(measurement_loss(squared, self.images))
+
+    def lines(self) -> list[str]:
+        """Of each image its status and residual: `image 0: ok, residual 0.0312`."""
+        pairs = zip(self.status, np.ravel(self.residual), strict=True)
+        return [
+            f"image {index}: {status}, residual {residual:.3g}"
+            for index, (status, residual) in enumerate(pairs)
+        ]
 
     def __repr__(self) -> str:
-        """Of each image its status and measurement loss; no arrays."""
-        losses = [f"{loss:.3g}" for loss in np.ravel(self.measurement_loss)]
-        each = [" ".join(pair) for pair in zip(self.status, losses, strict=True)]
-        more = f", … {len(each) - 8} more" if len(each) > 8 else ""
-        return (
-            f"Reconstruction(images {self.images.shape}, status and measurement loss: "
-            f"{', '.join(each[:8])}{more})"
-        )
+        """A line per image, of at most 100; no arrays."""
+        lines = self.lines()
+        more = [f"… {len(lines) - LINES} more"] if len(lines) > LINES else []
+        return "\n".join(lines[:LINES] + more)
+
+    def save(self, directory: Any) -> None:
+        """Writes `recovered/00000.png` and `solutions/00000.npz` of each image.
+
+        `load_solution` reads a solution of a prior again. Where no solution renders to
+        the image (of a baseline, or after a finish), its pixels are `fact:pixels`.
+
+        Raises:
+            UserError: if the directory cannot be written.
+        """
+        path = local_path(directory, "save")
+        residuals, files = np.ravel(self.residual), {}
+        for index, status in enumerate(self.status):
+            picture = os.path.join(path, "recovered", f"{index:05d}.png")
+            solution = os.path.join(path, "solutions", f"{index:05d}.npz")
+            facts = {"status": status, "residual": float(residuals[index])}
+            files[index] = picture, solution, {"index": index} | facts
+        try:
+            for name in ("recovered", "solutions"):
+                os.makedirs(os.path.join(path, name), exist_ok=True)
+            self.save_images(files)
+        except OSError as error:
+            raise UserError(
+                f"save: {path} cannot be written ({error.strerror})"
+            ) from error
+
+    def save_images(self, files: Mapping[int, tuple[str, str, dict]]) -> None:
+        """Writes pictures and solutions of some images.
+
+        Args:
+            files: index in this batch -> paths of the PNG and of the .npz, and facts
+                about the image. The history of its losses is one more, and its pixels
+                where no solution renders to them.
+        """
+        pixels, solution = jax.device_get((self.images, self.solution))
+        for at, (picture, path, facts) in files.items():
+            save_picture(picture, pixels[at])
+            one = jax.tree.map(lambda x, at=at: x[at : at + 1], solution)
+            losses = [(stage, step, loss[at]) for stage, step, loss in self.history]
+            arrays = {"history": np.array(losses, np.float32)} if losses else {}
+            if solution is None or self.is_finished:
+                arrays["pixels"] = pixels[at]
+            save_solution(path, one, **facts, **arrays)
+
+    def report(self, directory: Any) -> str:
+        """Writes `report.html`: y, x, A(x) and the residual of each image.
+
+        Returns its path. It needs no other file.
+
+        Raises:
+            UserError: if the directory cannot be written.
+        """
+        import rtil_jax  # which knows where a page is made of it
+
+        return rtil_jax.report(self, directory)

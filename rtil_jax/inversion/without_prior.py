@@ -49,7 +49,8 @@ def image_shape_of(problem: Any) -> ImageShape:
     if isinstance(operators, PhaseRetrieval):
         shape = jnp.shape(operators.codes)[-3:]
     if isinstance(operators, Inpainting):
-        shape = (*jnp.shape(operators.mask)[-3:-1], operators.channels)
+        channels = operators.channels or (jnp.shape(problem.measurements) or (0,))[-1]
+        shape = (*jnp.shape(operators.mask)[-3:-1], channels)
     if shape is None:
         raise UserError(
             f"problem.operators: found {type(operators).__name__}, which does not say "

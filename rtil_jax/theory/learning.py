@@ -126,5 +126,6 @@ def invert_learned(
         Prior.of(generator, variables),
         Problem(operators, measurements),
         jax.random.split(key, len(signals)),
+        progress=False,
     )
     return np.asarray(found.images, np.float64).reshape(signals.shape)

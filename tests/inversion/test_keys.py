@@ -26,6 +26,12 @@ def test_one_key_is_folded_with_each_image_s_index():
     assert keys_of_images(jax.random.key(5), 1).shape == (1,)
 
 
+def test_a_seed_is_the_key_of_it():
+    for seed in (5, np.int64(5)):
+        found, expected = keys_of_images(seed, 3), keys_of_images(KEY, 3)
+        np.testing.assert_array_equal(numbers(found), numbers(expected))
+
+
 def test_keys_of_the_older_form_are_the_same():
     for old, new in (
         (jax.random.PRNGKey(5), KEY),
@@ -39,9 +45,11 @@ def test_keys_of_the_older_form_are_the_same():
 @pytest.mark.parametrize(
     "keys, message",
     [
-        (0, "keys: found 0, expected jax.random.key"),
-        (None, "keys: found None, expected jax.random.key"),
-        (np.arange(3), "keys: found int64 of shape .3,., expected jax.random.key"),
+        (-1, "key: found -1, expected a whole number in .0, 2.32"),
+        (0.5, "keys: found 0.5, expected a seed, jax.random.key"),
+        (True, "keys: found True, expected a seed"),
+        (None, "keys: found None, expected a seed, jax.random.key"),
+        (np.arange(3), "keys: found int64 of shape .3,., expected a seed"),
         (np.zeros(3, np.uint32), "keys: found uint32 of shape .3,., expected"),
         (jax.random.split(jax.random.key(0), 2), "found 2 keys, expected 3, one per"),
     ],

@@ -46,10 +46,12 @@ def test_what_is_printed_is_short(style_prior, toy_prior, sampled_problem):
     solution = Solution({"z": jnp.zeros((2, 6))}, jnp.zeros((2, 4, 4, 2)), 1)
     expected = "Solution(block 1: latents/z (2, 6), features (2, 4, 4, 2))"
     assert repr(solution) == expected
-    images, losses = jnp.zeros((9, 8, 8, 1)), jnp.arange(9) / 4
-    found = Reconstruction(images, solution, losses, ["ok"] * 8 + ["failed"], [])
-    assert "(9, 8, 8, 1)" in repr(found) and "ok 0.25, ok 0.5" in repr(found)
-    assert repr(found).endswith("ok 1.75, … 1 more)")
+    images, losses = jnp.zeros((2, 8, 8, 1)), jnp.array([0.25, 9.0])
+    found = Reconstruction(images, solution, losses, ["ok", "failed"], [])
+    assert repr(found) == "image 0: ok, residual 0.5\nimage 1: failed, residual 3"
+    images, losses, status = jnp.zeros((101, 8, 8, 1)), jnp.ones(101), ["ok"] * 101
+    found = Reconstruction(images, solution, losses, status, [])
+    assert repr(found).endswith("image 99: ok, residual 1\n… 1 more")
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ def print_plan(
     """
     mesh, work = data_mesh(), divide(run, num_images, shard)
     size, snr = len(work.batches[0]), noise_record(run, images)
-    print(f"""inversion plan
+    print(f"""inversion plan: simulates measurements of clean images
   devices      {mesh.size} x {mesh.devices.flat[0].device_kind}
   images       {images.describe(num_images)}, cut to squares of \
 {images.resolution} x {images.resolution}

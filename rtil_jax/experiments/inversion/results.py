@@ -7,18 +7,14 @@ import os
 import re
 import zipfile
 
-import jax
 import numpy as np
-from jaxtyping import Array, Float
 from PIL import Image
 
-from rtil_jax.data import to_uint8
 from rtil_jax.experiments.inversion.file_names import file_stem, old_file_stem
 from rtil_jax.experiments.inversion.shards import Shard
 from rtil_jax.experiments.report.rows import COLUMNS, Row, read_results
 from rtil_jax.files import replacing
 from rtil_jax.inversion.reconstruction import Reconstruction
-from rtil_jax.inversion.solutions import save_solution
 from rtil_jax.locks import waiting
 
 # The columns that tell one reconstruction from another.
@@ -196,16 +192,8 @@ def _key(row: Row) -> tuple:
     return tuple(float(row[c]) if c == "ratio" else row[c] for c in KEY)
 
 
-def save_picture(path: str, image: Float[Array | np.ndarray, "h w c"]) -> None:
-    """Writes an image in [-1, 1] as a PNG, grey if it has one channel."""
-    pixels = to_uint8(image)
-    picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
-    with replacing(path, "wb") as file:
-        picture.save(file, "PNG")
-
-
 def read_picture(path: str) -> np.ndarray:
-    """The uint8 pixels `(height, width, channels)` of what `save_picture` wrote."""
+    """The uint8 pixels `(height, width, channels)` of a recovered picture."""
     pixels = np.asarray(Image.open(path))
     return pixels[..., None] if pixels.ndim == 2 else pixels
 
@@ -216,22 +204,14 @@ def save_batch(
     first: int,
     rows: dict[int, dict],
     seed: int,
-    finish: str = "",
 ) -> None:
     """The picture and the solution of each image of `rows`, by index.
 
-    `first` is the index of the first image of the batch. What no solution renders to,
-    of a baseline or after a finish, is in the solution's file as `fact:pixels`.
+    `first` is the index of the first image of the batch.
     """
-    pixels, solution = jax.device_get((found.images, found.solution))
+    files = {}
     for index, row in rows.items():
-        at = index - first
-        save_picture(results.picture(row, index), pixels[at])
-        one = jax.tree.map(lambda x, at=at: x[at : at + 1], solution)
-        losses = [(stage, step, losses[at]) for stage, step, losses in found.history]
         facts = {column: row[column] for column in KEY} | {"seed": seed, "index": index}
-        if losses:
-            facts["history"] = np.array(losses, np.float32)
-        if solution is None or finish:  # else the solution renders to it
-            facts["pixels"] = pixels[at]
-        save_solution(results.solution(row, index), one, **facts)
+        paths = results.picture(row, index), results.solution(row, index)
+        files[index - first] = *paths, facts
+    found.save_images(files)

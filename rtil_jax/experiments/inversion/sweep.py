@@ -50,9 +50,10 @@ from rtil_jax.experiments.inversion.stopwatch import Stopwatch
 from rtil_jax.experiments.inversion.work import divide
 from rtil_jax.experiments.stopping import Stopping, nothing_to_save
 from rtil_jax.files import local_path
-from rtil_jax.inversion.inverting import Progress, invert
+from rtil_jax.inversion.inverting import invert
 from rtil_jax.inversion.perceptual_loss import PerceptualLoss
 from rtil_jax.inversion.problems import measurement_loss
+from rtil_jax.inversion.progress_bar import display
 from rtil_jax.inversion.reconstruction import Reconstruction
 from rtil_jax.inversion.units import prior_for
 from rtil_jax.inversion.without_prior import is_baseline
@@ -60,8 +61,6 @@ from rtil_jax.locks import owned
 from rtil_jax.metrics.perceptual import Perceptual
 from rtil_jax.priors.prior import Prior
 from rtil_jax.progress import progress
-
-SHOW_EVERY = 20  # steps; reading the losses waits for the device
 
 
 def run_sweep(
@@ -130,7 +129,7 @@ def claim(
     claim_workdir(run, workdir, priors, command, snr)
     warnings = seen_in_training(run, images)
     record_images(images, workdir, warnings)
-    print(f"{images.describe()}, {images.describe_cuts()}")
+    print(f"simulates measurements of {images.describe()}, {images.describe_cuts()}")
     noise = {
         (one.label, one.problem): describe_noise(one, run.images.range, snr)
         for one in run.entries
@@ -228,23 +227,10 @@ def invert_missing(
                 i: rows[i] | quality[i - batch.start] | {"seconds": seconds}
                 for i in absent
             }
-            save_batch(results, found, batch.start, done, run.seed, entry.finish)
+            save_batch(results, found, batch.start, done, run.seed)
             results.add(list(done.values()))
             if stopping.reason:
                 return
-
-
-def display(bar: tqdm) -> Progress:
-    """What shows, after each step, that it is done and now and then its loss."""
-
-    def show(stage: int, step: int, loss: Array) -> None:
-        if step % SHOW_EVERY == 0 and np.isfinite(loss).any():
-            mean = np.nanmean(np.asarray(loss))
-            shown = {"stage": stage, "measurement_mse": f"{mean:.3g}"}
-            bar.set_postfix(shown, refresh=False)
-        bar.update()
-
-    return show
 
 
 def preparation(bar: tqdm, stopping: Stopping) -> Callable[[list[tuple]], None]:

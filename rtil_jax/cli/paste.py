@@ -1,0 +1,69 @@
+"""Puts recovered pixels back into the photograph of `crop`.
+
+python -m rtil_jax paste RECOVERED.png --crop DIR --to OUT.png
+
+Only pixels of the photograph that were not seen are replaced. `--crop` is what `crop`
+wrote; the photograph and its mask are read again from where they were. The result is
+an upright PNG of 8 bits.
+"""
+
+import argparse
+import os
+
+from rtil_jax.cli.crop import save_pixels
+from rtil_jax.cli.flags import Parser
+from rtil_jax.data.crops import paste_unseen, read_mask, read_photograph
+from rtil_jax.errors import UserError
+from rtil_jax.files import local_path, read_json
+
+
+def add_arguments(parser: Parser) -> None:
+    parser.add_argument("recovered", help="a picture of the size of the crop")
+    parser.add_argument("--crop", required=True, metavar="DIR", help="a crop's folder")
+    parser.add_argument("--to", required=True, metavar="OUT.png", help="the picture")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    path = local_path(arguments.recovered, "RECOVERED")
+    to = local_path(arguments.to, "--to")
+    if not to.lower().endswith(".png"):
+        raise UserError(f"--to: found {to}, expected a name that ends in .png")
+    record = read_record(local_path(arguments.crop, "--crop"))
+    size, (width, height) = record["size"], record["photo_size"]
+    recovered, _ = read_photograph(path)
+    if recovered.shape[:2] != (size, size):
+        raise UserError(
+            f"{path}: found {recovered.shape[1]} x {recovered.shape[0]} pixels, "
+            f"expected {size} x {size}, as the crop has"
+        )
+    photo, seen = read_photograph(record["photo"])
+    if photo.shape[:2] != (height, width):
+        raise UserError(
+            f"{record['photo']}: found {photo.shape[1]} x {photo.shape[0]} pixels, "
+            f"expected {width} x {height}, as when it was cropped"
+        )
+    if record["mask"]:
+        seen = read_mask(record["mask"], height, width, record["photo"])
+    if seen is None:
+        raise UserError(
+            f"--crop={arguments.crop}: found a crop without a mask, expected one, "
+            "which says what pixels to replace"
+        )
+    if os.path.exists(to) and os.path.samefile(to, record["photo"]):
+        raise UserError(f"--to={to}: found the photograph itself, expected a new file")
+    pasted = paste_unseen(photo, seen, recovered, tuple(record["box"]))
+    try:
+        save_pixels(to, pasted)
+    except OSError as error:
+        raise UserError(f"--to={to}: cannot be written ({error.strerror})") from error
+    print(f"{to}: {width} x {height} pixels; what was not seen is of {size} x {size}")
+
+
+def read_record(folder: str) -> dict:
+    """Raises UserError if the folder has no record of a crop."""
+    path = os.path.join(folder, "crop.json")
+    record = read_json(path, "the record of a crop, as `crop --to DIR` writes it")
+    wanted = {"photo", "mask", "box", "size", "photo_size"}
+    if not isinstance(record, dict) or not wanted <= record.keys():
+        raise UserError(f"{path}: found no record of a crop, expected {sorted(wanted)}")
+    return record

@@ -1,0 +1,125 @@
+"""`report.html` of what `invert` returned: each image beside what it explains."""
+
+import base64
+import html
+import io
+import os
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+from PIL import Image
+
+from rtil_jax.data.pixels import to_uint8
+from rtil_jax.errors import UserError
+from rtil_jax.experiments.report import markup
+from rtil_jax.files import local_path, replacing
+from rtil_jax.inversion.problems import Problem, over_images, settle
+from rtil_jax.inversion.reconstruction import Reconstruction
+
+CELL = 192  # CSS pixels that smaller pictures are enlarged to
+HOW_TO_READ = (
+    "y is what was measured, x what was recovered, A(x) what would be measured of x. "
+    "The residual is ||A(x) - y|| / sqrt(m), m the number of measurements: where y is "
+    "explained up to its noise, it is the noise's standard deviation. Measurements "
+    "that are no pictures are drawn as A^T of them, as bright as explains them best; "
+    "|A(x) - y| is brightest where it is largest."
+)
+
+
+def report(found: Any, directory: Any) -> str:
+    """Writes `report.html` of a `Reconstruction`: y, x, A(x), residual of each image.
+
+    Args:
+        found: what `invert` returned.
+        directory: where to write it; made if it is not there.
+
+    Returns:
+        The path of the page, which needs no other file.
+
+    Raises:
+        UserError: if it is no reconstruction, or the directory cannot be written.
+    """
+    if not isinstance(found, Reconstruction) or found.problem is None:
+        raise UserError(
+            f"report: found a {type(found).__name__}, expected what invert returned"
+        )
+    folder = local_path(directory, "report")
+    path = os.path.join(folder, "report.html")
+    parts = [markup.paragraph(HOW_TO_READ)]
+    if found.problem.noise_std:
+        noise = f"Noise of standard deviation {found.problem.noise_std:g} was stated."
+        parts.append(markup.paragraph(noise))
+    parts += _rows(found, found.problem)
+    try:
+        os.makedirs(folder, exist_ok=True)
+        with replacing(path) as file:
+            file.write(markup.document("What was recovered", parts))
+    except OSError as error:
+        raise UserError(
+            f"report: {folder} cannot be written ({error.strerror})"
+        ) from error
+    return path
+
+
+def _rows(found: Reconstruction, problem: Problem) -> list[str]:
+    """A heading and pictures of each image."""
+    _, height, width, channels = found.images.shape
+    problem = settle(problem, (height, width, channels))
+    fitted = over_images(lambda operator, x: operator(x), problem, found.images)
+    y = problem.measurements
+    columns = {
+        "y": _pictures(problem, y),
+        "x": found.images,
+        "A(x)": _pictures(problem, fitted),
+        "|A(x) - y|": _errors(y, fitted),
+    }
+    known = {n: np.asarray(x) for n, x in columns.items() if x is not None}
+    parts = [
+        markup.paragraph(
+            f"Every x has {height} x {width} pixels, whatever it is a part of."
+        )
+    ]
+    for index, line in enumerate(found.lines()):
+        parts.append(markup.heading(2, line))
+        cells = [_figure(f"{n} of image {index}", x[index]) for n, x in known.items()]
+        parts.append(f'<div style="display: flex; gap: 1rem">{"".join(cells)}</div>')
+    return parts
+
+
+def _is_picture(y: Any) -> bool:
+    """Whether measurements `(batch, ...)` are pictures of one or three channels."""
+    return y.ndim == 4 and y.shape[-1] in (1, 3) and not jnp.iscomplexobj(y)
+
+
+def _pictures(problem: Problem, y: Array) -> Array | None:
+    """Of measurements; None where there are none."""
+    if hasattr(type(problem.operators), "preview"):
+        return over_images(lambda operator, y: operator.preview(y), problem, y)
+    return y if _is_picture(y) else None
+
+
+def _errors(y: Array, fitted: Array) -> Array | None:
+    """|A(x) - y| of pictures, from black, 0, to white, the largest of the image."""
+    if not _is_picture(y):
+        return None
+    error = jnp.abs(fitted - y)
+    largest = jnp.max(error, axis=(1, 2, 3), keepdims=True)
+    return 2 * error / jnp.maximum(largest, 1e-30) - 1
+
+
+def _figure(caption: str, image: Float[np.ndarray, "h w c"]) -> str:
+    """A picture inside the page, enlarged by a whole number."""
+    pixels = to_uint8(np.nan_to_num(image))
+    picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    text = base64.b64encode(buffer.getvalue()).decode("ascii")
+    width = max(1, CELL // picture.width) * picture.width
+    name = html.escape(caption, quote=True)
+    return (
+        f'<figure><img style="width: {width}px; image-rendering: pixelated" '
+        f'alt="{name}" src="data:image/png;base64,{text}">'
+        f"<figcaption>{name}</figcaption></figure>"
+    )
