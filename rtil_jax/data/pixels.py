@@ -73,6 +73,40 @@ def decode(
     encoded: bytes, resolution: int, channels: int, window: Window = ()
 ) -> Decoded:
     """The same as `decode_image`, with what it found on the way."""
+    image, levels = open_upright(encoded, window)
+    side, cut = min(image.size), 1 - min(image.size) / max(image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    # Not `resize(box=...)`, whose filter also reads pixels from outside the box.
+    square = _opaque(image).crop((left, top, left + side, top + side))
+    square = square.resize((resolution, resolution), Image.Resampling.LANCZOS)
+    pixels = np.array(square.convert("L" if channels == 1 else "RGB"))
+    return Decoded(pixels.reshape(resolution, resolution, channels), cut, levels)
+
+
+def decode_whole(
+    encoded: bytes, channels: int, window: Window = ()
+) -> tuple[UInt8[np.ndarray, "height width channels"], UInt8[np.ndarray, "h w"] | None]:
+    """The pixels of a picture in its own size, and its alpha channel if it has one.
+
+    Colours are those of the file where it has an alpha channel: nothing is laid on
+    white.
+
+    Raises:
+        Exception: as `decode_image`.
+    """
+    image, _ = open_upright(encoded, window)
+    alpha = None
+    if "A" in image.getbands() or "transparency" in image.info:
+        image = image.convert("RGBA")
+        alpha = np.array(image.getchannel("A"))
+    pixels = np.array(image.convert("RGB").convert("L" if channels == 1 else "RGB"))
+    return pixels.reshape(image.height, image.width, channels), alpha
+
+
+def open_upright(
+    encoded: bytes, window: Window = ()
+) -> tuple[Image.Image, tuple[float, float] | None]:
+    """A picture of eight bits, upright, and its levels if it had more of them."""
     try:
         image: Image.Image = Image.open(io.BytesIO(encoded))
     except UnidentifiedImageError as error:  # whose message names an object
@@ -85,15 +119,7 @@ def decode(
         image, levels = _windowed_grey(image, window, white)
     else:
         levels = None
-    image = _opaque(image)
-    image = image if turn is None else image.transpose(turn)
-    side, cut = min(image.size), 1 - min(image.size) / max(image.size)
-    left, top = (image.width - side) // 2, (image.height - side) // 2
-    # Not `resize(box=...)`, whose filter also reads pixels from outside the box.
-    square = image.crop((left, top, left + side, top + side))
-    square = square.resize((resolution, resolution), Image.Resampling.LANCZOS)
-    pixels = np.array(square.convert("L" if channels == 1 else "RGB"))
-    return Decoded(pixels.reshape(resolution, resolution, channels), cut, levels)
+    return image if turn is None else image.transpose(turn), levels
 
 
 def _load(image: Image.Image) -> int:
