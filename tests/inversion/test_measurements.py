@@ -14,8 +14,10 @@ from rtil_jax.errors import UserError
 from rtil_jax.experiments.inversion.inversion_config import inversion_config
 from rtil_jax.experiments.inversion.sweep import run_sweep
 from rtil_jax.experiments.measurements.loading import load_measured
+from rtil_jax.experiments.measurements.writing import save_measurements
 from rtil_jax.generators import DCGANGenerator, init
-from rtil_jax.operators import Blur
+from rtil_jax.inversion.problems import over_images, settle
+from rtil_jax.operators import Blur, Fourier
 from rtil_jax.training.state import TrainState
 from tests.references.stylegan2 import random_variables
 
@@ -188,3 +190,102 @@ def test_the_truth_brings_the_usual_metrics(folder, prior, tmp_path):
     (tmp_path / "truth" / "b.png").unlink()
     with pytest.raises(UserError, match="config.truth: found no image for b.png"):
         run_sweep(config_of(prior, "inpainting", **fields), str(tmp_path / "run"))
+
+
+def measured_config(prior, source, problem, ratio=0.5, noise_std=0.0):
+    config = config_of(prior, problem, ratios=(ratio,), noise_std=noise_std)
+    config.images.source, config.images.count = str(source), 0
+    config.images.cache_dir = str(source.parent / "cache")
+    return config
+
+
+def test_a_saved_file_gives_what_the_simulation_gives(folder, prior, tmp_path):
+    """Bit for bit: pictures, solutions and losses."""
+    config = measured_config(prior, folder, "compressed_sensing", noise_std=0.1)
+    run_sweep(config, str(tmp_path / "simulated"))
+    save_measurements(config, str(tmp_path / "y.npz"))
+    config = config_of(prior, "denoising", measurements=tmp_path / "y.npz")
+    run_sweep(config, str(tmp_path / "saved"))
+    pairs = zip(*(rows_of(tmp_path / n) for n in ("simulated", "saved")), strict=True)
+    for one, other in pairs:
+        assert one["measurement_mse"] == other["measurement_mse"]
+        assert (one["problem"], one["ratio"]) == (other["problem"], other["ratio"])
+    solutions = sorted((tmp_path / "simulated" / "solutions").iterdir())
+    assert len(solutions) == 2
+    for path in solutions:
+        with (
+            np.load(path) as one,
+            np.load(tmp_path / "saved/solutions" / path.name) as b,
+        ):
+            for name in one.files:
+                np.testing.assert_array_equal(one[name], b[name])
+        picture = f"recovered/{path.stem}.png"
+        simulated, saved = (tmp_path / n / picture for n in ("simulated", "saved"))
+        assert simulated.read_bytes() == saved.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "problem, ratio",
+    [
+        ("compressed_sensing", 0.5),
+        ("gaussian", 0.1),
+        ("fourier", 0.5),
+        ("phase_retrieval", 0.5),
+        ("motion_deblurring", 0.25),
+        ("super_resolution", 0.25),
+        ("colourisation", 1.0),
+        ("denoising", 1.0),
+        ("box_inpainting", 0.75),
+    ],
+)
+def test_every_operator_survives_the_file(folder, prior, tmp_path, problem, ratio):
+    config = measured_config(prior, folder, problem, ratio)
+    (path,) = save_measurements(config, str(tmp_path / "to"))
+    found = load_measured(path, "inpainting", SHAPE)
+    assert (found.problem, found.ratio) == (problem, ratio)
+    operators = found.problem_of(np.arange(2), None)
+    images = jnp.asarray(to_float(PIXELS))
+    y = over_images(lambda a, x: a(x), settle(operators, SHAPE), images)
+    np.testing.assert_allclose(y, found.y, rtol=1e-5, atol=1e-4)
+
+
+def test_k_space_and_its_mask_lie_side_by_side(tmp_path):
+    mask = np.zeros((16, 16), bool)
+    mask[:, 6:10] = True
+    operator = Fourier(mask, channels=3)
+    y = np.asarray(operator(jnp.asarray(to_float(PIXELS))))
+    np.save(tmp_path / "kspace.npy", y)
+    np.save(tmp_path / "mask.npy", mask)
+    found = load_measured(str(tmp_path / "kspace.npy"), "fourier", SHAPE)
+    assert len(found) == 2 and found.shared and found.ratio == 0.5
+    np.save(tmp_path / "kspace.npy", y[:, :8])
+    with pytest.raises(UserError, match=r"y of shape \(8, 16, 3\) .* \(16, 16, 3\)"):
+        load_measured(str(tmp_path / "kspace.npy"), "fourier", SHAPE)
+
+
+BAD_ARRAYS = {
+    "found no matrix and the unknown matrx, expected .* arrays y, matrix": {
+        "y": np.ones(5),
+        "matrx": np.ones((5, 768)),
+    },
+    "found Python objects": {"y": np.array([{}, 1], object)},
+    r"y of shape \(5,\) for each image, expected \(4,\)": {
+        "y": np.ones(5),
+        "matrix": np.ones((4, 768)),
+    },
+    "matrix of shape .* images of 767 numbers": {
+        "y": np.ones(5),
+        "matrix": np.ones((5, 767)),
+    },
+    "found matrix, expected y": {"matrix": np.ones((4, 768))},
+    "y of uint8": {"y": np.ones(5, np.uint8), "matrix": np.ones((5, 768))},
+    "NaN or infinity": {"y": np.full(5, np.nan), "matrix": np.ones((5, 768))},
+}
+
+
+@pytest.mark.parametrize("message", BAD_ARRAYS)
+def test_arrays_that_do_not_fit_are_said_in_one_line(message, tmp_path):
+    np.savez(tmp_path / "y.npz", **BAD_ARRAYS[message])
+    with pytest.raises(UserError, match=message) as error:
+        load_measured(str(tmp_path / "y.npz"), "gaussian", SHAPE)
+    assert "\n" not in str(error.value)

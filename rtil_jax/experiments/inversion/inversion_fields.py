@@ -168,7 +168,7 @@ class Shared:
     images: Images = field(Images, "")
     measurements: str = field(
         "",
-        "A picture or a folder of pictures that are measurements already; see "
+        "A picture, a folder of pictures, a .npz or a .npy of measurements; see "
         '`docs/measurements.md`. "" simulates measurements of `images`.',
     )
     truth: str = field(

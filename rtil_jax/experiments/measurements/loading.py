@@ -9,6 +9,7 @@ from ml_collections import ConfigDict
 
 from rtil_jax import data
 from rtil_jax.errors import UserError
+from rtil_jax.experiments.measurements.arrays import is_arrays, load_arrays
 from rtil_jax.experiments.measurements.measured import Measured
 from rtil_jax.experiments.measurements.pictures import load_pictures
 from rtil_jax.files import local_path
@@ -25,8 +26,9 @@ def load_measured(
     """What a file or a folder of measurements holds.
 
     Args:
-        path: a picture, or a folder of pictures.
-        problem: how the pictures came about.
+        path: a picture, a folder of pictures, a `.npz`, a `.npy`, or a folder with
+            `y.npy`.
+        problem: how they came about.
         image_shape: `(height, width, channels)` of the images to recover.
         window: as of `data.load_images`.
         limits: what black and white are in the images to recover.
@@ -40,6 +42,8 @@ def load_measured(
             f"config.measurements: found no file or folder {path}, expected "
             "measurements"
         )
+    if is_arrays(path):
+        return load_arrays(path, problem, image_shape)
     return load_pictures(path, problem, image_shape, window, limits)
 
 
