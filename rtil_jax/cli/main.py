@@ -12,6 +12,7 @@ COMMANDS = {
     "crop": "cuts a square of a photograph and its mask to a prior's size",
     "dcgan-faces": "makes a prior of the faces of a package on PyPI",
     "invert": "recovers images from measurements with a trained prior",
+    "measure": "simulates measurements and saves them, for `invert`",
     "pack": "makes a packaged prior, `pretrained:NAME`, of a training directory",
     "paste": "puts recovered pixels back into the photograph of `crop`",
     "posterior": "draws from the posterior of test images by Langevin chains",

@@ -91,6 +91,34 @@ def upright(
     Raises:
         Exception: as `decode_image`.
     """
+    image, levels = open_upright(encoded, window)
+    return _opaque(image), levels
+
+
+def decode_whole(
+    encoded: bytes, channels: int, window: Window = ()
+) -> tuple[UInt8[np.ndarray, "height width channels"], UInt8[np.ndarray, "h w"] | None]:
+    """The pixels of a picture in its own size, and its alpha channel if it has one.
+
+    Colours are those of the file where it has an alpha channel: nothing is laid on
+    white.
+
+    Raises:
+        Exception: as `decode_image`.
+    """
+    image, _ = open_upright(encoded, window)
+    alpha = None
+    if "A" in image.getbands() or "transparency" in image.info:
+        image = image.convert("RGBA")
+        alpha = np.array(image.getchannel("A"))
+    pixels = np.array(image.convert("RGB").convert("L" if channels == 1 else "RGB"))
+    return pixels.reshape(image.height, image.width, channels), alpha
+
+
+def open_upright(
+    encoded: bytes, window: Window = ()
+) -> tuple[Image.Image, tuple[float, float] | None]:
+    """A picture of eight bits, upright, and its levels if it had more of them."""
     try:
         image: Image.Image = Image.open(io.BytesIO(encoded))
     except UnidentifiedImageError as error:  # whose message names an object
@@ -103,8 +131,7 @@ def upright(
         image, levels = _windowed_grey(image, window, white)
     else:
         levels = None
-    image = _opaque(image)
-    return (image if turn is None else image.transpose(turn)), levels
+    return image if turn is None else image.transpose(turn), levels
 
 
 def _load(image: Image.Image) -> int:

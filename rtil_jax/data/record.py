@@ -6,13 +6,31 @@ It tells content, not places: the data may move, and must stay the same.
 import json
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
-from rtil_jax.data.image_set import ImageSet
 from rtil_jax.errors import UserError
 from rtil_jax.files import read_json, replacing
 
 NAME = "images.json"
+
+
+@runtime_checkable
+class Named(Protocol):
+    """What is recorded: an `ImageSet`, or measurements of images."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the images."""
+
+    @property
+    def identities(self) -> tuple[str, ...]:
+        """What tells the content of each from any other."""
+
+    def describe(self) -> str:
+        """How many of what."""
+
+    def describe_cuts(self) -> str:
+        """What was done to them."""
 
 
 def has_record(directory: str) -> bool:
@@ -37,7 +55,7 @@ def read_record(directory: str) -> dict[str, Any]:
     return record
 
 
-def record_of(images: ImageSet) -> dict[str, Any]:
+def record_of(images: Named) -> dict[str, Any]:
     """What is recorded of images."""
     return {
         "says": images.describe(),
@@ -53,7 +71,7 @@ def write_record(record: dict[str, Any], directory: str) -> None:
         json.dump(record, file)
 
 
-def difference(record: dict[str, Any], images: ImageSet, prefix: bool = False) -> str:
+def difference(record: dict[str, Any], images: Named, prefix: bool = False) -> str:
     """How images differ from a record's: `2 added (such as b.png)`; "" if they do not.
 
     Args:

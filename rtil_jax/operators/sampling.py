@@ -1,10 +1,12 @@
 """Operators by the name of their problem."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import jax
 
 from rtil_jax.errors import UserError, did_you_mean
+from rtil_jax.operators.blur import Blur
 from rtil_jax.operators.box_inpainting import BoxInpainting
 from rtil_jax.operators.circulant import PartialCirculant
 from rtil_jax.operators.colourisation import Colourisation
@@ -13,10 +15,12 @@ from rtil_jax.operators.denoising import Denoising
 from rtil_jax.operators.fourier_lines import FourierLines
 from rtil_jax.operators.gaussian import Gaussian
 from rtil_jax.operators.inpainting import Inpainting
-from rtil_jax.operators.interface import ImageShape, ImagingOperator
+from rtil_jax.operators.interface import ForwardOperator, ImageShape, ImagingOperator
+from rtil_jax.operators.multi_coil import MultiCoilFourier
 from rtil_jax.operators.phase_retrieval import PhaseRetrieval
 from rtil_jax.operators.ratios import check_ratio
 from rtil_jax.operators.super_resolution import SuperResolution
+from rtil_jax.operators.tomography import ParallelBeamCT
 
 OPERATORS: dict[str, type[ImagingOperator]] = {
     "box_inpainting": BoxInpainting,
@@ -30,6 +34,13 @@ OPERATORS: dict[str, type[ImagingOperator]] = {
     "motion_deblurring": MotionDeblurring,
     "phase_retrieval": PhaseRetrieval,
     "super_resolution": SuperResolution,
+}
+# With those that come with measurements alone: nothing samples them.
+KINDS: dict[str, type] = OPERATORS | {
+    "deblurring": Blur,
+    "multi_coil": MultiCoilFourier,
+    "own": ForwardOperator,
+    "tomography": ParallelBeamCT,
 }
 
 
@@ -48,9 +59,9 @@ def sample_operator(
     return OPERATORS[problem].sample(key, image_shape, check_ratio(problem, ratio))
 
 
-def known_problems(problem: object) -> str:
+def known_problems(problem: object, kinds: Iterable[str] = tuple(OPERATORS)) -> str:
     """`one of ...`, and the one that a name nearly is."""
-    known = sorted(OPERATORS)
+    known = sorted(kinds)
     return f"one of {', '.join(known)}{did_you_mean(problem, known)}"
 
 

@@ -92,6 +92,8 @@ def check_fit(run: InversionRun, priors: dict[str, Prior], shape: ImageShape) ->
             check_held_out(entry.method.stages(prior.generator), entry.perceptual)
     for entry in {(one.finish, one.noise_std): one for one in run.entries}.values():
         check_finish(find_finish("config.finish", entry.finish, entry.noise_std))
+    if run.measurements:
+        return
     measured = dict.fromkeys((one.problem, one.ratio) for one in run.entries)
     for problem, ratio in measured:
         jax.eval_shape(functools.partial(sample_operator, problem, key, shape, ratio))

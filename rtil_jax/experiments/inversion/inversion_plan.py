@@ -28,6 +28,7 @@ from rtil_jax.experiments.inversion.inversion_run import InversionRun
 from rtil_jax.experiments.inversion.noise_levels import describe_noise, noise_record
 from rtil_jax.experiments.inversion.shards import Shard
 from rtil_jax.experiments.inversion.work import Work, divide
+from rtil_jax.experiments.measurements.measured import Measured
 from rtil_jax.experiments.training.training_plan import count_parameters
 from rtil_jax.inversion.inverting import Method
 from rtil_jax.inversion.perceptual_loss import PerceptualLoss
@@ -137,6 +138,19 @@ def print_plan(
             plans[*setting, name] = plan
             _print_method(own, plan)
     _print_part(run, work, plans, shard)
+
+
+def print_measured_plan(run: InversionRun, measured: Measured) -> None:
+    """Measurements, priors and methods; how long it takes is not known beforehand."""
+    print(f"""inversion plan
+  measurements {measured.describe()}, {measured.describe_cuts()}
+  problem      {measured.problem} at {measured.ratio:g}, y {measured.y.shape[1:]} each
+  batches      of {min(run.batch_size, len(measured))} images""")
+    for entry in run.entries:
+        noise = describe_noise(entry, run.images.range, {})
+        print(f"""  setting      {entry.label}, {entry.prior}: {entry.method}
+    selection  {entry.select}, {entry.restarts} starts
+    noise      {noise}""")
 
 
 def _plan_of(

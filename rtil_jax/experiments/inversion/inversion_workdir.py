@@ -8,6 +8,7 @@ from rtil_jax.checkpoints import checksum
 from rtil_jax.config import first_difference, save_config
 from rtil_jax.errors import UserError
 from rtil_jax.experiments.inversion.inversion_run import InversionRun
+from rtil_jax.experiments.measurements.measured import Subjects
 from rtil_jax.files import read_json
 from rtil_jax.locks import waiting
 from rtil_jax.priors.prior import Prior
@@ -29,7 +30,13 @@ FREE_FIELDS = (
     "where_it_fits",
 )
 # And in these where it is known which images they are of: those are compared.
-PLACES = ("images.source", "images.split", "images.resolution", "images.channels")
+PLACES = (
+    "images.source",
+    "images.split",
+    "images.resolution",
+    "images.channels",
+    "measurements",
+)
 # And from method to method in these.
 METHOD_FIELDS = (
     "method",
@@ -141,7 +148,7 @@ def _note(record: dict, made: dict, snr: dict) -> None:
     record |= {name: value for name, value in made.items() if name != "command"}
 
 
-def check_images(images: data.ImageSet, workdir: str) -> None:
+def check_images(images: Subjects, workdir: str) -> None:
     """Raises UserError unless its results are of the same images, wherever they are.
 
     There may be more or fewer of them: the first ones must be the same.
@@ -155,9 +162,7 @@ def check_images(images: data.ImageSet, workdir: str) -> None:
         )
 
 
-def record_images(
-    images: data.ImageSet, workdir: str, warnings: dict[str, str]
-) -> None:
+def record_images(images: Subjects, workdir: str, warnings: dict[str, str]) -> None:
     """Records the images of the results, those of earlier runs included.
 
     Args:
@@ -209,5 +214,6 @@ def _read_record(path: str) -> dict:
         # And of no other size than the priors', and without a finish.
         new = {"window": [], "resolution": 0, "channels": 0}
         old["images"] = new | old["images"]
-        old.setdefault("finish", "")
+        for name in ("finish", "measurements", "truth"):
+            old.setdefault(name, "")
     return record

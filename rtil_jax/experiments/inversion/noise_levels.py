@@ -9,8 +9,9 @@ from rtil_jax import data
 from rtil_jax.experiments.inversion.inversion_entries import Entry
 from rtil_jax.experiments.inversion.inversion_run import InversionRun
 from rtil_jax.experiments.inversion.measuring import in_range
+from rtil_jax.experiments.measurements.measured import Measured, Subjects
 from rtil_jax.inversion.problems import image_keys
-from rtil_jax.operators import OPERATORS, sample_operators
+from rtil_jax.operators import sample_operators
 from rtil_jax.operators.noise import (
     PICTURED,
     noise_text,
@@ -18,6 +19,7 @@ from rtil_jax.operators.noise import (
     photon_text,
     signal_to_noise,
 )
+from rtil_jax.operators.sampling import KINDS
 
 MOST_IMAGES = 32  # that a signal-to-noise ratio is averaged over
 
@@ -26,21 +28,23 @@ def describe_noise(entry: Entry, limits: tuple, snr: Mapping[str, dict]) -> str:
     """The noise of an entry's setting in words; `snr` is that of `noise_record`."""
     if entry.noise:
         return photon_text(entry.noise.peak)
-    unit = noise_unit(OPERATORS[entry.problem])
+    unit = noise_unit(KINDS[entry.problem])
     levels = snr.get(entry.label, {}).get(entry.problem)
     return noise_text(unit, entry.noise_std, limits, levels)
 
 
-def noise_record(run: InversionRun, images: data.ImageSet) -> dict[str, dict]:
+def noise_record(run: InversionRun, images: Subjects) -> dict[str, dict]:
     """Label -> problem -> ratio as text -> SNR in dB, where it is known.
 
     The mean over the first images; nothing without noise, and where y is a picture,
-    whose noise pixels can tell.
+    whose noise pixels can tell, or of measurements from files.
     """
     record: dict[str, dict] = {}
+    if isinstance(images, Measured):
+        return record
     known: dict[tuple, float] = {}
     for entry in run.entries:
-        unit = noise_unit(OPERATORS[entry.problem])
+        unit = noise_unit(KINDS[entry.problem])
         if not entry.noise_std or unit in PICTURED:
             continue
         key = entry.problem, entry.noise_std, entry.ratio

@@ -26,9 +26,29 @@ def load_metric(run: InversionRun) -> Perceptual | None:
 
 
 def evaluate(
-    found: Reconstruction, truth: Array, lpips: Perceptual | None
+    found: Reconstruction, truth: Array | np.ndarray | None, lpips: Perceptual | None
 ) -> list[dict]:
-    """Quality of each image, clipped; PSNR and SSIM of pixels in [0, 1]."""
+    """Quality of each image, clipped; PSNR and SSIM of pixels in [0, 1].
+
+    Where the truth is not known, they are nan.
+    """
+    count = len(found.status)
+    quality: dict[str, Array | np.ndarray]
+    quality = {"measurement_mse": found.measurement_loss}
+    if truth is None:
+        quality |= {n: np.full(count, np.nan) for n in ("psnr", "ssim", "lpips")}
+    else:
+        quality |= _compared(found, truth, lpips)
+    return [
+        {name: float(values[i]) for name, values in quality.items()}
+        | {"status": found.status[i]}
+        for i in range(count)
+    ]
+
+
+def _compared(
+    found: Reconstruction, truth: Array | np.ndarray, lpips: Perceptual | None
+) -> dict[str, Array | np.ndarray]:
     count = len(found.status)
     clipped = [np.clip(images, -1, 1) for images in (found.images, truth)]
     x, y = ((images + 1) / 2 for images in clipped)
@@ -37,15 +57,10 @@ def evaluate(
         "psnr": metrics.psnr(x, y),
         "ssim": metrics.ssim(x, y) if size >= MIN_SSIM_SIZE else left_out,
         "lpips": left_out,
-        "measurement_mse": found.measurement_loss,
     }
     if lpips and size >= LEAST_SIZE:
         quality["lpips"] = _distance(lpips, *clipped)
-    return [
-        {name: float(values[i]) for name, values in quality.items()}
-        | {"status": found.status[i]}
-        for i in range(count)
-    ]
+    return quality
 
 
 _distance = jax.jit(lambda lpips, x, y: lpips(x, y))

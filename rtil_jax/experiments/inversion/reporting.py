@@ -12,11 +12,13 @@ from rtil_jax.experiments.inversion.inversion_entries import Entry
 from rtil_jax.experiments.inversion.inversion_run import InversionRun
 from rtil_jax.experiments.inversion.measuring import from_range, problem_of
 from rtil_jax.experiments.inversion.results import Results, read_picture
+from rtil_jax.experiments.measurements.measured import Subjects
 from rtil_jax.experiments.report.rows import ratio_name
+from rtil_jax.inversion.problems import Problem
 
 
 def write_report(
-    run: InversionRun, workdir: str, results: Results, images: data.ImageSet
+    run: InversionRun, workdir: str, results: Results, images: Subjects
 ) -> None:
     """`summary.md`, the curves, a grid of pictures for each ratio of this run, and
     `report.html` with all of it."""
@@ -40,7 +42,7 @@ def draw_grid(
     labels: dict[str, Entry],
     workdir: str,
     results: Results,
-    images: data.ImageSet,
+    images: Subjects,
 ) -> str:
     """Truth, measurement, and the reconstructions of every label and prior.
 
@@ -58,9 +60,12 @@ def draw_grid(
             entry.noise,
         ) != noise:  # settings with the same measurements share one
             several, noise = noise is not None, (entry.noise_std, entry.noise)
-            truth, measured = _measured(run, entry, images, np.array(indices))
-            columns.setdefault("truth", truth)
-            columns[f"measurement, {label}" if several else "measurement"] = measured
+            pictures = _measured(run, entry, images, np.array(indices))
+            if "truth" in pictures:
+                columns.setdefault("truth", pictures["truth"])
+            if "measurement" in pictures:
+                name = f"measurement, {label}" if several else "measurement"
+                columns[name] = pictures["measurement"]
         for prior in results.names("prior"):
             key = entry.key(prior, label)
             keys = [{"image": images.names[i], **key} for i in indices]
@@ -77,10 +82,19 @@ def draw_grid(
 
 
 def _measured(
-    run: InversionRun, entry: Entry, images: data.ImageSet, indices: np.ndarray
-) -> list[Array]:
-    """The images, and their measurements as pictures."""
+    run: InversionRun, entry: Entry, images: Subjects, indices: np.ndarray
+) -> dict[str, Array | np.ndarray]:
+    """The images, where they are known, and their measurements as pictures."""
     problem, _ = problem_of(run, entry, images, indices)
-    preview = jax.vmap(lambda operator, y: operator.preview(y))
-    measured = preview(problem.operators, problem.measurements)
-    return [from_range(x, run.images.range) for x in (problem.truth, measured)]
+    found = {"truth": problem.truth, "measurement": previews(problem)}
+    limits = run.images.range
+    return {n: from_range(x, limits) for n, x in found.items() if x is not None}
+
+
+def previews(problem: Problem) -> Array | None:
+    """Measurements as pictures; None if their operator has none to show."""
+    if not hasattr(problem.operators, "preview"):
+        return None
+    axes = (None if problem.shared else 0, 0)
+    preview = jax.vmap(lambda operator, y: operator.preview(y), axes)
+    return preview(problem.operators, problem.measurements)

@@ -27,7 +27,10 @@ from rtil_jax.experiments.inversion.inputs import (
     prior_of,
 )
 from rtil_jax.experiments.inversion.inversion_entries import Entry
-from rtil_jax.experiments.inversion.inversion_plan import print_plan
+from rtil_jax.experiments.inversion.inversion_plan import (
+    print_measured_plan,
+    print_plan,
+)
 from rtil_jax.experiments.inversion.inversion_run import (
     InversionRun,
     parse_inversion,
@@ -48,6 +51,12 @@ from rtil_jax.experiments.inversion.results import Results, save_batch
 from rtil_jax.experiments.inversion.shards import ALL, Shard
 from rtil_jax.experiments.inversion.stopwatch import Stopwatch
 from rtil_jax.experiments.inversion.work import divide
+from rtil_jax.experiments.measurements.loading import (
+    config_of,
+    load_measured,
+    with_truth,
+)
+from rtil_jax.experiments.measurements.measured import Measured, Subjects
 from rtil_jax.experiments.stopping import Stopping, nothing_to_save
 from rtil_jax.files import local_path
 from rtil_jax.inversion.inverting import invert
@@ -59,6 +68,7 @@ from rtil_jax.inversion.units import prior_for
 from rtil_jax.inversion.without_prior import is_baseline
 from rtil_jax.locks import owned
 from rtil_jax.metrics.perceptual import Perceptual
+from rtil_jax.operators.interface import ImageShape
 from rtil_jax.priors.prior import Prior
 from rtil_jax.progress import progress
 
@@ -90,21 +100,29 @@ def run_sweep(
     run = parse_inversion(config)
     priors = load_priors(run.priors)
     shape = image_shape(run.images, priors)
+    wanted = image_arguments(run.images, shape)
+    measured = None
+    if run.measurements:
+        measured = measurements_of(run, shape, wanted)
+        run = parse_inversion(config_of(config, measured))
     check_fit(run, priors, shape)
     for entry in run.entries:  # each prior once, not at every batch
         if entry.prior in priors:
             priors[entry.prior] = prior_for(entry.method, priors[entry.prior])
     distances = load_distances(run, shape)
-    wanted = image_arguments(run.images, shape)
     if dry_run:
         load_metric(run)  # says so if it has to be left out
+        if measured is not None:
+            check_workdir(run, workdir, priors)
+            check_images(measured, workdir)
+            return print_measured_plan(run, measured)
         shown, count = data.probe_images(**wanted)
         check_workdir(run, workdir, priors)
         if data.has_record(workdir):
             check_images(data.load_images(**wanted), workdir)
         return print_plan(run, priors, distances, shown, count, shard)
     with nothing_to_save("SIGTERM", "SIGUSR1"):
-        images = data.load_images(**wanted)
+        images = data.load_images(**wanted) if measured is None else measured
     make_workdir(workdir)
     with (
         owned(workdir, f"lock{shard.suffix}", shard.hint),
@@ -116,20 +134,37 @@ def run_sweep(
         print_stopped(stopping.reason)
 
 
+def measurements_of(
+    run: InversionRun, shape: ImageShape, wanted: dict[str, Any]
+) -> Measured:
+    """The measurements that the config names, with the truth if it is known."""
+    problem, images = run.entries[0].problem, run.images
+    given = run.measurements, problem, shape, images.window, images.range
+    measured = load_measured(*given)
+    return with_truth(measured, run.truth, wanted) if run.truth else measured
+
+
 def claim(
     run: InversionRun,
     workdir: str,
     priors: dict[str, Prior],
-    images: data.ImageSet,
+    images: Subjects,
     command: str,
 ) -> None:
     """Records what is about to be done, if the directory can hold it, and prints it."""
     check_images(images, workdir)
     snr = noise_record(run, images)
     claim_workdir(run, workdir, priors, command, snr)
-    warnings = seen_in_training(run, images)
+    warnings: dict[str, str] = {}
+    if not isinstance(images, Measured):
+        warnings = seen_in_training(run, images)
     record_images(images, workdir, warnings)
-    print(f"simulates measurements of {images.describe()}, {images.describe_cuts()}")
+    if isinstance(images, Measured):
+        print(f"{images.describe()}, {images.describe_cuts()}")
+        print(f"nothing is simulated: {images.problem} at {images.ratio:g}")
+    else:
+        cuts = images.describe_cuts()
+        print(f"simulates measurements of {images.describe()}, {cuts}")
     noise = {
         (one.label, one.problem): describe_noise(one, run.images.range, snr)
         for one in run.entries
@@ -159,7 +194,7 @@ def recover(
     run: InversionRun,
     workdir: str,
     priors: dict[str, Prior],
-    images: data.ImageSet,
+    images: Subjects,
     distances: dict[str, Perceptual],
     shard: Shard,
     stopping: Stopping,
@@ -185,7 +220,7 @@ def invert_missing(
     entry: Entry,
     batches: list[range],
     prior: Prior | None,
-    images: data.ImageSet,
+    images: Subjects,
     perceptual: PerceptualLoss | None,
     lpips: Perceptual | None,
     results: Results,
@@ -250,10 +285,13 @@ def invert_batch(
     entry: Entry,
     batch: range,
     prior: Prior | None,
-    images: data.ImageSet,
+    images: Subjects,
     options: dict[str, Any],
-) -> tuple[Reconstruction, Array, float]:
-    """(what is found, the true images, seconds per image); pixels in [-1, 1]."""
+) -> tuple[Reconstruction, Array | np.ndarray | None, float]:
+    """(what is found, the true images, seconds per image); pixels in [-1, 1].
+
+    Of measurements from files, the true images may be unknown: None.
+    """
     # The last batch repeats an image, so that it does not compile anew.
     indices = np.minimum(batch, len(images) - 1)
     problem, keys = problem_of(run, entry, images, indices)
@@ -273,9 +311,9 @@ def invert_batch(
         )
         found.images.block_until_ready()
     seconds = watch.seconds / len(set(indices))
-    truth, pixels = (
-        from_range(x, run.images.range) for x in (problem.truth, found.images)
-    )
+    limits, truth = run.images.range, problem.truth
+    truth = None if truth is None else from_range(truth, limits)
+    pixels = from_range(found.images, limits)
     error = found.measurement_loss
     if entry.noise:  # its loss is a likelihood
         squared = dataclasses.replace(problem, noise=None)
@@ -284,9 +322,7 @@ def invert_batch(
     return found, truth, seconds
 
 
-def finish(
-    run: InversionRun, workdir: str, results: Results, images: data.ImageSet
-) -> None:
+def finish(run: InversionRun, workdir: str, results: Results, images: Subjects) -> None:
     """The report, unless another process has work to do."""
     results.reload()
     missing = sum(

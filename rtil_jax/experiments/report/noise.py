@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from rtil_jax.experiments.report.rows import Row, groups
 from rtil_jax.experiments.report.style import problem_text
-from rtil_jax.operators import OPERATORS
 from rtil_jax.operators.noise import noise_text, noise_unit, photon_text
+from rtil_jax.operators.sampling import KINDS
 
 
 def noise_sentences(rows: Sequence[Row], record: dict) -> list[str]:
@@ -18,11 +18,11 @@ def noise_sentences(rows: Sequence[Row], record: dict) -> list[str]:
     found: dict[tuple[str, str], list[str]] = {}
     for problem, label in groups(rows, "problem", "method"):
         settings = record.get("methods", {}).get(label)
-        if settings and "noise_std" in settings and problem in OPERATORS:
+        if settings and "noise_std" in settings and problem in KINDS:
             limits = settings.get("images", {}).get("range", (-1, 1))
             levels = record.get("snr", {}).get(label, {}).get(problem, {})
             text = noise_text(
-                noise_unit(OPERATORS[problem]),
+                noise_unit(KINDS[problem]),
                 settings["noise_std"],
                 tuple(limits),
                 dict(sorted(levels.items(), key=lambda item: float(item[0]))),

@@ -1,0 +1,232 @@
+"""Operators and the arrays that make them, by the names that files give these."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rtil_jax.errors import UserError
+from rtil_jax.operators import (
+    OPERATORS,
+    Blur,
+    Colourisation,
+    Denoising,
+    Fourier,
+    FourierLines,
+    Gaussian,
+    Inpainting,
+    MultiCoilFourier,
+    ParallelBeamCT,
+    PartialCirculant,
+    PhaseRetrieval,
+    SuperResolution,
+)
+from rtil_jax.operators.interface import ImageShape
+from rtil_jax.operators.pytrees import stored
+
+Arrays = Mapping[str, np.ndarray]
+
+
+class Reader(NamedTuple):
+    """How the operator of one problem is made.
+
+    Attributes:
+        needed: arrays that must be there; of a tuple of names, one of them.
+        optional: arrays that may be.
+        ranks: array -> its axes for one image; one more is of a batch.
+        make: (arrays of one image, image shape) -> the operator.
+    """
+
+    needed: tuple[Any, ...]
+    optional: tuple[str, ...]
+    ranks: Mapping[str, int]
+    make: Callable[[Arrays, ImageShape], Any]
+
+    @property
+    def known(self) -> list[str]:
+        return [*(n for name in self.needed for n in _either(name)), *self.optional]
+
+
+def _either(name: Any) -> tuple[str, ...]:
+    return name if isinstance(name, tuple) else (name,)
+
+
+def _circulant(arrays: Arrays, shape: ImageShape) -> Any:
+    mask, signs = arrays["mask"], arrays["signs"]
+    # `spectrum` is the transform of the filter, exact to the last bit.
+    taps = arrays.get("filter")
+    if taps is None:
+        taps = np.fft.irfft(arrays["spectrum"], n=np.shape(mask)[-1])
+    made = PartialCirculant(taps, signs, mask, shape)
+    if "spectrum" not in arrays:
+        return made
+    return made.replace(spectrum=jnp.asarray(arrays["spectrum"]))
+
+
+def _blur(arrays: Arrays, shape: ImageShape) -> Any:
+    if "spectrum" in arrays:
+        spectrum = jnp.asarray(arrays["spectrum"])
+        expected = (shape[0], shape[1] // 2 + 1, 1)
+        if spectrum.shape != expected:
+            raise UserError(
+                f"spectrum: found shape {spectrum.shape}, expected {expected}"
+            )
+        return stored(Blur, spectrum=spectrum, image_shape=shape, padding=None)
+    borders = str(arrays.get("borders", "circular"))
+    return Blur(arrays["kernel"], shape, borders=borders)
+
+
+def _lines(arrays: Arrays, shape: ImageShape) -> Any:
+    expected = (shape[0] // 2 + 1, 1, 1, 1)
+    mask = jnp.asarray(arrays["mask"], jnp.float32)
+    if mask.shape != expected:
+        raise UserError(f"mask: found shape {mask.shape}, expected {expected}")
+    return stored(FourierLines, mask=mask, image_shape=shape)
+
+
+def _phases(arrays: Arrays, shape: ImageShape) -> Any:
+    return PhaseRetrieval(arrays["codes"], arrays.get("mask"))
+
+
+def _grey(arrays: Arrays, shape: ImageShape) -> Any:
+    if "weights" not in arrays:
+        return OPERATORS["colourisation"].sample(jax.random.key(0), shape, 1.0)
+    return Colourisation(np.asarray(arrays["weights"], float), shape)
+
+
+def _scan(arrays: Arrays, shape: ImageShape) -> Any:
+    detectors = arrays.get("detectors")
+    count = None if detectors is None else int(detectors)
+    return ParallelBeamCT(arrays["angles"], shape, count)
+
+
+_INPAINTING = Reader(
+    ("mask",), (), {"mask": 3}, lambda a, s: Inpainting(a["mask"], channels=s[-1])
+)
+_BLUR = Reader(
+    (("kernel", "spectrum"),), ("borders",), {"kernel": 2, "spectrum": 3}, _blur
+)
+# Problem -> how its operator is made of arrays.
+READERS: dict[str, Reader] = {
+    "inpainting": _INPAINTING,
+    "box_inpainting": _INPAINTING,
+    "super_resolution": Reader(
+        ("factor",), (), {}, lambda a, s: SuperResolution(int(a["factor"]), s)
+    ),
+    "compressed_sensing": Reader(
+        (("filter", "spectrum"), "signs", "mask"),
+        (),
+        {"filter": 1, "spectrum": 1, "signs": 1, "mask": 1},
+        _circulant,
+    ),
+    "gaussian": Reader(
+        ("matrix",), (), {"matrix": 2}, lambda a, s: Gaussian(a["matrix"], s)
+    ),
+    "fourier": Reader(
+        ("mask",), (), {"mask": 2}, lambda a, s: Fourier(a["mask"], image_shape=s)
+    ),
+    "fourier_lines": Reader(("mask",), (), {"mask": 4}, _lines),
+    "multi_coil": Reader(
+        ("mask", "coil_maps"),
+        (),
+        {"mask": 2, "coil_maps": 3},
+        lambda a, s: MultiCoilFourier(a["mask"], a["coil_maps"], channels=s[-1]),
+    ),
+    "phase_retrieval": Reader(("codes",), ("mask",), {"codes": 3, "mask": 3}, _phases),
+    "tomography": Reader(("angles",), ("detectors",), {"angles": 1}, _scan),
+    "colourisation": Reader((), ("weights",), {}, _grey),
+    "denoising": Reader((), (), {}, lambda a, s: Denoising(s)),
+    "deblurring": _BLUR,
+    "gaussian_deblurring": _BLUR,
+    "motion_deblurring": _BLUR,
+}
+
+
+def operator_of(
+    where: str, problem: str, arrays: Arrays, shape: ImageShape, count: int
+) -> tuple[Any, bool]:
+    """The operator of some arrays, and whether it is one for all images.
+
+    Args:
+        where: the file, for messages.
+        problem: a name in `READERS`.
+        arrays: by name, for one image each or with a leading axis of all images.
+        shape: of the images to recover.
+        count: of the images.
+
+    Raises:
+        UserError: for missing and unknown names, and arrays that do not fit.
+    """
+    reader = READERS[problem]
+    _check_names(where, problem, reader, arrays)
+    batched = [
+        name
+        for name, rank in reader.ranks.items()
+        if name in arrays
+        and np.ndim(arrays[name]) == rank + 1
+        # A mask of one's own may have a last axis of 1.
+        and len(arrays[name]) == count
+        and not _is_single(problem, arrays[name], shape)
+    ]
+    try:
+        if not batched:
+            return reader.make(arrays, shape), True
+        each = [
+            reader.make(
+                {n: x[i] if n in batched else x for n, x in arrays.items()}, shape
+            )
+            for i in range(count)
+        ]
+        return jax.tree.map(lambda *x: jnp.stack(x), *each), False
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from error
+    except (TypeError, ValueError) as error:
+        raise UserError(
+            f"{where}: found arrays that make no operator of {problem} ({error})"
+        ) from error
+
+
+def _is_single(problem: str, array: np.ndarray, shape: ImageShape) -> bool:
+    """Whether k-space's mask or a kernel with a last axis of 1 is that of one image."""
+    return array.ndim == 3 and array.shape[-1] == 1 and array.shape[0] == shape[0]
+
+
+def _check_names(where: str, problem: str, reader: Reader, arrays: Arrays) -> None:
+    missing = [
+        " or ".join(_either(name))
+        for name in reader.needed
+        if not any(n in arrays for n in _either(name))
+    ]
+    unknown = sorted(arrays.keys() - set(reader.known))
+    if missing or unknown:
+        parts = [f"no {', '.join(missing)}"] if missing else []
+        parts += [f"the unknown {', '.join(unknown)}"] if unknown else []
+        known = ", ".join(["y", *reader.known])
+        raise UserError(
+            f"{where}: found {' and '.join(parts)}, expected of problem={problem} "
+            f"the arrays {known}"
+        )
+
+
+def arrays_of(operators: Any) -> tuple[str, dict[str, np.ndarray]]:
+    """The problem in `READERS`, "" for the usual one, and the arrays of operators.
+
+    What `operator_of` makes of them is the same to the last bit.
+    """
+    if isinstance(operators, SuperResolution):
+        return "", {"factor": np.asarray(operators.factor)}
+    if isinstance(operators, Colourisation | Denoising):
+        return "", {}
+    name = "fourier_lines" if isinstance(operators, FourierLines) else ""
+    fields = ("spectrum", "signs", "mask", "matrix", "codes")
+    found = {
+        field: np.asarray(jax.device_get(getattr(operators, field)))
+        for field in fields
+        if field in operators.__dict__
+    }
+    if isinstance(operators, PartialCirculant):  # for people and other programs
+        n = found["mask"].shape[-1]
+        found["filter"] = np.fft.irfft(found["spectrum"], n=n).astype(np.float32)
+    return name, found

@@ -1,0 +1,244 @@
+"""Arrays as measurements: y with the operator's own arrays by name."""
+
+import contextlib
+import os
+import zipfile
+from typing import Any
+
+import jax
+import numpy as np
+
+from rtil_jax.errors import UserError
+from rtil_jax.experiments.measurements.array_operators import READERS, operator_of
+from rtil_jax.experiments.measurements.measured import Measured, ratio_of
+from rtil_jax.experiments.measurements.picture_files import fingerprint_of
+from rtil_jax.operators.interface import ImageShape
+
+# What a file may say besides y and the operator's arrays.
+FACTS = ("names", "problem", "ratio", "noise_std", "noise", "peak", "range", "form")
+
+
+def is_arrays(path: str) -> bool:
+    """Whether it is a .npz or .npy, or a folder with a `y.npy`."""
+    if os.path.isdir(path):
+        return os.path.isfile(os.path.join(path, "y.npy"))
+    return path.lower().endswith((".npy", ".npz"))
+
+
+def load_arrays(
+    path: str, problem: str, image_shape: ImageShape, operator: Any = None
+) -> Measured:
+    """The measurements in a `.npz`, or in a `.npy` with others beside it.
+
+    A `.npz` has `y` and the operator's arrays, as `measure` writes it. A `.npy` is y,
+    and the operator's arrays are `.npy` files of their names in the same folder; of a
+    folder, y is `y.npy`. y is of one image, or of several with a leading axis.
+
+    Args:
+        path: of the file or folder.
+        problem: a name in `READERS`, unless the file says another.
+        image_shape: `(height, width, channels)` of the images to recover.
+        operator: one for all images, in place of the arrays.
+
+    Raises:
+        UserError: for objects in the file, missing and unknown arrays, or shapes that
+            do not fit.
+    """
+    arrays = _read_npz(path) if path.lower().endswith(".npz") else _read_npy(path)
+    if "y" not in arrays:
+        there = ", ".join(sorted(arrays)) or "nothing"
+        raise UserError(f"{path}: found {there}, expected y and the operator's arrays")
+    y = _as_numbers(path, arrays.pop("y"))
+    facts = {name: arrays.pop(name) for name in FACTS if name in arrays}
+    problem = "own" if operator is not None else str(facts.get("problem", problem))
+    form = str(facts.get("form", "")) or _form(problem, y)
+    if operator is None and form not in READERS:
+        known = ", ".join(name for name in READERS if name != "fourier_lines")
+        raise UserError(
+            f"{path}: found problem={problem}, expected one of {known}, as "
+            "--config.problem=fourier, or config.operator=FILE.py:NAME"
+        )
+    y, count = _batched(path, form, y, facts, arrays, image_shape, operator)
+    if operator is not None and arrays:
+        raise UserError(
+            f"{path}: found the arrays {', '.join(sorted(arrays))} with "
+            "config.operator, expected y alone"
+        )
+    operators, shared = operator, True
+    if operator is None:
+        operators, shared = operator_of(path, form, arrays, image_shape, count)
+        _check_shape(path, y, operators if shared else _first(operators))
+    names = _names(path, facts, count)
+    stamp = _stamp(form, arrays)
+    return Measured(
+        source=os.path.basename(os.path.abspath(path)),
+        names=names,
+        identities=tuple(f"{stamp}-{fingerprint_of(one.tobytes())}" for one in y),
+        problem=problem,
+        ratio=float(facts.get("ratio", ratio_of(operators, image_shape, shared))),
+        y=y,
+        operators=operators,
+        shared=shared,
+        facts=_config_facts(facts),
+    )
+
+
+def _read_npz(path: str) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except (OSError, ValueError, zipfile.BadZipFile, EOFError, KeyError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: str, error: Exception) -> UserError:
+    if "allow_pickle" in str(error) or "pickle" in str(error):
+        return UserError(
+            f"{path}: found Python objects or a damaged file, expected arrays of "
+            "numbers: objects may run code and are not read"
+        )
+    return UserError(f"{path}: cannot be read as arrays ({error})")
+
+
+def _read_npy(path: str) -> dict[str, np.ndarray]:
+    """y and the arrays of known names beside it."""
+    path = os.path.join(path, "y.npy") if os.path.isdir(path) else path
+    folder = os.path.dirname(os.path.abspath(path))
+    known = {name for reader in READERS.values() for name in reader.known}
+    paths = {"y": path}
+    for name in sorted(known | set(FACTS)):
+        beside = os.path.join(folder, f"{name}.npy")
+        same = os.path.abspath(path) == beside
+        if os.path.isfile(beside) and not same:
+            paths[name] = beside
+    found = {}
+    for name, one in paths.items():
+        try:
+            found[name] = np.load(one, allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise _unreadable(one, error) from error
+    return found
+
+
+def _as_numbers(path: str, y: np.ndarray) -> np.ndarray:
+    """float32 or complex64, all finite."""
+    if y.dtype.kind not in "fc":
+        hint = ""
+        if y.dtype == np.uint8:
+            hint = "; y / 127.5 - 1 is in [-1, 1], where images are"
+        raise UserError(
+            f"{path}: found y of {y.dtype}, expected floating-point numbers{hint}"
+        )
+    if not y.size or not np.isfinite(y).all():
+        raise UserError(
+            f"{path}: found y of shape {y.shape} with NaN or infinity or nothing in "
+            "it, expected finite numbers, also where nothing is measured (0)"
+        )
+    return y.astype(np.complex64 if y.dtype.kind == "c" else np.float32)
+
+
+def _form(problem: str, y: np.ndarray) -> str:
+    """k-space as complex numbers, or the lines that `measure` writes."""
+    lines = problem == "fourier" and y.dtype.kind != "c"
+    return "fourier_lines" if lines else problem
+
+
+# The axes of y of one image.
+_RANKS = {
+    "compressed_sensing": (1,),
+    "gaussian": (1,),
+    "fourier_lines": (4,),
+    "multi_coil": (4,),
+}
+
+
+def _batched(
+    path: str,
+    form: str,
+    y: np.ndarray,
+    facts: dict,
+    arrays: dict[str, np.ndarray],
+    shape: ImageShape,
+    operator: Any,
+) -> tuple[np.ndarray, int]:
+    """y with a leading axis of images, and how many they are."""
+    if operator is not None:
+        found = _output_shape(operator, shape)
+        single = y.shape == found
+        if y.shape[-len(found) :] != found or y.ndim > len(found) + 1:
+            raise UserError(
+                f"{path}: found y of shape {y.shape}, expected {found} as the operator "
+                "measures, or a leading axis of images before it"
+            )
+    else:
+        (rank,) = _RANKS.get(form, (3,))
+        if rank > 2 and form in ("fourier", "multi_coil", "colourisation"):
+            y = _with_channels(form, y, shape, rank)
+        single = y.ndim == rank
+        if y.ndim not in (rank, rank + 1):
+            raise UserError(
+                f"{path}: found y of shape {y.shape}, expected {rank} axes for one "
+                f"image of problem={form}, or {rank + 1} for several"
+            )
+    y = y[None] if single else y
+    return y, len(y)
+
+
+def _with_channels(
+    form: str, y: np.ndarray, shape: ImageShape, rank: int
+) -> np.ndarray:
+    """Grey k-space without an axis of channels has it added."""
+    last = 1 if form == "colourisation" else shape[-1]
+    bare = tuple(y.shape[-2:]) == tuple(shape[:2])
+    return y[..., None] if last == 1 and bare and y.ndim in (rank - 1, rank) else y
+
+
+def _output_shape(operator: Any, shape: ImageShape) -> tuple[int, ...]:
+    return jax.eval_shape(operator, jax.ShapeDtypeStruct(shape, np.float32)).shape
+
+
+def _first(operators: Any) -> Any:
+    return jax.tree.map(lambda x: x[0], operators)
+
+
+def _check_shape(path: str, y: np.ndarray, operator: Any) -> None:
+    expected = tuple(operator.output_shape)
+    if tuple(y.shape[1:]) != expected:
+        raise UserError(
+            f"{path}: found y of shape {y.shape[1:]} for each image, expected "
+            f"{expected}, as {type(operator).__name__} measures"
+        )
+
+
+def _names(path: str, facts: dict, count: int) -> tuple[str, ...]:
+    if "names" not in facts:
+        stem = os.path.splitext(os.path.basename(os.path.abspath(path)))[0]
+        return (stem,) if count == 1 else tuple(f"{i:05d}" for i in range(count))
+    names = tuple(str(name) for name in np.atleast_1d(facts["names"]))
+    if len(names) != count or len(set(names)) != count:
+        raise UserError(
+            f"{path}: found {len(set(names))} different names for {count} "
+            "measurements, expected one for each"
+        )
+    return names
+
+
+def _stamp(form: str, arrays: dict[str, np.ndarray]) -> str:
+    parts = [
+        f"{name}{fingerprint_of(arrays[name].tobytes())}" for name in sorted(arrays)
+    ]
+    return fingerprint_of("-".join([form, *parts]).encode())
+
+
+def _config_facts(facts: dict) -> dict[str, Any]:
+    """Those that are fields of a config, as Python's own."""
+    found: dict[str, Any] = {}
+    with contextlib.suppress(KeyError):
+        found["noise_std"] = float(facts["noise_std"])
+    with contextlib.suppress(KeyError):
+        found["noise"] = str(facts["noise"])
+    with contextlib.suppress(KeyError):
+        found["peak"] = float(facts["peak"])
+    if "range" in facts:
+        found["range"] = tuple(float(x) for x in facts["range"])
+    return found

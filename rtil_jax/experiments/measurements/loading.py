@@ -1,0 +1,101 @@
+"""From what a config says of measurements to the measurements."""
+
+import dataclasses
+import os
+from typing import Any
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from rtil_jax import data
+from rtil_jax.errors import UserError
+from rtil_jax.experiments.measurements.arrays import is_arrays, load_arrays
+from rtil_jax.experiments.measurements.measured import Measured
+from rtil_jax.experiments.measurements.pictures import load_pictures
+from rtil_jax.files import local_path
+from rtil_jax.operators.interface import ImageShape
+
+
+def load_measured(
+    path: str,
+    problem: str,
+    image_shape: ImageShape,
+    window: tuple = (),
+    limits: tuple = (-1, 1),
+) -> Measured:
+    """What a file or a folder of measurements holds.
+
+    Args:
+        path: a picture, a folder of pictures, a `.npz`, a `.npy`, or a folder with
+            `y.npy`.
+        problem: how they came about.
+        image_shape: `(height, width, channels)` of the images to recover.
+        window: as of `data.load_images`.
+        limits: what black and white are in the images to recover.
+
+    Raises:
+        UserError: if it is not there, or does not fit such images.
+    """
+    path = local_path(path, "config.measurements")
+    if not os.path.exists(path):
+        raise UserError(
+            f"config.measurements: found no file or folder {path}, expected "
+            "measurements"
+        )
+    if is_arrays(path):
+        return load_arrays(path, problem, image_shape)
+    return load_pictures(path, problem, image_shape, window, limits)
+
+
+def with_truth(measured: Measured, source: str, arguments: dict[str, Any]) -> Measured:
+    """The same with the clean images of a folder or a zip.
+
+    Args:
+        measured: whose names, but for their extensions, are those of clean images.
+        source: of the clean images.
+        arguments: further ones of `data.load_images`.
+
+    Raises:
+        UserError: if some have no clean image.
+    """
+    images = data.load_images(**arguments | {"source": source, "count": None})
+    of_name = {os.path.splitext(name)[0]: i for i, name in enumerate(images.names)}
+    stems = [os.path.splitext(name)[0] for name in measured.names]
+    without = [
+        name
+        for name, stem in zip(measured.names, stems, strict=True)
+        if stem not in of_name
+    ]
+    if without:
+        more = f" and {len(without) - 3} more" if len(without) > 3 else ""
+        raise UserError(
+            f"config.truth: found no image for {', '.join(without[:3])}{more} in "
+            f"{source}, expected one of the same name for each"
+        )
+    order = np.array([of_name[stem] for stem in stems])
+    chosen = data.ImageSet(
+        names=tuple(images.names[i] for i in order),
+        pixels=images[order],
+        source=images.source,
+        identities=tuple(images.identities[i] for i in order),
+    )
+    return dataclasses.replace(measured, truth=chosen)
+
+
+def config_of(config: ConfigDict, measured: Measured) -> ConfigDict:
+    """The config with what the measurements themselves say: problem, ratio, noise."""
+    changed = config.copy_and_resolve_references().unlock()
+    facts = dict(measured.facts)
+    if (
+        config.get("noise_std") or config.get("noise", "gaussian") != "gaussian"
+    ):  # what the user says of it is newer
+        facts = {k: v for k, v in facts.items() if not k.startswith(("noise", "peak"))}
+    facts |= {"problem": measured.problem, "ratios": (measured.ratio,)}
+    facts["ratios_for"] = ConfigDict()
+    with changed.ignore_type():
+        limits = facts.pop("range", None)
+        if limits is not None:
+            changed.images.range = limits
+        for name, value in facts.items():
+            changed[name] = value
+    return changed

@@ -1,0 +1,94 @@
+"""Measurements that were not simulated: of each image a name, y and an operator."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rtil_jax import data
+from rtil_jax.data.sources import counted
+from rtil_jax.errors import UserError
+from rtil_jax.inversion.problems import Problem
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Measured:
+    """What a file or a folder holds.
+
+    Attributes:
+        source: what was read, for messages.
+        names: of the images, sorted as they were found.
+        identities: what tells the measurements of each image from any other.
+        problem: a name in `rtil_jax.operators.KINDS`.
+        ratio: of measurements, as that problem counts it.
+        y: `(images, ...)`, real or complex.
+        operators: one for all images, or one for each with a leading axis.
+        shared: whether it is one for all.
+        remarks: what was done to the pictures, in words.
+        facts: fields of the config that a file brings with it, as `noise_std`.
+        truth: the clean images, if they are known.
+    """
+
+    source: str
+    names: tuple[str, ...]
+    identities: tuple[str, ...]
+    problem: str
+    ratio: float
+    y: np.ndarray
+    operators: Any
+    shared: bool
+    remarks: tuple[str, ...] = ()
+    facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    truth: data.ImageSet | None = None
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __repr__(self) -> str:
+        return f"Measured({self.describe()}, {self.problem}, y {self.y.shape})"
+
+    def describe(self, total: int | None = None) -> str:
+        """How many measurements of what."""
+        return counted(total or len(self), f"measurements {self.source}")
+
+    def describe_cuts(self) -> str:
+        """What was done to the pictures."""
+        return "; ".join(self.remarks) or "nothing is cut off"
+
+    def problem_of(self, indices: np.ndarray, truth: Any, **noise: Any) -> Problem:
+        """The inverse problem of some images; `noise` is that of `Problem`."""
+        operators = self.operators
+        if not self.shared:
+            operators = jax.tree.map(lambda x: x[indices], operators)
+        # The library's own operators of one image may have no arrays at all.
+        shared = self.shared or None
+        y = jnp.asarray(self.y[indices])
+        return Problem(operators, y, truth, shared=shared, **noise)
+
+
+# What an inversion recovers: clean images, of which it simulates measurements, or
+# measurements.
+Subjects = data.ImageSet | Measured
+
+
+def ratio_of(operators: Any, image_shape: tuple[int, ...], shared: bool) -> float:
+    """The mean number of measurements beside the images' numbers, at most 1.
+
+    Raises:
+        UserError: if an operator says no number.
+    """
+
+    def count(operator: Any) -> Any:
+        return jnp.asarray(operator.num_measurements, jnp.float32)
+
+    counts = count(operators) if shared else jax.vmap(count)(operators)
+    mean = float(np.mean(counts)) / float(np.prod(image_shape))
+    if not mean > 0:
+        raise UserError(
+            f"config.measurements: found {mean:g} measurements per number of an image, "
+            "expected more than 0"
+        )
+    return min(1.0, float(f"{mean:.4g}"))

@@ -1,0 +1,185 @@
+"""The files of pictured measurements: pictures, their masks, and a kernel."""
+
+import dataclasses
+import os
+import zlib
+from collections.abc import Callable
+
+import numpy as np
+
+from rtil_jax.data.formats import is_hidden, is_image
+from rtil_jax.data.pixels import decode_whole
+from rtil_jax.data.sources import check_size, identity
+from rtil_jax.errors import UserError
+
+# Files of these names, whatever their extension, are no measurements.
+SPECIAL = ("mask", "kernel")
+
+
+@dataclasses.dataclass(frozen=True)
+class PictureFile:
+    """A picture that is not decoded yet."""
+
+    path: str
+
+    @property
+    def name(self) -> str:
+        return os.path.basename(self.path)
+
+    @property
+    def stem(self) -> str:
+        return os.path.splitext(self.name)[0]
+
+    @property
+    def encoded(self) -> bytes:
+        """Its bytes. Raises UserError if they cannot be read."""
+        try:
+            check_size(os.stat(self.path).st_size)
+            with open(self.path, "rb") as file:
+                return file.read()
+        except (OSError, ValueError) as error:
+            raise UserError(f"{self.path}: cannot be read ({error})") from error
+
+
+def fingerprint_of(encoded: bytes) -> str:
+    """What tells bytes from any others."""
+    return identity(len(encoded), zlib.crc32(encoded))
+
+
+def list_pictures(path: str) -> list[PictureFile]:
+    """The picture, or those right in a folder, in the order of their names.
+
+    Raises:
+        UserError: if there are none.
+    """
+    if os.path.isfile(path):
+        return [PictureFile(path)]
+    found = [file for file in _pictures_in(path) if file.stem.lower() not in SPECIAL]
+    if not found:
+        raise UserError(
+            f"{path}: found no pictures in this folder, expected at least one (besides "
+            "mask.png, kernel.png and the folder masks)"
+        )
+    return found
+
+
+def _pictures_in(folder: str) -> list[PictureFile]:
+    names = sorted(name for name in os.listdir(folder) if not is_hidden([name]))
+    paths = [os.path.join(folder, name) for name in names if is_image(name)]
+    return [PictureFile(path) for path in paths if os.path.isfile(path)]
+
+
+def folder_of(path: str) -> str:
+    """Where the files beside the pictures are."""
+    return path if os.path.isdir(path) else os.path.dirname(os.path.abspath(path))
+
+
+def mask_of(
+    path: str, files: list[PictureFile]
+) -> Callable[[PictureFile], tuple[np.ndarray | None, str]]:
+    """A function: picture -> (where it is seen, the mask's file); None for no mask.
+
+    Raises:
+        UserError: if the names in the folder `masks` are not those of the pictures.
+    """
+    folder = folder_of(path)
+    masks = os.path.join(folder, "masks")
+    one = _special(folder, "mask")
+    if os.path.isdir(masks):
+        named = {file.stem: file for file in _pictures_in(masks)}
+        stems = {file.stem: file for file in files}
+        without = [file.name for stem, file in stems.items() if stem not in named]
+        surplus = [file.name for stem, file in named.items() if stem not in stems]
+        if without or (surplus and os.path.isdir(path)):
+            parts = [f"no mask for {_few(without)}"] if without else []
+            parts += [f"no picture for {_few(surplus)}"] if surplus else []
+            raise UserError(
+                f"{masks}: found {' and '.join(parts)}, expected a mask of the same "
+                "name for each picture"
+            )
+        return lambda file: (_read_mask(named[file.stem].path), named[file.stem].path)
+    if one:
+        mask = _read_mask(one)
+        return lambda file: (mask, one)
+    return lambda file: (None, "")
+
+
+def kernel_of(path: str) -> tuple[np.ndarray, str]:
+    """The blur kernel beside the pictures, of sum 1, and its file.
+
+    Raises:
+        UserError: if there is none, or it cannot be used.
+    """
+    found = _special(folder_of(path), "kernel")
+    if not found:
+        raise UserError(
+            f"{folder_of(path)}: found no kernel, expected kernel.png or kernel.npy: "
+            "what becomes of a single white pixel, its centre in the middle"
+        )
+    if found.endswith(".npy"):
+        kernel = _numbers(found)
+    else:
+        kernel = _decoded(found).astype(np.float64)[..., 0]
+    kernel = kernel[..., 0] if kernel.ndim == 3 and kernel.shape[-1] == 1 else kernel
+    if kernel.ndim != 2 or not kernel.size or not np.isfinite(kernel).all():
+        raise UserError(
+            f"{found}: found shape {kernel.shape}, expected (rows, columns) of finite "
+            "numbers"
+        )
+    total = kernel.sum()
+    if abs(total) <= 1e-6 * np.abs(kernel).sum():
+        raise UserError(
+            f"{found}: found a kernel whose sum is 0, expected one that keeps some of "
+            "the brightness"
+        )
+    return (kernel / total).astype(np.float32), found
+
+
+def _special(folder: str, stem: str) -> str:
+    """The path of the file of that name, as `mask.png` or `mask.npy`; "" for none."""
+    array = os.path.join(folder, f"{stem}.npy")
+    pictures = [f.path for f in _pictures_in(folder) if f.stem.lower() == stem]
+    found = [path for path in [array] if os.path.isfile(path)] + pictures
+    if len(found) > 1:
+        names = " and ".join(map(os.path.basename, found))
+        raise UserError(f"{folder}: found {names}, expected one of them")
+    return found[0] if found else ""
+
+
+def _read_mask(path: str) -> np.ndarray:
+    """True where pixels are seen."""
+    values = _numbers(path) if path.endswith(".npy") else _decoded(path)
+    values = values[..., 0] if values.ndim == 3 else values
+    if values.ndim != 2:
+        raise UserError(f"{path}: found shape {values.shape}, expected (height, width)")
+    if values.dtype == bool or values.max(initial=0) <= 1:  # as programs write them
+        return values > 0.5
+    return values > 127
+
+
+def _decoded(path: str) -> np.ndarray:
+    file = PictureFile(path)
+    try:
+        return decode_whole(file.encoded, 1)[0]
+    except UserError:
+        raise
+    except Exception as error:  # Pillow raises almost any.
+        raise UserError(f"{path}: cannot be read as a picture ({error})") from error
+
+
+def _numbers(path: str) -> np.ndarray:
+    """Raises UserError for what is no array of real numbers."""
+    try:
+        array = np.load(path, allow_pickle=False)
+    except Exception as error:  # whatever is in the file
+        raise UserError(
+            f"{path}: found no array of numbers ({error}), expected a .npy file"
+        ) from error
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf":
+        raise UserError(f"{path}: found no array of real numbers, expected one")
+    return array if array.dtype.kind == "b" else array.astype(np.float64)
+
+
+def _few(names: list[str]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more

@@ -1,0 +1,295 @@
+"""Pictures as measurements: masked, small, blurred, grey or noisy ones."""
+
+import dataclasses
+import os
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from rtil_jax.data import to_float
+from rtil_jax.data.pixels import Window, decode, decode_whole
+from rtil_jax.data.sources import identity
+from rtil_jax.errors import UserError
+from rtil_jax.experiments.inversion.measuring import in_range
+from rtil_jax.experiments.measurements.measured import Measured, ratio_of
+from rtil_jax.experiments.measurements.picture_files import (
+    PictureFile,
+    fingerprint_of,
+    kernel_of,
+    list_pictures,
+    mask_of,
+)
+from rtil_jax.operators import (
+    Blur,
+    Colourisation,
+    Denoising,
+    Inpainting,
+    SuperResolution,
+)
+from rtil_jax.operators.interface import ImageShape
+
+# What people may call a problem whose measurements are pictures -> its name here.
+PROBLEMS = {
+    "inpainting": "inpainting",
+    "box_inpainting": "inpainting",
+    "super_resolution": "super_resolution",
+    "deblurring": "deblurring",
+    "gaussian_deblurring": "deblurring",
+    "motion_deblurring": "deblurring",
+    "colourisation": "colourisation",
+    "denoising": "denoising",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class _Read:
+    """y of all pictures, in [-1, 1], and an operator, or one for each."""
+
+    y: np.ndarray
+    operator: Any
+    shared: bool = True
+    ratio: float | None = None
+    remarks: tuple[str, ...] = ()
+    more: tuple[str, ...] = ()  # of what else was read: tells contents apart
+
+
+def load_pictures(
+    path: str,
+    problem: str,
+    image_shape: ImageShape,
+    window: Window = (),
+    limits: tuple = (-1, 1),
+) -> Measured:
+    """The measurements in a picture, or in a folder of pictures.
+
+    Beside the pictures lie `mask.png` or a folder `masks` of the same names for
+    inpainting (white is seen; without them their alpha channels say it), and
+    `kernel.png` or `kernel.npy` for deblurring.
+
+    Args:
+        path: of the picture or folder.
+        problem: one of `PROBLEMS`.
+        image_shape: `(height, width, channels)` of the images to recover.
+        window: as of `data.load_images`, of pictures of more than 8 bits.
+        limits: what black and white are in the images to recover.
+
+    Raises:
+        UserError: for pictures that are no measurements of such images.
+    """
+    if problem not in PROBLEMS:
+        known = ", ".join(dict.fromkeys(PROBLEMS.values()))
+        raise UserError(
+            f"config.problem: found {problem} with pictures in {path}, expected one of "
+            f"{known}, as --config.problem=inpainting"
+        )
+    name = PROBLEMS[problem]
+    files = list_pictures(path)
+    read = _READERS[name](files, path, image_shape, window)
+    ratio = read.ratio or ratio_of(read.operator, image_shape, read.shared)
+    y = in_range(read.y, limits)
+    if isinstance(read.operator, Inpainting):
+        y = y * np.asarray(read.operator.mask)
+    marks = read.more or ("",) * len(files)
+    return Measured(
+        source=os.path.basename(os.path.abspath(path)),
+        names=tuple(file.name for file in files),
+        identities=tuple(
+            f"{name}-{fingerprint_of(file.encoded)}{mark}"
+            for file, mark in zip(files, marks, strict=True)
+        ),
+        problem=name,
+        ratio=ratio,
+        y=y,
+        operators=read.operator,
+        shared=read.shared,
+        remarks=read.remarks,
+    )
+
+
+def _masked(
+    files: list[PictureFile], path: str, shape: ImageShape, window: Window
+) -> _Read:
+    pictures, masks, marks = [], [], []
+    find = mask_of(path, files)
+    for file in files:
+        pixels, alpha = _whole(file, shape[-1], window)
+        mask, says = find(file)
+        if mask is not None:
+            seen = mask
+        elif alpha is not None:
+            seen = np.asarray(alpha > 127)
+        else:
+            raise UserError(
+                f"{file.path}: found no mask, expected mask.png or masks/{file.name} "
+                "beside it (white is seen), or an alpha channel"
+            )
+        if seen.shape != pixels.shape[:2]:
+            raise UserError(
+                f"{says}: found a mask of {_size(seen)} pixels, expected "
+                f"{_size(pixels)}, as of {file.name}"
+            )
+        if not seen.any():
+            raise UserError(
+                f"{says or file.path}: found a mask that sees nothing, expected white "
+                "(or an opaque alpha channel) where pixels are seen"
+            )
+        _require_size(file, pixels, shape, mask=mask is not None)
+        pictures.append(to_float(pixels))
+        masks.append(seen[..., None])
+        marks.append(f"-{identity(seen.size, int(seen.sum()))}-{_crc(seen)}")
+    operator = Inpainting(np.stack(masks), channels=shape[-1])
+    return _Read(np.stack(pictures), operator, shared=False, more=tuple(marks))
+
+
+def _small(
+    files: list[PictureFile], path: str, shape: ImageShape, window: Window
+) -> _Read:
+    found: list[np.ndarray] = []
+    remarks: list[str] = []
+    for file in files:
+        pixels, remark = _square(file, shape[-1], window)
+        side = pixels.shape[0]
+        whole = shape[0] == shape[1] and shape[0] % side == 0 and side < shape[0]
+        if not whole:
+            sizes = [shape[0] // f for f in range(2, shape[0]) if shape[0] % f == 0]
+            expected = ", ".join(f"{n} x {n}" for n in sizes if n > 1)
+            raise UserError(
+                f"{file.path}: found {_size(pixels)} pixels with a prior of "
+                f"{shape[0]} x {shape[1]}, which no whole factor gives, expected "
+                f"{expected}"
+            )
+        if found and found[0].shape != pixels.shape:
+            raise UserError(
+                f"{file.path}: found {_size(pixels)} pixels, expected "
+                f"{_size(found[0])} as of {files[0].name}: one factor for all"
+            )
+        found.append(pixels)
+        remarks += remark
+    factor = shape[0] // found[0].shape[0]
+    remarks.insert(0, f"factor {factor}")
+    operator = SuperResolution(factor, shape)
+    y = to_float(np.stack(found))
+    return _Read(y, operator, ratio=1 / factor, remarks=tuple(remarks))
+
+
+def _blurred(
+    files: list[PictureFile], path: str, shape: ImageShape, window: Window
+) -> _Read:
+    kernel, says = kernel_of(path)
+    if any(n > size for n, size in zip(kernel.shape, shape, strict=False)):
+        raise UserError(
+            f"{says}: found a kernel of {_size(kernel)} pixels, which is larger than "
+            f"the image, expected at most {shape[0]} x {shape[1]}"
+        )
+    operator = Blur(kernel, shape, borders="reflect")
+    y = _all_whole(files, shape, window)
+    marks = (f"-{_crc(kernel)}",) * len(files)
+    remark = f"kernel of {_size(kernel)} pixels, of sum 1, reflected borders"
+    return _Read(y, operator, ratio=1.0, remarks=(remark,), more=marks)
+
+
+def _grey(
+    files: list[PictureFile], path: str, shape: ImageShape, window: Window
+) -> _Read:
+    if shape[-1] != 3:
+        raise UserError(
+            f"config.problem: found colourisation with a prior of {shape[-1]} channel, "
+            "expected a prior of 3 (RGB)"
+        )
+    found, remarks = [], []
+    for file in files:
+        if shape[0] != shape[1]:
+            pixels = _whole(file, 1, window)[0]
+            _require_size(file, pixels, shape)
+        else:
+            decoded = _guarded(
+                file, lambda encoded: decode(encoded, shape[0], 1, window)
+            )
+            pixels = decoded.pixels
+            whole = _whole(file, 1, window)[0].shape
+            if whole[:2] != pixels.shape[:2]:
+                remarks.append(
+                    f"{file.name}: the central square of {whole[0]} x {whole[1]} "
+                    f"pixels, resized to {shape[0]} x {shape[1]}"
+                )
+        found.append(pixels)
+    y = to_float(np.stack(found))
+    operator = Colourisation(image_shape=shape)
+    return _Read(y, operator, ratio=1.0, remarks=tuple(remarks))
+
+
+def _noisy(
+    files: list[PictureFile], path: str, shape: ImageShape, window: Window
+) -> _Read:
+    return _Read(_all_whole(files, shape, window), Denoising(shape), ratio=1.0)
+
+
+_READERS: dict[str, Callable[[list[PictureFile], str, ImageShape, Window], _Read]] = {
+    "inpainting": _masked,
+    "super_resolution": _small,
+    "deblurring": _blurred,
+    "colourisation": _grey,
+    "denoising": _noisy,
+}
+
+
+def _all_whole(
+    files: list[PictureFile], shape: ImageShape, window: Window
+) -> np.ndarray:
+    found = []
+    for file in files:
+        pixels = _whole(file, shape[-1], window)[0]
+        _require_size(file, pixels, shape)
+        found.append(pixels)
+    return to_float(np.stack(found))
+
+
+def _whole(
+    file: PictureFile, channels: int, window: Window
+) -> tuple[np.ndarray, np.ndarray | None]:
+    return _guarded(file, lambda encoded: decode_whole(encoded, channels, window))
+
+
+def _square(
+    file: PictureFile, channels: int, window: Window
+) -> tuple[np.ndarray, list[str]]:
+    """The central square of a picture in its own size, and a remark if it is cut."""
+    pixels = _whole(file, channels, window)[0]
+    height, width = pixels.shape[:2]
+    if height == width:
+        return pixels, []
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    remark = f"{file.name}: the central square of {height} x {width} pixels"
+    return pixels[top : top + side, left : left + side], [remark]
+
+
+def _guarded(file: PictureFile, function: Callable[[bytes], Any]) -> Any:
+    try:
+        return function(file.encoded)
+    except Exception as error:  # Pillow raises almost any.
+        raise UserError(
+            f"{file.path}: cannot be read as a picture ({error})"
+        ) from error
+
+
+def _require_size(
+    file: PictureFile, pixels: np.ndarray, shape: ImageShape, mask: bool = False
+) -> None:
+    if pixels.shape[:2] == tuple(shape[:2]):
+        return
+    also = " --mask MASK" if mask else ""
+    raise UserError(
+        f"{file.path}: found {_size(pixels)} pixels, expected {shape[0]} x {shape[1]} "
+        f"as the prior's; python -m rtil_jax crop {file.name}{also} --size {shape[0]} "
+        "makes them"
+    )
+
+
+def _size(pixels: np.ndarray) -> str:
+    return f"{pixels.shape[0]} x {pixels.shape[1]}"
+
+
+def _crc(array: np.ndarray) -> str:
+    return fingerprint_of(np.ascontiguousarray(array).tobytes())

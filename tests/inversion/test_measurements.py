@@ -1,0 +1,291 @@
+"""Recovering from measurements that lie in files, with no clean image anywhere."""
+
+import csv
+import functools
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+
+from rtil_jax.checkpoints import Checkpoints
+from rtil_jax.data import to_float
+from rtil_jax.errors import UserError
+from rtil_jax.experiments.inversion.inversion_config import inversion_config
+from rtil_jax.experiments.inversion.sweep import run_sweep
+from rtil_jax.experiments.measurements.loading import load_measured
+from rtil_jax.experiments.measurements.writing import save_measurements
+from rtil_jax.generators import DCGANGenerator, init
+from rtil_jax.inversion.problems import over_images, settle
+from rtil_jax.operators import Blur, Fourier
+from rtil_jax.training.state import TrainState
+from tests.references.stylegan2 import random_variables
+
+SHAPE = (16, 16, 3)
+PIXELS = np.random.default_rng(0).integers(0, 256, (2, *SHAPE), np.uint8)
+
+
+@pytest.fixture(scope="module")
+def prior(tmp_path_factory):
+    """The directory of an untrained prior of 16 pixels in colour."""
+    home = tmp_path_factory.mktemp("prior")
+    sizes = {"base_channels": 2, "latent_dim": 3}
+    ema = random_variables(functools.partial(init, DCGANGenerator(16, **sizes)))
+    config = {"architecture": "dcgan", "resolution": 16, "channels": 3}
+    state = TrainState(jnp.zeros((), jnp.int32), None, None, None, None, ema)
+    with Checkpoints(str(home), keep=1) as checkpoints:
+        checkpoints.save(0, state, config | {"generator": sizes})
+    return str(home)
+
+
+def config_of(prior, problem, **fields):
+    config = inversion_config("csgm")
+    config.priors.rtil, config.problem = prior, problem
+    config.method.steps, config.lpips = 4, ""
+    for name, value in fields.items():
+        config[name] = str(value) if name in ("measurements", "truth") else value
+    return config
+
+
+def save(path, pixels):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.asarray(pixels, np.uint8)).save(path)
+
+
+def rows_of(workdir):
+    with open(workdir / "results.csv") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two pictures of 16 pixels."""
+    for name, pixels in zip("ab", PIXELS, strict=True):
+        save(tmp_path / "in" / f"{name}.png", pixels)
+    return tmp_path / "in"
+
+
+def half():
+    mask = np.zeros((16, 16), np.uint8)
+    mask[:, 8:] = 255
+    return mask
+
+
+def test_a_mask_for_all_says_which_pixels_are_seen(folder):
+    save(folder / "mask.png", half())
+    found = load_measured(str(folder), "inpainting", SHAPE)
+    assert found.names == ("a.png", "b.png")
+    assert (found.problem, found.ratio) == ("inpainting", 0.5)
+    np.testing.assert_array_equal(found.y[:, :, :8], 0)
+    np.testing.assert_array_equal(found.y[:, :, 8:], to_float(PIXELS)[:, :, 8:])
+
+
+def test_each_picture_may_have_its_mask_or_an_alpha_channel(folder):
+    save(folder / "masks" / "a.png", half())
+    save(folder / "masks" / "b.png", half().T)
+    named = load_measured(str(folder), "inpainting", SHAPE)
+    np.testing.assert_array_equal(named.operators.mask[1, ..., 0], half().T / 255)
+    for name, pixels in zip("cd", PIXELS, strict=True):
+        alpha = half() if name == "c" else half().T
+        save(folder / "alpha" / f"{name}.png", np.dstack([pixels, alpha]))
+    opaque = load_measured(str(folder / "alpha"), "inpainting", SHAPE)
+    np.testing.assert_array_equal(opaque.y, named.y)
+
+
+def test_the_size_of_small_pictures_gives_the_factor(tmp_path):
+    save(tmp_path / "in" / "a.png", PIXELS[0, :4, :4])
+    found = load_measured(str(tmp_path / "in" / "a.png"), "super_resolution", SHAPE)
+    assert (found.operators.factor, found.ratio) == (4, 0.25)
+    save(tmp_path / "in" / "a.png", PIXELS[0, :5, :5])
+    with pytest.raises(UserError, match=r"5 x 5 .* 16 x 16, .* expected 8 x 8, 4 x 4"):
+        load_measured(str(tmp_path / "in"), "super_resolution", SHAPE)
+
+
+@pytest.mark.parametrize("kind", ["png", "npy"])
+def test_a_kernel_keeps_the_brightness(folder, kind):
+    kernel = np.array([[0, 51, 0], [51, 102, 51], [0, 51, 0]])
+    if kind == "png":
+        save(folder / "kernel.png", kernel)
+    else:
+        np.save(folder / "kernel.npy", kernel)
+    found = load_measured(str(folder), "motion_deblurring", SHAPE)
+    expected = Blur(jnp.float32(kernel / 306), SHAPE, borders="reflect")
+    image = jnp.asarray(to_float(PIXELS[0]))
+    np.testing.assert_allclose(found.operators(image), expected(image), atol=1e-5)
+    assert found.problem == "deblurring" and len(found) == 2
+
+
+def test_grey_pictures_are_coloured_and_large_ones_cropped(tmp_path):
+    save(tmp_path / "a.png", np.full((20, 32), 255))
+    found = load_measured(str(tmp_path), "colourisation", SHAPE)
+    np.testing.assert_array_equal(found.y, np.ones((1, 16, 16, 1)))
+    assert "central square of 20 x 32 pixels" in found.describe_cuts()
+
+
+BAD = {
+    "mask.png: found a mask of 8 x 8 pixels, expected 16 x 16": {
+        "mask.png": half()[:8, :8]
+    },
+    "mask.png: found a mask that sees nothing": {"mask.png": 0 * half()},
+    "masks: found no mask for b.png and no picture for c.png": {
+        "masks/a.png": half(),
+        "masks/c.png": half(),
+    },
+    "a.png: found no mask, expected mask.png": {},
+    "c.png: found 20 x 20 pixels, expected 16 x 16 .* crop c.png --mask": {
+        "c.png": np.full((20, 20), 9),
+        "masks/a.png": half(),
+        "masks/b.png": half(),
+        "masks/c.png": np.full((20, 20), 255),
+    },
+}
+BAD_KERNELS = {
+    "kernel.png: found a kernel whose sum is 0": {"kernel.png": 0 * half()},
+    "kernel.png: found a kernel of 17 x 3 .* larger than": {
+        "kernel.png": np.ones((17, 3))
+    },
+    "found no kernel, expected kernel.png or kernel.npy": {},
+}
+
+
+@pytest.mark.parametrize("message", [*BAD, *BAD_KERNELS])
+def test_what_does_not_fit_is_said_in_one_line(message, folder):
+    files = (BAD | BAD_KERNELS)[message]
+    for name, pixels in files.items():
+        save(folder / name, pixels)
+    problem = "inpainting" if message in BAD else "deblurring"
+    with pytest.raises(UserError, match=message) as error:
+        load_measured(str(folder), problem, SHAPE)
+    assert "\n" not in str(error.value)
+
+
+def test_pictures_need_a_problem_of_pictures(folder):
+    with pytest.raises(UserError, match="found compressed_sensing with pictures"):
+        load_measured(str(folder), "compressed_sensing", SHAPE)
+
+
+def test_a_folder_is_recovered_without_a_clean_image(folder, prior, tmp_path):
+    save(folder / "mask.png", half())
+    config = config_of(prior, "inpainting", measurements=folder)
+    run_sweep(config, str(tmp_path / "run"))
+    rows = rows_of(tmp_path / "run")
+    assert [(row["image"], row["psnr"]) for row in rows] == [
+        ("a.png", ""),
+        ("b.png", ""),
+    ]
+    assert len(list((tmp_path / "run" / "recovered").glob("*.png"))) == 2
+    assert (tmp_path / "run" / "report.html").exists()
+    save(folder / "mask.png", half().T)  # other measurements of the same names
+    with pytest.raises(UserError, match="2 changed"):
+        run_sweep(config, str(tmp_path / "run"))
+
+
+def test_the_truth_brings_the_usual_metrics(folder, prior, tmp_path):
+    for name, pixels in zip("ba", PIXELS[::-1], strict=True):
+        save(tmp_path / "truth" / f"{name}.png", pixels)
+    save(folder / "mask.png", half())
+    fields = {"measurements": folder, "truth": tmp_path / "truth", "select": "oracle"}
+    run_sweep(config_of(prior, "inpainting", **fields), str(tmp_path / "run"))
+    assert all(0 < float(row["psnr"]) < 30 for row in rows_of(tmp_path / "run"))
+    (tmp_path / "truth" / "b.png").unlink()
+    with pytest.raises(UserError, match="config.truth: found no image for b.png"):
+        run_sweep(config_of(prior, "inpainting", **fields), str(tmp_path / "run"))
+
+
+def measured_config(prior, source, problem, ratio=0.5, noise_std=0.0):
+    config = config_of(prior, problem, ratios=(ratio,), noise_std=noise_std)
+    config.images.source, config.images.count = str(source), 0
+    config.images.cache_dir = str(source.parent / "cache")
+    return config
+
+
+def test_a_saved_file_gives_what_the_simulation_gives(folder, prior, tmp_path):
+    """Bit for bit: pictures, solutions and losses."""
+    config = measured_config(prior, folder, "compressed_sensing", noise_std=0.1)
+    run_sweep(config, str(tmp_path / "simulated"))
+    save_measurements(config, str(tmp_path / "y.npz"))
+    config = config_of(prior, "denoising", measurements=tmp_path / "y.npz")
+    run_sweep(config, str(tmp_path / "saved"))
+    pairs = zip(*(rows_of(tmp_path / n) for n in ("simulated", "saved")), strict=True)
+    for one, other in pairs:
+        assert one["measurement_mse"] == other["measurement_mse"]
+        assert (one["problem"], one["ratio"]) == (other["problem"], other["ratio"])
+    solutions = sorted((tmp_path / "simulated" / "solutions").iterdir())
+    assert len(solutions) == 2
+    for path in solutions:
+        with (
+            np.load(path) as one,
+            np.load(tmp_path / "saved/solutions" / path.name) as b,
+        ):
+            for name in one.files:
+                np.testing.assert_array_equal(one[name], b[name])
+        picture = f"recovered/{path.stem}.png"
+        simulated, saved = (tmp_path / n / picture for n in ("simulated", "saved"))
+        assert simulated.read_bytes() == saved.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "problem, ratio",
+    [
+        ("compressed_sensing", 0.5),
+        ("gaussian", 0.1),
+        ("fourier", 0.5),
+        ("phase_retrieval", 0.5),
+        ("motion_deblurring", 0.25),
+        ("super_resolution", 0.25),
+        ("colourisation", 1.0),
+        ("denoising", 1.0),
+        ("box_inpainting", 0.75),
+    ],
+)
+def test_every_operator_survives_the_file(folder, prior, tmp_path, problem, ratio):
+    config = measured_config(prior, folder, problem, ratio)
+    (path,) = save_measurements(config, str(tmp_path / "to"))
+    found = load_measured(path, "inpainting", SHAPE)
+    assert (found.problem, found.ratio) == (problem, ratio)
+    operators = found.problem_of(np.arange(2), None)
+    images = jnp.asarray(to_float(PIXELS))
+    y = over_images(lambda a, x: a(x), settle(operators, SHAPE), images)
+    np.testing.assert_allclose(y, found.y, rtol=1e-5, atol=1e-4)
+
+
+def test_k_space_and_its_mask_lie_side_by_side(tmp_path):
+    mask = np.zeros((16, 16), bool)
+    mask[:, 6:10] = True
+    operator = Fourier(mask, channels=3)
+    y = np.asarray(operator(jnp.asarray(to_float(PIXELS))))
+    np.save(tmp_path / "kspace.npy", y)
+    np.save(tmp_path / "mask.npy", mask)
+    found = load_measured(str(tmp_path / "kspace.npy"), "fourier", SHAPE)
+    assert len(found) == 2 and found.shared and found.ratio == 0.5
+    np.save(tmp_path / "kspace.npy", y[:, :8])
+    with pytest.raises(UserError, match=r"y of shape \(8, 16, 3\) .* \(16, 16, 3\)"):
+        load_measured(str(tmp_path / "kspace.npy"), "fourier", SHAPE)
+
+
+BAD_ARRAYS = {
+    "found no matrix and the unknown matrx, expected .* arrays y, matrix": {
+        "y": np.ones(5),
+        "matrx": np.ones((5, 768)),
+    },
+    "found Python objects": {"y": np.array([{}, 1], object)},
+    r"y of shape \(5,\) for each image, expected \(4,\)": {
+        "y": np.ones(5),
+        "matrix": np.ones((4, 768)),
+    },
+    "matrix of shape .* images of 767 numbers": {
+        "y": np.ones(5),
+        "matrix": np.ones((5, 767)),
+    },
+    "found matrix, expected y": {"matrix": np.ones((4, 768))},
+    "y of uint8": {"y": np.ones(5, np.uint8), "matrix": np.ones((5, 768))},
+    "NaN or infinity": {"y": np.full(5, np.nan), "matrix": np.ones((5, 768))},
+}
+
+
+@pytest.mark.parametrize("message", BAD_ARRAYS)
+def test_arrays_that_do_not_fit_are_said_in_one_line(message, tmp_path):
+    np.savez(tmp_path / "y.npz", **BAD_ARRAYS[message])
+    with pytest.raises(UserError, match=message) as error:
+        load_measured(str(tmp_path / "y.npz"), "gaussian", SHAPE)
+    assert "\n" not in str(error.value)
