@@ -67,7 +67,10 @@ def _one_of(name: str, first: Any, second: Any) -> Any:
 def with_batch_axis(problem: Problem, image_shape: ImageShape) -> Problem:
     """The problem with a batch axis, where y is A(x) of one image without one.
 
-    What does not fit in either way is returned as it is.
+    What has another number of axes is returned as it is.
+
+    Raises:
+        UserError: if it has as many as A(x) of one image, but another shape.
     """
     operator, y = problem.operators, problem.measurements
     if isinstance(operator, ForwardOperator):
@@ -77,12 +80,17 @@ def with_batch_axis(problem: Problem, image_shape: ImageShape) -> Problem:
         one = jax.eval_shape(lambda x: operator(x), x).shape
     except Exception:  # an operator of others' fails in any way; `settle` tells of it
         return problem
-    if y.shape != one:
+    if y.ndim != len(one):
         return problem
     with contextlib.suppress(UserError):
         # One operator per image may be called on a single image too, and broadcast.
         read_operators(operator, y, image_shape, None)
         return problem
+    if y.shape != one:
+        raise UserError(
+            f"y: found shape {y.shape}, expected {one}, what {type(operator).__name__} "
+            f"measures of one image of {image_shape}, or a batch axis before it"
+        )
     return problem.replace(measurements=y[None])  # type: ignore[attr-defined]
 
 
