@@ -15,6 +15,7 @@ from rtil_jax.experiments.inversion.inversion_config import inversion_config
 from rtil_jax.experiments.inversion.sweep import run_sweep
 from rtil_jax.experiments.measurements.loading import load_measured
 from rtil_jax.experiments.measurements.writing import save_measurements
+from rtil_jax.experiments.report.fits import is_off_prior, reading_of
 from rtil_jax.generators import DCGANGenerator, init
 from rtil_jax.inversion.problems import over_images, settle
 from rtil_jax.operators import Blur, Fourier
@@ -166,7 +167,7 @@ def test_pictures_need_a_problem_of_pictures(folder):
 
 def test_a_folder_is_recovered_without_a_clean_image(folder, prior, tmp_path):
     save(folder / "mask.png", half())
-    config = config_of(prior, "inpainting", measurements=folder)
+    config = config_of(prior, "inpainting", measurements=folder, restarts=2)
     run_sweep(config, str(tmp_path / "run"))
     rows = rows_of(tmp_path / "run")
     assert [(row["image"], row["psnr"]) for row in rows] == [
@@ -174,7 +175,16 @@ def test_a_folder_is_recovered_without_a_clean_image(folder, prior, tmp_path):
         ("b.png", ""),
     ]
     assert len(list((tmp_path / "run" / "recovered").glob("*.png"))) == 2
-    assert (tmp_path / "run" / "report.html").exists()
+    # An untrained prior has no pictures of random pixels.
+    assert {row["status"] for row in rows} == {"off_prior"}
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "Fit to the measurements" in page and "no noise stated" in page
+    (solution, _) = (tmp_path / "run" / "solutions").iterdir()
+    with np.load(solution) as file:
+        assert file["fact:spread"].shape == SHAPE and file["fact:spread"].max() > 0
+        right = to_float(PIXELS)[int(file["fact:index"]), :, 8:]
+        square = file["fact:mean_square"]
+        np.testing.assert_allclose(square, np.mean(right**2), rtol=1e-4)
     save(folder / "mask.png", half().T)  # other measurements of the same names
     with pytest.raises(UserError, match="2 changed"):
         run_sweep(config, str(tmp_path / "run"))
@@ -289,3 +299,11 @@ def test_arrays_that_do_not_fit_are_said_in_one_line(message, tmp_path):
     with pytest.raises(UserError, match=message) as error:
         load_measured(str(tmp_path / "y.npz"), "gaussian", SHAPE)
     assert "\n" not in str(error.value)
+
+
+def test_a_fit_is_read_beside_the_noise():
+    assert reading_of(0.011, 0.01) == "consistent"
+    assert reading_of(0.02, 0.01) == "above the noise"
+    assert reading_of(0.004, 0.01).startswith("below the noise")
+    assert is_off_prior(0.06, 0.01, 0.5) and not is_off_prior(0.06, 0.05, 0.5)
+    assert not is_off_prior(0.04, 0.01, 0.5)  # more than the noise, and little of y

@@ -217,11 +217,13 @@ def save_batch(
     rows: dict[int, dict],
     seed: int,
     finish: str = "",
+    more: list[dict] | None = None,
 ) -> None:
     """The picture and the solution of each image of `rows`, by index.
 
     `first` is the index of the first image of the batch. What no solution renders to,
     of a baseline or after a finish, is in the solution's file as `fact:pixels`.
+    `more` are further facts of each image of the batch.
     """
     pixels, solution = jax.device_get((found.images, found.solution))
     for index, row in rows.items():
@@ -230,6 +232,7 @@ def save_batch(
         one = jax.tree.map(lambda x, at=at: x[at : at + 1], solution)
         losses = [(stage, step, losses[at]) for stage, step, losses in found.history]
         facts = {column: row[column] for column in KEY} | {"seed": seed, "index": index}
+        facts |= more[at] if more else {}
         if losses:
             facts["history"] = np.array(losses, np.float32)
         if solution is None or finish:  # else the solution renders to it
