@@ -14,6 +14,7 @@ from rtil_jax.errors import UserError
 from rtil_jax.experiments.inversion.inversion_config import inversion_config
 from rtil_jax.experiments.inversion.sweep import run_sweep
 from rtil_jax.experiments.measurements.loading import load_measured
+from rtil_jax.experiments.measurements.own_operator import load_operator
 from rtil_jax.experiments.measurements.writing import save_measurements
 from rtil_jax.experiments.report.fits import is_off_prior, reading_of
 from rtil_jax.generators import DCGANGenerator, init
@@ -307,3 +308,60 @@ def test_a_fit_is_read_beside_the_noise():
     assert reading_of(0.004, 0.01).startswith("below the noise")
     assert is_off_prior(0.06, 0.01, 0.5) and not is_off_prior(0.06, 0.05, 0.5)
     assert not is_off_prior(0.04, 0.01, 0.5)  # more than the noise, and little of y
+
+
+OWN = """
+import jax.numpy as jnp
+from rtil_jax.operators import Blur
+
+def halves(x):
+    return x[::2] + x[1::2]
+
+def squares(x):
+    return x ** 2
+
+def blur(image_shape):
+    return Blur(jnp.ones((3, 3)) / 9, image_shape)
+
+def broken(x):
+    raise KeyError("dark frame")
+
+number = 3
+"""
+
+
+def test_an_operator_of_ones_own_measures(prior, tmp_path):
+    (tmp_path / "own.py").write_text(OWN)
+    images = to_float(PIXELS)
+    np.save(tmp_path / "y.npy", images[:, ::2] + images[:, 1::2])
+    called = str(tmp_path / "own.py") + ":{}"
+    y = str(tmp_path / "y.npy")
+    found = load_measured(y, "gaussian", SHAPE, operator=called.format("halves"))
+    assert (found.problem, found.ratio, len(found)) == ("own", 0.5, 2)
+    np.testing.assert_allclose(found.operators(jnp.asarray(images)), found.y)
+    assert hasattr(found.operators, "adjoint")
+    assert not hasattr(load_operator(called.format("squares"), SHAPE), "adjoint")
+    assert isinstance(load_operator(called.format("blur"), SHAPE), Blur)
+    config = config_of(prior, "denoising", measurements=y)
+    config.operator = called.format("halves")
+    run_sweep(config, str(tmp_path / "run"))
+    assert [row["problem"] for row in rows_of(tmp_path / "run")] == ["own", "own"]
+
+
+@pytest.mark.parametrize(
+    "called, message",
+    [
+        ("own.py:broken", "own.py:broken raises KeyError: 'dark frame'"),
+        ("own.py:none", "found no none in .*own.py"),
+        ("own.py:number", "found a int, expected a function|own.py:number raises"),
+        ("bad.py:f", "bad.py raises ZeroDivisionError"),
+        ("other.py:f", "found no file"),
+        ("own.py", "expected FILE.py:NAME"),
+    ],
+)
+def test_operators_that_fail_are_said_in_one_line(called, message, tmp_path):
+    (tmp_path / "own.py").write_text(OWN)
+    (tmp_path / "bad.py").write_text("1 / 0")
+    with pytest.raises(UserError, match=message) as error:
+        load_operator(str(tmp_path / called), SHAPE)
+    assert "\n" not in str(error.value)

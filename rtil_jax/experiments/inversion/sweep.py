@@ -141,7 +141,7 @@ def measurements_of(
 ) -> Measured:
     """The measurements that the config names, with the truth if it is known."""
     problem, images = run.entries[0].problem, run.images
-    given = run.measurements, problem, shape, images.window, images.range
+    given = run.measurements, problem, shape, images.window, images.range, run.operator
     measured = load_measured(*given)
     return with_truth(measured, run.truth, wanted) if run.truth else measured
 
