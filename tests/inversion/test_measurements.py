@@ -11,6 +11,7 @@ from PIL import Image
 from rtil_jax.checkpoints import Checkpoints
 from rtil_jax.data import to_float
 from rtil_jax.errors import UserError
+from rtil_jax.experiments.inversion import sweep
 from rtil_jax.experiments.inversion.inversion_config import inversion_config
 from rtil_jax.experiments.inversion.sweep import run_sweep
 from rtil_jax.experiments.measurements.loading import load_measured
@@ -65,6 +66,12 @@ def folder(tmp_path):
     for name, pixels in zip("ab", PIXELS, strict=True):
         save(tmp_path / "in" / f"{name}.png", pixels)
     return tmp_path / "in"
+
+
+@pytest.fixture
+def no_report(monkeypatch):
+    """Reports take longer than such short inversions."""
+    monkeypatch.setattr(sweep, "write_report", lambda *_: None)
 
 
 def half():
@@ -210,7 +217,7 @@ def measured_config(prior, source, problem, ratio=0.5, noise_std=0.0):
     return config
 
 
-def test_a_saved_file_gives_what_the_simulation_gives(folder, prior, tmp_path):
+def test_a_saved_file_gives_what_simulating_gives(folder, prior, tmp_path, no_report):
     """Bit for bit: pictures, solutions and losses."""
     config = measured_config(prior, folder, "compressed_sensing", noise_std=0.1)
     run_sweep(config, str(tmp_path / "simulated"))
@@ -330,7 +337,7 @@ number = 3
 """
 
 
-def test_an_operator_of_ones_own_measures(prior, tmp_path):
+def test_an_operator_of_ones_own_measures(prior, tmp_path, no_report):
     (tmp_path / "own.py").write_text(OWN)
     images = to_float(PIXELS)
     np.save(tmp_path / "y.npy", images[:, ::2] + images[:, 1::2])
