@@ -11,10 +11,13 @@ from PIL import Image
 from rtil_jax.checkpoints import Checkpoints
 from rtil_jax.data import to_float
 from rtil_jax.errors import UserError
+from rtil_jax.experiments.inversion import sweep
 from rtil_jax.experiments.inversion.inversion_config import inversion_config
 from rtil_jax.experiments.inversion.sweep import run_sweep
 from rtil_jax.experiments.measurements.loading import load_measured
+from rtil_jax.experiments.measurements.own_operator import load_operator
 from rtil_jax.experiments.measurements.writing import save_measurements
+from rtil_jax.experiments.report.fits import is_off_prior, reading_of
 from rtil_jax.generators import DCGANGenerator, init
 from rtil_jax.inversion.problems import over_images, settle
 from rtil_jax.operators import Blur, Fourier
@@ -63,6 +66,12 @@ def folder(tmp_path):
     for name, pixels in zip("ab", PIXELS, strict=True):
         save(tmp_path / "in" / f"{name}.png", pixels)
     return tmp_path / "in"
+
+
+@pytest.fixture
+def no_report(monkeypatch):
+    """Reports take longer than such short inversions."""
+    monkeypatch.setattr(sweep, "write_report", lambda *_: None)
 
 
 def half():
@@ -166,7 +175,7 @@ def test_pictures_need_a_problem_of_pictures(folder):
 
 def test_a_folder_is_recovered_without_a_clean_image(folder, prior, tmp_path):
     save(folder / "mask.png", half())
-    config = config_of(prior, "inpainting", measurements=folder)
+    config = config_of(prior, "inpainting", measurements=folder, restarts=2)
     run_sweep(config, str(tmp_path / "run"))
     rows = rows_of(tmp_path / "run")
     assert [(row["image"], row["psnr"]) for row in rows] == [
@@ -174,7 +183,16 @@ def test_a_folder_is_recovered_without_a_clean_image(folder, prior, tmp_path):
         ("b.png", ""),
     ]
     assert len(list((tmp_path / "run" / "recovered").glob("*.png"))) == 2
-    assert (tmp_path / "run" / "report.html").exists()
+    # An untrained prior has no pictures of random pixels.
+    assert {row["status"] for row in rows} == {"off_prior"}
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "Fit to the measurements" in page and "no noise stated" in page
+    (solution, _) = (tmp_path / "run" / "solutions").iterdir()
+    with np.load(solution) as file:
+        assert file["fact:spread"].shape == SHAPE and file["fact:spread"].max() > 0
+        right = to_float(PIXELS)[int(file["fact:index"]), :, 8:]
+        square = file["fact:mean_square"]
+        np.testing.assert_allclose(square, np.mean(right**2), rtol=1e-4)
     save(folder / "mask.png", half().T)  # other measurements of the same names
     with pytest.raises(UserError, match="2 changed"):
         run_sweep(config, str(tmp_path / "run"))
@@ -199,7 +217,7 @@ def measured_config(prior, source, problem, ratio=0.5, noise_std=0.0):
     return config
 
 
-def test_a_saved_file_gives_what_the_simulation_gives(folder, prior, tmp_path):
+def test_a_saved_file_gives_what_simulating_gives(folder, prior, tmp_path, no_report):
     """Bit for bit: pictures, solutions and losses."""
     config = measured_config(prior, folder, "compressed_sensing", noise_std=0.1)
     run_sweep(config, str(tmp_path / "simulated"))
@@ -288,4 +306,69 @@ def test_arrays_that_do_not_fit_are_said_in_one_line(message, tmp_path):
     np.savez(tmp_path / "y.npz", **BAD_ARRAYS[message])
     with pytest.raises(UserError, match=message) as error:
         load_measured(str(tmp_path / "y.npz"), "gaussian", SHAPE)
+    assert "\n" not in str(error.value)
+
+
+def test_a_fit_is_read_beside_the_noise():
+    assert reading_of(0.011, 0.01) == "consistent"
+    assert reading_of(0.02, 0.01) == "above the noise"
+    assert reading_of(0.004, 0.01).startswith("below the noise")
+    assert is_off_prior(0.06, 0.01, 0.5) and not is_off_prior(0.06, 0.05, 0.5)
+    assert not is_off_prior(0.04, 0.01, 0.5)  # more than the noise, and little of y
+
+
+OWN = """
+import jax.numpy as jnp
+from rtil_jax.operators import Blur
+
+def halves(x):
+    return x[::2] + x[1::2]
+
+def squares(x):
+    return x ** 2
+
+def blur(image_shape):
+    return Blur(jnp.ones((3, 3)) / 9, image_shape)
+
+def broken(x):
+    raise KeyError("dark frame")
+
+number = 3
+"""
+
+
+def test_an_operator_of_ones_own_measures(prior, tmp_path, no_report):
+    (tmp_path / "own.py").write_text(OWN)
+    images = to_float(PIXELS)
+    np.save(tmp_path / "y.npy", images[:, ::2] + images[:, 1::2])
+    called = str(tmp_path / "own.py") + ":{}"
+    y = str(tmp_path / "y.npy")
+    found = load_measured(y, "gaussian", SHAPE, operator=called.format("halves"))
+    assert (found.problem, found.ratio, len(found)) == ("own", 0.5, 2)
+    np.testing.assert_allclose(found.operators(jnp.asarray(images)), found.y)
+    assert hasattr(found.operators, "adjoint")
+    assert not hasattr(load_operator(called.format("squares"), SHAPE), "adjoint")
+    assert isinstance(load_operator(called.format("blur"), SHAPE), Blur)
+    config = config_of(prior, "denoising", measurements=y)
+    config.operator = called.format("halves")
+    run_sweep(config, str(tmp_path / "run"))
+    assert [row["problem"] for row in rows_of(tmp_path / "run")] == ["own", "own"]
+
+
+@pytest.mark.parametrize(
+    "called, message",
+    [
+        ("own.py:broken", "own.py:broken raises KeyError: 'dark frame'"),
+        ("own.py:none", "found no none in .*own.py"),
+        ("own.py:number", "found a int, expected a function|own.py:number raises"),
+        ("bad.py:f", "bad.py raises ZeroDivisionError"),
+        ("other.py:f", "found no file"),
+        ("own.py", "expected FILE.py:NAME"),
+    ],
+)
+def test_operators_that_fail_are_said_in_one_line(called, message, tmp_path):
+    (tmp_path / "own.py").write_text(OWN)
+    (tmp_path / "bad.py").write_text("1 / 0")
+    with pytest.raises(UserError, match=message) as error:
+        load_operator(str(tmp_path / called), SHAPE)
     assert "\n" not in str(error.value)

@@ -171,6 +171,11 @@ class Shared:
         "A picture, a folder of pictures, a .npz or a .npy of measurements; see "
         '`docs/measurements.md`. "" simulates measurements of `images`.',
     )
+    operator: str = field(
+        "",
+        "With `measurements` in arrays: FILE.py:NAME of an operator of your own; the "
+        "file is run.",
+    )
     truth: str = field(
         "",
         "With `measurements`: a folder of the clean images under the same names, if "

@@ -68,6 +68,10 @@ def parse_inversion(config: ConfigDict) -> InversionRun:
     fields = parse(InversionFields, config)
     _check_own_names(config, "", fields)
     configs = _by_label(config, fields)
+    for name in ("operator", "truth"):
+        needed = fields.measurements or not getattr(fields, name)
+        found, expected = getattr(fields, name), "'' without config.measurements"
+        require(bool(needed), name, found, expected)
     entries: list[Entry] = []
     for label, one in configs.items():
         try:

@@ -214,6 +214,6 @@ def _read_record(path: str) -> dict:
         # And of no other size than the priors', and without a finish.
         new = {"window": [], "resolution": 0, "channels": 0}
         old["images"] = new | old["images"]
-        for name in ("finish", "measurements", "truth"):
+        for name in ("finish", "measurements", "operator", "truth"):
             old.setdefault(name, "")
     return record

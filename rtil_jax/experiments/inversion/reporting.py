@@ -1,6 +1,8 @@
 """Tables and figures of an inversion directory, and its grids of pictures."""
 
+import dataclasses
 import os
+from collections.abc import Iterable
 
 import jax
 import numpy as np
@@ -10,11 +12,12 @@ from rtil_jax import data
 from rtil_jax.experiments import report
 from rtil_jax.experiments.inversion.inversion_entries import Entry
 from rtil_jax.experiments.inversion.inversion_run import InversionRun
-from rtil_jax.experiments.inversion.measuring import from_range, problem_of
+from rtil_jax.experiments.inversion.measuring import from_range, in_range, problem_of
 from rtil_jax.experiments.inversion.results import Results, read_picture
-from rtil_jax.experiments.measurements.measured import Subjects
-from rtil_jax.experiments.report.rows import ratio_name
-from rtil_jax.inversion.problems import Problem
+from rtil_jax.experiments.measurements.measured import Measured, Subjects
+from rtil_jax.experiments.report.fits import RULE, fit_tables
+from rtil_jax.experiments.report.rows import ratio_name, sorted_results
+from rtil_jax.inversion.problems import Problem, over_images, settle
 
 
 def write_report(
@@ -22,7 +25,8 @@ def write_report(
 ) -> None:
     """`summary.md`, the curves, a grid of pictures for each ratio of this run, and
     `report.html` with all of it."""
-    print(f"table     {report.write_summary(workdir)}")
+    fits = RULE, fit_tables(sorted_results(workdir), workdir)
+    print(f"table     {report.write_summary(workdir, fits)}")
     figures = report.plot_curves(workdir, run.figure.published)
     figures += report.plot_convergence(workdir)
     drawn: dict[tuple, dict[str, Entry]] = {}
@@ -75,6 +79,11 @@ def draw_grid(
             paths = map(results.picture, keys, indices)
             columns[title] = np.stack([data.to_float(read_picture(p)) for p in paths])
             psnr[title] = [results[key]["psnr"] for key in keys]
+            if isinstance(images, Measured):
+                x, numbers = columns[title], np.array(indices)
+                shown = _fit_pictures(run, entry, images, numbers, x)
+                shown |= _spreads(map(results.solution, keys, indices))
+                columns |= {f"{name}, {title}": z for name, z in shown.items()}
     stem = f"{base.problem}_{ratio_name(base.ratio)}_{base.select}"
     path = os.path.join(workdir, "figures", f"{stem}.png")
     report.image_grid(columns, path, psnr)
@@ -89,6 +98,36 @@ def _measured(
     found = {"truth": problem.truth, "measurement": previews(problem)}
     limits = run.images.range
     return {n: from_range(x, limits) for n, x in found.items() if x is not None}
+
+
+def _fit_pictures(
+    run: InversionRun,
+    entry: Entry,
+    measured: Measured,
+    indices: np.ndarray,
+    pixels: Array | np.ndarray,
+) -> dict[str, Array | np.ndarray]:
+    """A(x) of recovered images, as pictures, if their operator can show them."""
+    problem, _ = problem_of(run, entry, measured, indices)
+    _, height, width, channels = pixels.shape
+    problem = settle(problem, (height, width, channels))
+    x = jax.numpy.asarray(
+        in_range(np.asarray(pixels), run.images.range), jax.numpy.float32
+    )
+    again = over_images(lambda operator, one: operator(one), problem, x)
+    shown = previews(dataclasses.replace(problem, measurements=again))
+    return {} if shown is None else {"A x": from_range(shown, run.images.range)}
+
+
+def _spreads(solutions: Iterable[str]) -> dict[str, Array | np.ndarray]:
+    """The spread over starts, if there were several: black 0, white from 1 on."""
+    found = []
+    for path in solutions:
+        with np.load(path, allow_pickle=False) as file:
+            if "fact:spread" not in file.files:
+                return {}
+            found.append(file["fact:spread"])
+    return {"spread": np.minimum(2 * np.stack(found), 2) - 1}
 
 
 def previews(problem: Problem) -> Array | None:

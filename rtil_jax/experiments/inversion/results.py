@@ -204,14 +204,17 @@ def save_batch(
     first: int,
     rows: dict[int, dict],
     seed: int,
+    more: list[dict] | None = None,
 ) -> None:
     """The picture and the solution of each image of `rows`, by index.
 
-    `first` is the index of the first image of the batch.
+    `first` is the index of the first image of the batch; `more` are further facts of
+    each image of the batch.
     """
     files = {}
     for index, row in rows.items():
         facts = {column: row[column] for column in KEY} | {"seed": seed, "index": index}
-        paths = results.picture(row, index), results.solution(row, index)
-        files[index - first] = *paths, facts
+        at = index - first
+        facts |= more[at] if more else {}
+        files[at] = results.picture(row, index), results.solution(row, index), facts
     found.save_images(files)

@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from rtil_jax import data
 from rtil_jax.experiments.compiling import Abandoned, compile_ahead
+from rtil_jax.experiments.inversion.examining import examined
 from rtil_jax.experiments.inversion.inputs import (
     check_fit,
     image_arguments,
@@ -139,7 +140,7 @@ def measurements_of(
 ) -> Measured:
     """The measurements that the config names, with the truth if it is known."""
     problem, images = run.entries[0].problem, run.images
-    given = run.measurements, problem, shape, images.window, images.range
+    given = run.measurements, problem, shape, images.window, images.range, run.operator
     measured = load_measured(*given)
     return with_truth(measured, run.truth, wanted) if run.truth else measured
 
@@ -256,13 +257,17 @@ def invert_missing(
             found, truth, seconds = invert_batch(
                 run, entry, batch, prior, images, options
             )
-            options["before"] = None
+            options["before"], facts = None, None
+            if isinstance(images, Measured):
+                indices = np.minimum(batch, len(images) - 1)
+                given = run, entry, images, indices, prior, found, perceptual
+                found, facts = examined(*given)
             quality = evaluate(found, truth, lpips)
             done = {
                 i: rows[i] | quality[i - batch.start] | {"seconds": seconds}
                 for i in absent
             }
-            save_batch(results, found, batch.start, done, run.seed)
+            save_batch(results, found, batch.start, done, run.seed, facts)
             results.add(list(done.values()))
             if stopping.reason:
                 return

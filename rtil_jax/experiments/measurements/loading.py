@@ -11,6 +11,7 @@ from rtil_jax import data
 from rtil_jax.errors import UserError
 from rtil_jax.experiments.measurements.arrays import is_arrays, load_arrays
 from rtil_jax.experiments.measurements.measured import Measured
+from rtil_jax.experiments.measurements.own_operator import load_operator
 from rtil_jax.experiments.measurements.pictures import load_pictures
 from rtil_jax.files import local_path
 from rtil_jax.operators.interface import ImageShape
@@ -22,6 +23,7 @@ def load_measured(
     image_shape: ImageShape,
     window: tuple = (),
     limits: tuple = (-1, 1),
+    operator: str = "",
 ) -> Measured:
     """What a file or a folder of measurements holds.
 
@@ -32,6 +34,7 @@ def load_measured(
         image_shape: `(height, width, channels)` of the images to recover.
         window: as of `data.load_images`.
         limits: what black and white are in the images to recover.
+        operator: FILE.py:NAME, of arrays.
 
     Raises:
         UserError: if it is not there, or does not fit such images.
@@ -42,8 +45,14 @@ def load_measured(
             f"config.measurements: found no file or folder {path}, expected "
             "measurements"
         )
+    own = load_operator(operator, image_shape) if operator else None
     if is_arrays(path):
-        return load_arrays(path, problem, image_shape)
+        return load_arrays(path, problem, image_shape, own)
+    if own is not None:
+        raise UserError(
+            f"config.operator: found {operator} with pictures in {path}, expected y as "
+            "a .npy"
+        )
     return load_pictures(path, problem, image_shape, window, limits)
 
 

@@ -9,7 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from rtil_jax import data
-from rtil_jax.data.sources import counted
 from rtil_jax.errors import UserError
 from rtil_jax.inversion.problems import Problem
 
@@ -52,7 +51,9 @@ class Measured:
 
     def describe(self, total: int | None = None) -> str:
         """How many measurements of what."""
-        return counted(total or len(self), f"measurements {self.source}")
+        count = total or len(self)
+        what = "measurement" if count == 1 else "measurements"
+        return f"{count:,} {what} of {self.source}"
 
     def describe_cuts(self) -> str:
         """What was done to the pictures."""

@@ -5,6 +5,7 @@ import os
 from collections.abc import Sequence
 
 from rtil_jax.experiments.report import markup
+from rtil_jax.experiments.report.fits import RULE, fit_tables
 from rtil_jax.experiments.report.images import describe_images
 from rtil_jax.experiments.report.noise import noise_sentences
 from rtil_jax.experiments.report.rows import (
@@ -45,6 +46,7 @@ def write_page(workdir: str) -> str:
         *_overview(rows, record, *describe_images(workdir)),
         *_runs(record),
         *_curves(rows, workdir),
+        *_fits(rows, workdir),
         *_tables(rows),
         *_convergence(rows, workdir),
         *_grids(rows, workdir),
@@ -155,6 +157,15 @@ def _tables(rows: Sequence[Row]) -> list[str]:
             kind = "paired differences" if table.title else "means"
             parts.append(markup.table(table, f"{name}, {kind}"))
     return parts
+
+
+def _fits(rows: Sequence[Row], workdir: str) -> list[str]:
+    """How well images from files explain what was measured."""
+    tables = fit_tables(rows, workdir)
+    parts = [markup.table(table, "fit to the measurements") for table in tables]
+    title = "Fit to the measurements"
+    start = [markup.heading(2, title), markup.paragraph(RULE)]
+    return [*start, *parts] if parts else []
 
 
 def _convergence(rows: Sequence[Row], workdir: str) -> list[str]:

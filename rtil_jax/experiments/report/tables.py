@@ -137,8 +137,10 @@ def _escaped(cells: Sequence[str]) -> list[str]:
     return [cell.replace("|", r"\|").replace("<", r"\<") for cell in cells]
 
 
-def write_summary(workdir: str) -> str:
+def write_summary(workdir: str, fits: tuple[str, Sequence[Table]] = ("", ())) -> str:
     """Writes `summary.md` from the `results.csv` of an inversion; returns its path.
+
+    `fits` are how to read tables of the fit to measurements, and these.
 
     Raises:
         UserError: if there are no results, or they or the record cannot be read.
@@ -150,6 +152,10 @@ def write_summary(workdir: str) -> str:
     lines += [f"- Images: {images}."] if images else []
     lines += [f"- **Warning:** {warning}." for warning in warnings]
     lines += [f"- {text}" for text in noise_sentences(rows, read_record(workdir))]
+    how, fitted = fits
+    lines += ["", "## Fit to the measurements", "", how] if fitted else []
+    for table in fitted:
+        lines += _markdown(table)
     for problem, tables in result_tables(rows).items():
         lines += ["", f"## {problem}"]
         for table in tables:

@@ -1,0 +1,128 @@
+"""`--config.operator=FILE.py:NAME`: an operator that its user wrote."""
+
+import os
+import sys
+from importlib.machinery import SourceFileLoader
+from importlib.util import module_from_spec, spec_from_loader
+from types import ModuleType
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from rtil_jax.errors import UserError
+from rtil_jax.files import local_path
+from rtil_jax.inversion.readings import first_line
+from rtil_jax.operators import from_function
+from rtil_jax.operators.interface import ForwardOperator, ImageShape
+
+
+def load_operator(called: str, image_shape: ImageShape) -> Any:
+    """The operator NAME in FILE.py.
+
+    NAME is an operator; or a function that makes one of an image shape, as a class
+    does; or the function A itself, of one image `(height, width, channels)` in JAX.
+    What takes `image_shape` by that name makes an operator. The file is run: use none
+    that you would not run yourself.
+
+    Args:
+        called: FILE.py:NAME.
+        image_shape: `(height, width, channels)` of the images to recover.
+
+    Raises:
+        UserError: if there is no such file or name, it raises, or what it has is no
+            operator of such images.
+    """
+    path, separator, name = called.rpartition(":")
+    if not separator or not name.isidentifier() or not path.endswith(".py"):
+        raise UserError(
+            f"config.operator: found {called}, expected FILE.py:NAME, as "
+            "operator.py:blur"
+        )
+    module = _run(local_path(path, "config.operator"))
+    if not hasattr(module, name):
+        known = ", ".join(n for n in vars(module) if not n.startswith("_"))
+        raise UserError(f"config.operator: found no {name} in {path}, only {known}")
+    found = getattr(module, name)
+    if _makes(found):
+        try:
+            found = found(image_shape=image_shape)
+        except UserError:
+            raise
+        except Exception as error:  # whatever a user's code may raise
+            raise UserError(
+                f"config.operator: {called} raises {first_line(error)}"
+            ) from error
+    if isinstance(found, ForwardOperator):
+        found = found.fitted(image_shape)
+    if not hasattr(found, "num_measurements"):
+        found = _of_function(called, found, image_shape)
+    _check(called, found, image_shape)
+    return found
+
+
+def _run(path: str) -> ModuleType:
+    if not os.path.isfile(path):
+        raise UserError(f"config.operator: found no file {path}, expected FILE.py:NAME")
+    loader = SourceFileLoader("rtil_jax_own_operator", path)
+    spec = spec_from_loader(loader.name, loader)
+    assert spec is not None
+    module = sys.modules[loader.name] = module_from_spec(spec)
+    try:
+        loader.exec_module(module)
+    except Exception as error:  # whatever a user's code may raise
+        raise UserError(
+            f"config.operator: {path} raises {first_line(error)}"
+        ) from error
+    return module
+
+
+def _makes(found: Any) -> bool:
+    """Whether it is a class or a function with an argument `image_shape`."""
+    code = getattr(found, "__code__", None)
+    names = (
+        code.co_varnames[: code.co_argcount + code.co_kwonlyargcount] if code else ()
+    )
+    return isinstance(found, type) or "image_shape" in names
+
+
+def _of_function(called: str, function: Any, shape: ImageShape) -> Any:
+    """The operator of A itself, linear if its value at 0 is 0 and it is additive."""
+    try:
+        linear = _is_linear(function, shape)
+        return from_function(function, shape, linear=linear)
+    except UserError as error:
+        raise UserError(f"config.operator: {called}: {error}") from error
+    except Exception as error:  # whatever a user's code may raise
+        raise UserError(
+            f"config.operator: {called} raises {first_line(error)}"
+        ) from error
+
+
+def _is_linear(function: Any, shape: ImageShape) -> bool:
+    keys = jax.random.split(jax.random.key(0), 2)
+    x, z = (jax.random.normal(key, shape, jnp.float32) for key in keys)
+    y = function(2 * x - z)
+    close = jnp.linalg.norm(y - 2 * function(x) + function(z))
+    return bool(close <= 1e-3 * jnp.linalg.norm(y))
+
+
+def _check(called: str, operator: Any, shape: ImageShape) -> None:
+    """Raises UserError if it does not measure images of that shape."""
+    known = getattr(operator, "input_shape", shape)
+    if tuple(known) != tuple(shape):
+        raise UserError(
+            f"config.operator: found {called} for images of {tuple(known)}, expected "
+            f"{tuple(shape)}, as the prior makes"
+        )
+    try:
+        y = jax.eval_shape(operator, jax.ShapeDtypeStruct(shape, jnp.float32))
+    except Exception as error:  # whatever a user's code may raise
+        raise UserError(
+            f"config.operator: {called} raises {first_line(error)} on images of {shape}"
+        ) from error
+    if not hasattr(y, "shape"):
+        raise UserError(
+            f"config.operator: found {called} that returns a {type(y).__name__}, "
+            "expected one array"
+        )
