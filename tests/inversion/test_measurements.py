@@ -187,6 +187,7 @@ def test_a_folder_is_recovered_without_a_clean_image(folder, prior, tmp_path):
     assert {row["status"] for row in rows} == {"off_prior"}
     page = (tmp_path / "run" / "report.html").read_text()
     assert "Fit to the measurements" in page and "no noise stated" in page
+    assert f"recovered at {SHAPE[0]} x {SHAPE[1]} pixels" in page
     (solution, _) = (tmp_path / "run" / "solutions").iterdir()
     with np.load(solution) as file:
         assert file["fact:spread"].shape == SHAPE and file["fact:spread"].max() > 0

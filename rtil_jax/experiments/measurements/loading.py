@@ -47,13 +47,15 @@ def load_measured(
         )
     own = load_operator(operator, image_shape) if operator else None
     if is_arrays(path):
-        return load_arrays(path, problem, image_shape, own)
+        found = load_arrays(path, problem, image_shape, own)
+        return dataclasses.replace(found, image_shape=image_shape)
     if own is not None:
         raise UserError(
             f"config.operator: found {operator} with pictures in {path}, expected y as "
             "a .npy"
         )
-    return load_pictures(path, problem, image_shape, window, limits)
+    found = load_pictures(path, problem, image_shape, window, limits)
+    return dataclasses.replace(found, image_shape=image_shape)
 
 
 def with_truth(measured: Measured, source: str, arguments: dict[str, Any]) -> Measured:

@@ -11,6 +11,7 @@ import numpy as np
 from rtil_jax import data
 from rtil_jax.errors import UserError
 from rtil_jax.inversion.problems import Problem
+from rtil_jax.operators.interface import ImageShape
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -29,6 +30,7 @@ class Measured:
         remarks: what was done to the pictures, in words.
         facts: fields of the config that a file brings with it, as `noise_std`.
         truth: the clean images, if they are known.
+        image_shape: `(height, width, channels)` of the images to recover.
     """
 
     source: str
@@ -42,6 +44,7 @@ class Measured:
     remarks: tuple[str, ...] = ()
     facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     truth: data.ImageSet | None = None
+    image_shape: ImageShape | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -50,10 +53,12 @@ class Measured:
         return f"Measured({self.describe()}, {self.problem}, y {self.y.shape})"
 
     def describe(self, total: int | None = None) -> str:
-        """How many measurements of what."""
+        """How many measurements of what, and at what resolution the images are."""
         count = total or len(self)
         what = "measurement" if count == 1 else "measurements"
-        return f"{count:,} {what} of {self.source}"
+        height, width, _ = self.image_shape or (0, 0, 0)
+        size = f", recovered at {height} x {width} pixels" if height else ""
+        return f"{count:,} {what} of {self.source}{size}"
 
     def describe_cuts(self) -> str:
         """What was done to the pictures."""
