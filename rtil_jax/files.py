@@ -1,11 +1,15 @@
-"""Files that are there whole or not at all, and paths that are local."""
+"""Files: written whole or not at all, by local paths; and Python files that are run."""
 
 import contextlib
 import json
 import os
 import re
 import secrets
+import sys
 from collections.abc import Iterator
+from importlib.machinery import SourceFileLoader
+from importlib.util import module_from_spec, spec_from_loader
+from types import ModuleType
 from typing import IO, Any
 
 from rtil_jax.errors import UserError
@@ -63,6 +67,16 @@ def read_json(path: str, expected: str) -> Any:
     except ValueError as error:
         found = f"no JSON ({error})"
         raise UserError(f"{path}: found {found}, expected {expected}") from error
+
+
+def run_python(path: str, name: str) -> ModuleType:
+    """The module that a Python file makes, called `name`; raises whatever it raises."""
+    loader = SourceFileLoader(name, path)
+    spec = spec_from_loader(loader.name, loader)
+    assert spec is not None
+    module = sys.modules[loader.name] = module_from_spec(spec)
+    loader.exec_module(module)
+    return module
 
 
 @contextlib.contextmanager

@@ -4,16 +4,14 @@ import ast
 import difflib
 import os
 import re
-import sys
 from collections.abc import Iterable
-from importlib.machinery import SourceFileLoader
-from importlib.util import module_from_spec, spec_from_loader
 from typing import Any
 
 from ml_collections import ConfigDict
 
 from rtil_jax.cli.command_help import known_configs
 from rtil_jax.errors import UserError
+from rtil_jax.files import run_python
 
 BOOLEANS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
 _FLAG = re.compile(r"--?(no)?config\.([^=]*)(?:=(.*))?", re.DOTALL)
@@ -52,13 +50,8 @@ def load_config_file(called: str, locked: bool) -> ConfigDict:
     if not os.path.isfile(path):
         expected = f"expected FILE.py[:variant]{_similar(path)}"
         raise UserError(f"--config: found no file {path!r}, {expected}")
-    loader = SourceFileLoader("config_file", path)
-    spec = spec_from_loader(loader.name, loader)
-    assert spec is not None
-    module = sys.modules[loader.name] = module_from_spec(spec)
     try:
-        loader.exec_module(module)
-        config = module.get_config(*variant)
+        config = run_python(path, "config_file").get_config(*variant)
     except UserError:
         raise
     except Exception as error:  # A configuration file can raise anything.

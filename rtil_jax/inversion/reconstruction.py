@@ -46,15 +46,20 @@ class Reconstruction:
     is_finished: bool = False
 
     @property
+    def squared_error(self) -> Float[Array, " batch"]:
+        """||A(x) - y||^2 / m of each image x, of Poisson noise as well."""
+        if self.problem is None or self.problem.noise is None:
+            return self.measurement_loss
+        squared = dataclasses.replace(self.problem, noise=None)
+        return measurement_loss(squared, self.images)
+
+    @property
     def residual(self) -> Float[Array, " batch"]:
         """||A(x) - y|| / sqrt(m) of each image x, in the units of y.
 
         Where y is explained up to its noise, it is the noise's standard deviation.
         """
-        if self.problem is None or self.problem.noise is None:
-            return jnp.sqrt(self.measurement_loss)
-        squared = dataclasses.replace(self.problem, noise=None)
-        return jnp.sqrt(measurement_loss(squared, self.images))
+        return jnp.sqrt(self.squared_error)
 
     def lines(self) -> list[str]:
         """Of each image its status and residual: `image 0: ok, residual 0.0312`."""

@@ -83,6 +83,7 @@ def _spread(
         select=entry.select,
         held_out_fraction=entry.held_out_fraction,
         perceptual=perceptual,
+        progress=False,  # the sweep has a bar
     )
     images: Array = found.images.reshape(-1, entry.restarts, *shape)
     black, white = run.images.range

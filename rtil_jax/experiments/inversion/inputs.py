@@ -79,17 +79,16 @@ def check_fit(run: InversionRun, priors: dict[str, Prior], shape: ImageShape) ->
     """Raises UserError if a method or a ratio does not fit a prior's generator, or a
     package that a method or a finish needs is missing."""
     key = jax.random.key(0)
-    for entry in {(one.method, one.prior): one for one in run.entries}.values():
+    fits = {(e.method, e.prior, e.select, e.perceptual): e for e in run.entries}
+    for entry in fits.values():
         prior = prior_of(entry, priors, shape)
         if prior is None:
             packages = getattr(entry.method, "packages", ())
             require_packages(f"config.method: {type(entry.method).__name__}", packages)
-        else:
-            entry.method.stages(prior.generator)
-    for entry in run.entries:
-        prior = prior_of(entry, priors, shape)
-        if entry.select == "held_out" and prior is not None:
-            check_held_out(entry.method.stages(prior.generator), entry.perceptual)
+            continue
+        stages = entry.method.stages(prior.generator)
+        if entry.select == "held_out":
+            check_held_out(stages, entry.perceptual)
     for entry in {(one.finish, one.noise_std): one for one in run.entries}.values():
         check_finish(find_finish("config.finish", entry.finish, entry.noise_std))
     if run.measurements:

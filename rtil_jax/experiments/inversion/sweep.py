@@ -62,7 +62,6 @@ from rtil_jax.experiments.stopping import Stopping, nothing_to_save
 from rtil_jax.files import local_path
 from rtil_jax.inversion.inverting import invert
 from rtil_jax.inversion.perceptual_loss import PerceptualLoss
-from rtil_jax.inversion.problems import measurement_loss
 from rtil_jax.inversion.progress_bar import display
 from rtil_jax.inversion.reconstruction import Reconstruction
 from rtil_jax.inversion.units import prior_for
@@ -319,10 +318,8 @@ def invert_batch(
     limits, truth = run.images.range, problem.truth
     truth = None if truth is None else from_range(truth, limits)
     pixels = from_range(found.images, limits)
-    error = found.measurement_loss
-    if entry.noise:  # its loss is a likelihood
-        squared = dataclasses.replace(problem, noise=None)
-        error = measurement_loss(squared, found.images)
+    # Not the loss, which is a likelihood where photons were counted.
+    error = found.squared_error
     found = dataclasses.replace(found, images=pixels, measurement_loss=error)
     return found, truth, seconds
 

@@ -1,9 +1,6 @@
 """`--config.operator=FILE.py:NAME`: an operator that its user wrote."""
 
 import os
-import sys
-from importlib.machinery import SourceFileLoader
-from importlib.util import module_from_spec, spec_from_loader
 from types import ModuleType
 from typing import Any
 
@@ -11,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from rtil_jax.errors import UserError
-from rtil_jax.files import local_path
+from rtil_jax.files import local_path, run_python
 from rtil_jax.inversion.readings import first_line
 from rtil_jax.operators import from_function
 from rtil_jax.operators.interface import ForwardOperator, ImageShape
@@ -64,17 +61,12 @@ def load_operator(called: str, image_shape: ImageShape) -> Any:
 def _run(path: str) -> ModuleType:
     if not os.path.isfile(path):
         raise UserError(f"config.operator: found no file {path}, expected FILE.py:NAME")
-    loader = SourceFileLoader("rtil_jax_own_operator", path)
-    spec = spec_from_loader(loader.name, loader)
-    assert spec is not None
-    module = sys.modules[loader.name] = module_from_spec(spec)
     try:
-        loader.exec_module(module)
+        return run_python(path, "rtil_jax_own_operator")
     except Exception as error:  # whatever a user's code may raise
         raise UserError(
             f"config.operator: {path} raises {first_line(error)}"
         ) from error
-    return module
 
 
 def _makes(found: Any) -> bool:
