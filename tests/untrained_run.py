@@ -4,16 +4,18 @@ import json
 
 import jax
 
+from rtil_jax import devices
 from rtil_jax.checkpoints import Checkpoints
 from rtil_jax.experiments.parsing import as_json
 from rtil_jax.experiments.training.configured_recipe import build_recipe, resolved
+from rtil_jax.experiments.training.training_plan import fresh_state
 
 
 def write_run(config, directory, step):
     """Saves fresh weights as those of `step` finished steps, at 10 images a second."""
     run = resolved(config, 1)
     recipe = build_recipe(run)
-    state = jax.jit(recipe.fresh_state)(jax.random.key(1))
+    state = fresh_state(recipe, devices.data_mesh(1), jax.random.key(1))
     with Checkpoints(str(directory), keep=1) as checkpoints:
         checkpoints.save(step, state, as_json(run))
     steps = (step // 2, step, step + 5)  # the last one logged, but not saved

@@ -33,7 +33,9 @@ def to_sphere(
 
 
 def to_l1_ball(
-    x: Float[Array, "batch *rest"], centre: Float[Array, "batch *rest"], radius: float
+    x: Float[Array, "batch *rest"],
+    centre: Float[Array, "batch *rest"],
+    radius: float | Array,
 ) -> Float[Array, "batch *rest"]:
     """The nearest point with ||x - centre||_1 <= radius (Daras et al. 2021)."""
 
@@ -62,14 +64,14 @@ def geocross(styles: Float[Array, "batch layers latent"]) -> Float[Array, " batc
 
 
 def relative_pull(
-    weight: float, variables: Any, problem: Problem
+    weight: float | Array | None, variables: Any, problem: Problem
 ) -> Float[Array, "*batch"]:
     """weight * mean(z^2) * mean(y^2), over all entries of all variables of an image.
 
     What a method adds to its loss that searches z ~ N(0, I), or features in their own
-    units. Nothing with weight 0.
+    units. Nothing with weight None.
     """
-    if not weight:
+    if weight is None:
         return jnp.zeros((), jnp.float32)
     leaves = [x.reshape(len(x), -1) for x in jax.tree.leaves(variables)]
     square = jnp.mean(jnp.concatenate(leaves, axis=1) ** 2, axis=1)
@@ -77,7 +79,7 @@ def relative_pull(
 
 
 def prior_penalty(
-    z: Float[Array, "batch *rest"], sigma: float, form: PriorForm
+    z: Float[Array, "batch *rest"], sigma: float | Array, form: PriorForm
 ) -> Float[Array, " batch"]:
     """How far z is from a draw of N(0, sigma^2 I), the prior that RTIL trains with.
 

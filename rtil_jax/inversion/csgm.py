@@ -16,7 +16,7 @@ from rtil_jax.inversion.constraints import relative_pull
 from rtil_jax.inversion.latents import codes_of, mapping_space
 from rtil_jax.inversion.problems import Problem
 from rtil_jax.inversion.solutions import Solution
-from rtil_jax.inversion.stages import Mask, Stage, Variables
+from rtil_jax.inversion.stages import Mask, Stage, Variables, number
 from rtil_jax.priors.prior import Prior
 
 
@@ -43,7 +43,7 @@ class CSGM:
 
     def stages(self, generator: Generator) -> tuple[Stage, ...]:
         optimisation = self.steps, self.learning_rate
-        return (CSGMStage(*optimisation, prior_weight=self.prior_weight),)
+        return (CSGMStage(*optimisation, prior_weight=self.prior_weight or None),)
 
     def start(self, prior: Prior, key: jax.Array) -> Variables:
         """z_0 ~ p(z_0) of one image."""
@@ -54,7 +54,7 @@ class CSGM:
 class CSGMStage(Stage):
     """The only stage: the whole generator, z_0 free."""
 
-    prior_weight: float = 0.0
+    prior_weight: float | None = number(None)
 
     def free(self, prior: Prior, variables: Variables) -> Mask:
         return mapping_space(prior.generator).free(variables, stage=0)

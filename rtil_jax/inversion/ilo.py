@@ -47,7 +47,7 @@ from rtil_jax.inversion.constraints import (
 from rtil_jax.inversion.latents import clip_latents, rescale_latents, style_space
 from rtil_jax.inversion.problems import Problem, mean_square
 from rtil_jax.inversion.solutions import Solution
-from rtil_jax.inversion.stages import Mask, OptimizerName, Stage
+from rtil_jax.inversion.stages import Mask, OptimizerName, Stage, number
 from rtil_jax.inversion.units import Units, all_to_absolute
 from rtil_jax.priors.prior import Prior, has_styles
 
@@ -169,13 +169,13 @@ class ILO:
             block=block,
             steps=steps,
             learning_rate=self.learning_rate,
-            geocross=self.geocross if block == 0 and styled else 0.0,
+            geocross=(self.geocross or None) if block == 0 and styled else None,
             sphere=self.sphere,
             keep_skip=self.keep_skip,
             noise_radius=radius(self.noise_radii),
             style_radius=radius(self.style_radii),
             feature_radius=radius(self.feature_radii),
-            prior_weight=weights[block] if weights and block else 0.0,
+            prior_weight=(weights[block] or None) if weights and block else None,
             prior_form=self.prior_form,
             prior_sigma=self.prior_sigma,
             units=self.units,
@@ -209,15 +209,15 @@ class ILOStage(Stage):
     """
 
     block: int
-    geocross: float
+    geocross: float | None = number()
     sphere: bool
     keep_skip: bool
-    noise_radius: float | None
-    style_radius: float | None
-    feature_radius: float | None
-    prior_weight: float
+    noise_radius: float | None = number()
+    style_radius: float | None = number()
+    feature_radius: float | None = number()
+    prior_weight: float | None = number()
     prior_form: PriorForm
-    prior_sigma: float
+    prior_sigma: float = number()
     units: Units
 
     def begin(self, prior: Prior, variables: dict) -> dict:
@@ -256,9 +256,9 @@ class ILOStage(Stage):
     def penalty(
         self, variables: dict, images: Array, problem: Problem
     ) -> Float[Array, "*batch"]:
-        if self.geocross:  # in stage 0 alone, where there is no z_k
+        if self.geocross is not None:  # in stage 0 alone, where there is no z_k
             return self.geocross * geocross(variables["latents"]["styles"])
-        if self.prior_weight:
+        if self.prior_weight is not None:
             z_k = variables["intermediates"][self.block]
             penalty = prior_penalty(z_k, self.prior_sigma, self.prior_form)
             if self.prior_form == "relative":

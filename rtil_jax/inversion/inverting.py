@@ -387,6 +387,6 @@ def _start(method: Method, prior: Prior, keys: jax.Array) -> Variables:
     return jax.vmap(method.start, in_axes=(None, 0))(prior, keys)
 
 
-@functools.partial(jax.jit, static_argnames="stage")
+@jax.jit
 def _solution(stage: Stage, prior: Prior, variables: Variables) -> Solution:
     return stage.decode(prior, variables)

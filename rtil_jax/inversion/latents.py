@@ -124,8 +124,8 @@ def rescale_latents(latents: Variables, start: Variables) -> Variables:
 def clip_latents(
     latents: Variables,
     start: Variables,
-    style_radius: float | None,
-    noise_radius: float | None,
+    style_radius: float | Array | None,
+    noise_radius: float | Array | None,
 ) -> Variables:
     """Styles (together) and noise maps (each) into l1 balls around `start`.
 

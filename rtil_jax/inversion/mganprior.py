@@ -26,7 +26,7 @@ from rtil_jax.inversion.constraints import relative_pull
 from rtil_jax.inversion.latents import codes_of, mapping_space
 from rtil_jax.inversion.problems import Problem
 from rtil_jax.inversion.solutions import Solution
-from rtil_jax.inversion.stages import Mask, OptimizerName, Stage
+from rtil_jax.inversion.stages import Mask, OptimizerName, Stage, number
 from rtil_jax.priors.prior import Prior
 
 STARTS = ("dirichlet", "uniform", "channels")
@@ -104,7 +104,7 @@ class MGANPrior:
                 *optimisation,
                 block=block,
                 codes_at_once=at_once,
-                prior_weight=self.prior_weight,
+                prior_weight=self.prior_weight or None,
             ),
         )
 
@@ -132,7 +132,7 @@ class MGANPriorStage(Stage):
 
     block: int
     codes_at_once: int
-    prior_weight: float
+    prior_weight: float | None = number()
 
     def free(self, prior: Prior, variables: dict) -> dict[str, Mask]:
         space = mapping_space(prior.generator)

@@ -20,7 +20,7 @@ from jax.flatten_util import ravel_pytree
 from jax.sharding import PartitionSpec
 from jaxtyping import Array, Bool, Float, Int
 
-from rtil_jax.devices import batch_sharded
+from rtil_jax.devices import batch_sharded, replicated
 from rtil_jax.inversion.at_once import images_at_once, in_pieces, steps_at_once
 from rtil_jax.inversion.perceptual_loss import Loss
 from rtil_jax.inversion.problems import (
@@ -146,7 +146,7 @@ def _update(
     update = OPTIMIZERS[stage.optimizer].update
     updates, optimizer = jax.vmap(update)(grads, iterate.optimizer)
     moved = jax.tree.map(lambda x, update: x - rate * update, free, updates)
-    if stage.temperature:
+    if stage.temperature is not None:
         moved, key = _heat(moved, key, jnp.sqrt(2 * rate * stage.temperature))
     moved = stage.constrain(put_free(mask, moved, start), start)
     moved = take_free(mask, moved)
@@ -172,9 +172,9 @@ def _update(
 
 
 def _updates(
-    stage: Stage,
     select: str,
     at_once: int,
+    stage: Stage,
     prior: Prior,
     perceptual: Loss | None,
     problem: Problem,
@@ -219,7 +219,7 @@ def _updates(
 
 @functools.partial(
     jax.jit,
-    static_argnames=("stage", "select", "mesh"),
+    static_argnames=("select", "mesh"),
     donate_argnames=("iterate",),
 )
 def descend(
@@ -243,20 +243,19 @@ def descend(
     images, everywhere = PartitionSpec("data"), PartitionSpec()
     at_once = images_at_once(len(rates), mesh)
     updates = jax.shard_map(
-        functools.partial(_updates, stage, select, at_once),
+        functools.partial(_updates, select, at_once),
         mesh=mesh,
-        in_specs=(everywhere,) * 2
+        in_specs=(everywhere,) * 3
         + (placed(problem, images, everywhere),)
         + (images,) * 2
         + (everywhere,) * 2,
         out_specs=(images, PartitionSpec(None, "data")),
         check_vma=False,
     )
-    arrays = prior, perceptual, problem, start, iterate, rates, count
-    return updates(*arrays)
+    return updates(stage, prior, perceptual, problem, start, iterate, rates, count)
 
 
-@functools.partial(jax.jit, static_argnames="stage")
+@jax.jit
 def begin(
     stage: Stage,
     prior: Prior,
@@ -272,7 +271,7 @@ def begin(
     free = take_free(stage.free(prior, variables), variables)
     infinite = jnp.full(jax.tree.leaves(free)[0].shape[0], jnp.inf, jnp.float32)
     optimizer = jax.vmap(OPTIMIZERS[stage.optimizer].init)(free)
-    key = keys if stage.temperature else None
+    key = None if stage.temperature is None else keys
     finite = jnp.isfinite(jnp.zeros_like(infinite))
     count = None if stops is None else jnp.zeros_like(stops)
     iterate = Iterate(
@@ -337,11 +336,12 @@ def run_stage(
     factors = [ramp(i / length) for i in range(stage.steps + 1)]
     padding = [0.0] * (-len(factors) % at_once)
     rates = np.array(factors + padding) * stage.learning_rate
+    compiled = jax.device_put(stage, replicated(mesh))
     for first in range(0, len(factors), at_once):
         count = min(at_once, len(factors) - first)
         now = rates[first : first + at_once].astype(np.float32)
         arrays = prior, perceptual, problem, start, iterate, now, count
-        iterate, losses = descend(stage, select, mesh, *arrays)
+        iterate, losses = descend(compiled, select, mesh, *arrays)
         for index in range(count):
             on_step(first + index, losses[index])
     # What follows may compile, which is told from running if nothing runs meanwhile.

@@ -5,6 +5,8 @@ intermediates z_k, features. A mask over that tree says which of them it moves.
 """
 
 import dataclasses
+import functools
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import jax
@@ -36,33 +38,63 @@ OPTIMIZERS = {
     "ngd": optax.stateless(_to_unit_rms),
 }
 
+
+def _flatten(stage: "Stage") -> tuple[list, tuple]:
+    fields = dataclasses.fields(stage)
+    numbers = tuple(f.name for f in fields if f.metadata.get("number"))
+    compiled = tuple(
+        (f.name, getattr(stage, f.name)) for f in fields if f.name not in numbers
+    )
+    return [getattr(stage, name) for name in numbers], (numbers, compiled)
+
+
+def _unflatten(cls: type["Stage"], aux: tuple, numbers: Iterable[Any]) -> "Stage":
+    """Without `__init__`: leaves may be tracers, shapes or whatever stands for them."""
+    names, compiled = aux
+    stage = object.__new__(cls)
+    for name, value in (*zip(names, numbers, strict=True), *compiled):
+        object.__setattr__(stage, name, value)
+    return stage
+
+
 Variables = Any
 # A tree of bools. One that stands where the variables have a tree is for all of it.
 Mask = Any
+
+
+def number(default: Any = dataclasses.MISSING) -> Any:
+    """A field of a stage that its compiled step takes as an argument, or None."""
+    return dataclasses.field(default=default, metadata={"number": True})
 
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
     """One optimisation; what a method's stage does not say is as it is here.
 
-    Hashable, so that equal stages share a compiled step. A subclass is a frozen
-    dataclass too, with `kw_only=True` if it has fields of its own.
+    A pytree, whose leaves are the fields declared by `number()`: stages that differ in
+    those alone share a compiled step. All other fields are hashable and compiled in. A
+    subclass is a frozen dataclass too, with `kw_only=True` if it has fields of its own.
 
     Attributes:
-        steps: number of updates. Not compiled in, so it does not count for equality.
-        learning_rate: at the top of the schedule (see `schedules.ramp`); likewise.
+        steps: number of updates.
+        learning_rate: at the top of the schedule (see `schedules.ramp`).
         optimizer: `adam`, `sgd`, or `ngd`, whose steps all have the same length.
-        temperature: T of the noise sqrt(2 rate T) N(0, I) added by every update; 0 for
-            none. With `sgd`, and so small a rate that its bias does not show, the
-            iterates are then draws from the density that exp(-objective / T) is in
+        temperature: T of the noise sqrt(2 rate T) N(0, I) added by every update; None
+            for no noise. With `sgd`, and so small a rate that its bias does not show,
+            the iterates are then draws from the density that exp(-objective / T) is in
             proportion to (unadjusted Langevin). Adam's would be draws from no known
             density: its steps are not along the gradient.
     """
 
-    steps: int = dataclasses.field(compare=False)
-    learning_rate: float = dataclasses.field(compare=False)
+    steps: int = number()
+    learning_rate: float = number()
     optimizer: OptimizerName = "adam"
-    temperature: float = 0.0
+    temperature: float | None = number(None)
+
+    def __init_subclass__(cls) -> None:
+        jax.tree_util.register_pytree_node(
+            cls, _flatten, functools.partial(_unflatten, cls)
+        )
 
     def begin(self, prior: Prior, variables: Variables) -> Variables:
         """This stage's variables, from those that the stage before has left."""

@@ -26,7 +26,7 @@ from rtil_jax.inversion.constraints import relative_pull
 from rtil_jax.inversion.latents import style_space
 from rtil_jax.inversion.problems import Problem
 from rtil_jax.inversion.solutions import Solution
-from rtil_jax.inversion.stages import Mask, Stage
+from rtil_jax.inversion.stages import Mask, Stage, number
 from rtil_jax.inversion.units import Units, to_absolute
 from rtil_jax.priors.prior import Prior
 
@@ -83,7 +83,7 @@ class Surgery:
                 self.learning_rate,
                 block=block,
                 units=self.units,
-                prior_weight=self.prior_weight,
+                prior_weight=self.prior_weight or None,
             ),
         )
 
@@ -103,7 +103,7 @@ class SurgeryStage(Stage):
 
     block: int
     units: Units
-    prior_weight: float
+    prior_weight: float | None = number()
 
     def free(self, prior: Prior, variables: dict) -> dict[str, Mask]:
         space = style_space(prior.generator)

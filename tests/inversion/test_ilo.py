@@ -179,7 +179,7 @@ def test_styles_are_rescaled_one_by_one(style_prior):
 def test_geocross_pulls_styles_together_in_stage_0_alone(style_prior, sampled_problem):
     problem, keys = sampled_problem(style_prior, 2)
     first, second = ILO(steps=(1, 1)).stages(style_prior.generator)
-    assert first.geocross == 0.01 and second.geocross == 0
+    assert first.geocross == 0.01 and second.geocross is None
 
     def angle(weight):
         method = ILO(steps=(30,), geocross=weight)

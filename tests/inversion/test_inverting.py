@@ -191,15 +191,21 @@ def test_a_run_that_gets_nowhere_is_called_stalled(toy_prior, sampled_problem):
     assert found.status == ["stalled", "stalled"]
 
 
-def test_a_sweep_of_ratios_rates_and_steps_compiles_each_stage_once(
+def test_a_sweep_of_ratios_rates_steps_and_weights_compiles_each_stage_once(
     toy_prior, sampled_problem
 ):
     sizes = []
-    for ratio, rate, steps in ((0.2, 0.1, 4), (0.4, 0.2, 6), (0.8, 0.3, 5)):
+    for ratio, rate, steps, weight in ((0.2, 0.1, 4, 1.0), (0.4, 0.2, 6, 2.5)):
         problem, keys = sampled_problem(toy_prior, 5, ratio=ratio)
-        invert(ILO(steps=(steps, steps), learning_rate=rate), toy_prior, problem, keys)
+        method = ILO(
+            steps=(steps, steps),
+            learning_rate=rate,
+            prior_weight=weight,
+            prior_sigma=weight,
+        )
+        invert(method, toy_prior, problem, keys)
         sizes.append(solver.descend._cache_size())
-    assert sizes[0] == sizes[1] == sizes[2]
+    assert sizes[0] == sizes[1]
 
 
 def test_steps_in_one_call_are_those_of_several_calls(style_prior, sampled_problem):
@@ -247,9 +253,10 @@ problem, keys = make_problem(
 )
 descend, programs = solver.descend, {}
 def watched(stage, select, mesh, *arguments):
-    if mesh.size == 8 and stage not in programs:
+    stage_kind = jax.tree.structure(stage)
+    if mesh.size == 8 and stage_kind not in programs:
         lowered = descend.lower(stage, select, mesh, *arguments)
-        programs[stage] = lowered.compile().as_text()
+        programs[stage_kind] = lowered.compile().as_text()
     return descend(stage, select, mesh, *arguments)
 solver.descend = watched
 def run(devices):

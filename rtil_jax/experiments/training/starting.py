@@ -8,7 +8,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from rtil_jax import devices, distributed
+from rtil_jax import distributed
 from rtil_jax.checkpoints import (
     Checkpoints,
     check_weights,
@@ -19,7 +19,7 @@ from rtil_jax.errors import UserError
 from rtil_jax.experiments.compiling import aside
 from rtil_jax.experiments.stopping import Stopping
 from rtil_jax.experiments.training.training_config import TrainingRun
-from rtil_jax.experiments.training.training_plan import abstract_state
+from rtil_jax.experiments.training.training_plan import abstract_state, fresh_state
 from rtil_jax.generators.configured import architecture_of
 from rtil_jax.priors import is_packed, locate, read_config, read_weights
 from rtil_jax.training.keys import run_keys
@@ -43,9 +43,10 @@ def initial_state(
         state = checkpoints.restore(abstract_state(recipe, mesh))
         distributed.say(f"resuming at step {int(state.step):,}")
         return state
-    create = jax.jit(recipe.fresh_state, out_shardings=devices.replicated(mesh))
     key = run_keys(config.seed).weights
-    state = aside(lambda: create(key), stopping, "compiling the first weights")
+    state = aside(
+        lambda: fresh_state(recipe, mesh, key), stopping, "compiling the first weights"
+    )
     if config.init_from:
         state = weights_of(config.init_from, state)
         anew = ""

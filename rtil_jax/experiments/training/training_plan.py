@@ -1,5 +1,6 @@
 """What a training run says about itself: its first line, and all of `--dry_run`."""
 
+import functools
 import itertools
 import math
 from typing import Any
@@ -26,10 +27,20 @@ def count_parameters(tree: Any) -> int:
     return sum(leaf.size for leaf in jax.tree.leaves(tree))
 
 
+@functools.partial(jax.jit, static_argnames=("recipe", "mesh"))
+def fresh_state(recipe: Recipe, mesh: jax.sharding.Mesh, key: jax.Array) -> TrainState:
+    """The recipe's first state, replicated over the devices.
+
+    One program per recipe, traced once whether shapes or weights are asked for.
+    """
+    sharding = devices.replicated(mesh)
+    return jax.lax.with_sharding_constraint(recipe.fresh_state(key), sharding)
+
+
 def abstract_state(recipe: Recipe, mesh: jax.sharding.Mesh) -> TrainState:
     """Shapes of the state, replicated over the devices, without computing it."""
     sharding = devices.replicated(mesh)
-    state = jax.eval_shape(recipe.fresh_state, jax.random.key(0))
+    state = jax.eval_shape(fresh_state, recipe, mesh, jax.random.key(0))
     return jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
         state,
