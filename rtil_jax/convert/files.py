@@ -106,7 +106,7 @@ def _require(module: str) -> ModuleType:
         name = module.partition(".")[0]
         raise UserError(
             f"{name}: is not installed, and this kind of file needs it; expected it "
-            f'from pip install "rtil_jax[{name}]"'
+            f"from pip install {name}"
         ) from error
 
 

