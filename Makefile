@@ -8,7 +8,7 @@ QUICK := $(addprefix tests/,data inversion/test_arguments.py inversion/test_sett
   test_losses.py test_metrics.py test_parsing.py test_provenance.py \
   training/test_checks.py)
 
-.PHONY: demo test test-torch quick lint clean
+.PHONY: demo test test-torch quick lint dist clean
 
 demo: .venv/installed
 	$(BIN)/python invert.py --config configs/invert/demo.py --workdir $(DEMO)/recovered
@@ -36,6 +36,18 @@ lint: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# A wheel and an sdist, checked; and the wheel in an environment of its own, far from here.
+dist: .venv/dist
+	rm -rf build dist *.egg-info
+	$(BIN)/python -m build
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/check-wheel-contents --toplevel rtil_jax dist/*.whl
+	$(PYTHON) tests/installed_demo.py dist/*.whl
+
+.venv/dist: .venv/installed
+	$(BIN)/python -m pip install --quiet --editable ".[dist]"
+	touch $@
 
 .venv/torch: .venv/installed
 	$(BIN)/python -m pip install --quiet $(TORCH) --editable ".[safetensors]"

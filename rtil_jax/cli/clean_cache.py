@@ -1,6 +1,6 @@
 """Removes decoded images and compiled programs; both are made again when needed.
 
-python -m rtil_jax clean-cache
+rtil clean-cache
 """
 
 import argparse

@@ -20,7 +20,7 @@ from rtil_jax.priors.prior import load_prior, load_training_config
 
 @dataclasses.dataclass(frozen=True)
 class SamplesRun:
-    """What `python -m rtil_jax samples` draws."""
+    """What `rtil samples` draws."""
 
     priors: Mapping[str, str] = priors_field(
         'Name -> training directory or `pretrained:NAME`, "" to leave one out. Rows '

@@ -40,7 +40,7 @@ def locate(source: Any, field: str = "prior") -> str:
     if os.path.exists(path):
         hint = ""
         if path.lower().endswith(NETWORK_FILES):
-            hint = f"; python -m rtil_jax convert {path} --to DIR makes one of it"
+            hint = f"; rtil convert {path} --to DIR makes one of it"
         raise UserError(f"{field}: found the file {path!r}, expected {EXPECTED}{hint}")
     near = did_you_mean(os.path.basename(path.rstrip("/\\")), names(), PREFIX)
     raise UserError(

@@ -45,7 +45,7 @@ def export(directory: str, name: str, notes: Notes, scores: str | None = None) -
         directory: that `train.py` has written.
         name: of the prior.
         notes: for its card.
-        scores: a file that `python -m rtil_jax score` has written for `directory`.
+        scores: a file that `rtil score` has written for `directory`.
 
     Returns:
         What was done, in one line.
@@ -153,7 +153,7 @@ def file_name(source: str) -> str:
 
 def read_scores(path: str, network: int) -> dict:
     """Raises UserError if it is no file of scores, or one of another network."""
-    scores = read_json(path, "a file of python -m rtil_jax score")
+    scores = read_json(path, "a file of rtil score")
     if not isinstance(scores, dict) or not {"network", "images"} <= scores.keys():
         raise UserError(
             f"--scores: found no scores in {path}, expected a file of python -m "
