@@ -12,6 +12,7 @@ from rtil_jax.checkpoints import checksum, load_config, load_step
 from rtil_jax.config import save_config
 from rtil_jax.errors import UserError
 from rtil_jax.experiments import report
+from rtil_jax.experiments.member_names import member_names
 from rtil_jax.experiments.publishing.card import Notes, card, run_facts
 from rtil_jax.experiments.publishing.rounding import (
     RECOVERED,
@@ -135,7 +136,7 @@ def draw_samples(recipe: Recipe, weights: dict, step: int, path: str) -> None:
     """One row of each member, of the weights as they are stored."""
     variables = jax.tree.map(lambda x: np.asarray(x, np.float32), weights)
     rows = recipe.sample(variables, step, COLUMNS)
-    labelled = {f"G^{member}": images for member, images in enumerate(rows)}
+    labelled = dict(zip(member_names(recipe.family), rows, strict=True))
     report.labelled_rows(labelled, path)
 
 

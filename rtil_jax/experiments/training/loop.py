@@ -14,6 +14,7 @@ from rtil_jax.checkpoints import Checkpoints, has_checkpoint
 from rtil_jax.errors import UserError
 from rtil_jax.experiments import report
 from rtil_jax.experiments.compiling import Abandoned
+from rtil_jax.experiments.member_names import member_names
 from rtil_jax.experiments.parsing import as_json
 from rtil_jax.experiments.stopping import Stopping, nothing_to_save
 from rtil_jax.experiments.training.configured_recipe import build_recipe, resolved
@@ -302,7 +303,7 @@ def due(config: TrainingRun, done: int, section: str) -> bool:
 def save_samples(
     config: TrainingRun, recipe: Recipe, state: TrainState, workdir: str
 ) -> None:
-    """Writes `samples/STEP.png`: one row per member of the family.
+    """Writes `samples/STEP.png`: one row per member of the family, under its name.
 
     All pictures of a run show the same inputs. Where there are several processes, all
     compute them, as no program may run on the devices of only one.
@@ -313,4 +314,4 @@ def save_samples(
         return
     path = os.path.join(workdir, "samples", f"{step:07d}.png")
     with writing(path):
-        report.sample_grid(rows, path)
+        report.sample_grid(member_names(recipe.family), rows, path)
