@@ -92,7 +92,8 @@ def draw_grid(
     path = os.path.join(workdir, "figures", f"{stem}.png")
     report.image_grid(columns, path, psnr)
     names = [images.names[i] for i in indices]
-    report.save_shown(f"{path[:-4]}.npz", names, columns, psnr)
+    kept = os.path.join(workdir, "shown", f"{stem}.npz")
+    report.save_shown(kept, names, columns, psnr)
     return path
 
 

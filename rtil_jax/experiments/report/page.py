@@ -234,14 +234,13 @@ def _pictures(rows: Sequence[Row], workdir: str) -> list[str]:
     found = []
     for problem, ratio, select in groups(rows, "problem", "ratio", "select"):
         stem = f"{problem}_{ratio_name(ratio)}_{select}"
-        stem = os.path.join(workdir, "figures", stem)
         setting = f"{problem_text(problem)}, {ratio_text(problem, ratio)}"
         title = f"{setting}, select={select}"
-        if shown := load_shown(f"{stem}.npz"):
+        if shown := load_shown(os.path.join(workdir, "shown", f"{stem}.npz")):
             found.append((title, gallery(shown, setting)))
-        elif os.path.exists(f"{stem}.png"):  # an old directory has no more
+        elif os.path.exists(old := os.path.join(workdir, "figures", f"{stem}.png")):
             alt = f"Truth, measurement and reconstructions: {title}"
-            found.append((title, markup.picture(f"{stem}.png", alt, "", GRID_SCALE)))
+            found.append((title, markup.picture(old, alt, "", GRID_SCALE)))
     if not found:
         return []
     parts = [

@@ -42,11 +42,12 @@ def save_shown(
     """Writes an `.npz` that `load_shown` reads, of at most 8 images.
 
     Args:
-        path: of the file.
+        path: of the file; its folder is made if it is not there.
         names: of the images.
         columns: title -> images in [-1, 1].
         psnr: title -> PSNR of each image, of the titles that have one.
     """
+    os.makedirs(os.path.dirname(path), exist_ok=True)
     count = min(MAX_GRID_ROWS, len(names))
     arrays: dict[str, Any] = {"names": np.asarray(names[:count], np.str_)}
     arrays |= {f"x:{n}": to_uint8(x[:count]) for n, x in columns.items()}

@@ -111,11 +111,10 @@ def test_differences_are_taken_image_by_image(tmp_path):
 def page(tmp_path):
     """Of a directory with the pictures of two images."""
     write_results(tmp_path, pairs())
-    (tmp_path / "figures").mkdir()
     truth = np.zeros((2, 8, 8, 1), np.float32)
     found = truth + np.array([0.5, 1.0]).reshape(2, 1, 1, 1).astype(np.float32)
     columns = {"truth": truth, "measurement": truth - 1, "rtil, ilo": found}
-    path = str(tmp_path / "figures" / "compressed_sensing_0.1_measurement.npz")
+    path = str(tmp_path / "shown" / "compressed_sensing_0.1_measurement.npz")
     names = ["a<b>.png", "photo.jpg"]
     report.save_shown(path, names, columns, {"rtil, ilo": [22.0, math.nan]})
     return Page(report.write_page(str(tmp_path)))
