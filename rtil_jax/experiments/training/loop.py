@@ -26,6 +26,11 @@ from rtil_jax.experiments.training.divergence import (
 from rtil_jax.experiments.training.metrics_file import MetricsFile
 from rtil_jax.experiments.training.programs_ahead import compile_step
 from rtil_jax.experiments.training.starting import check_init_from, initial_state
+from rtil_jax.experiments.training.tensorboard import (
+    Board,
+    open_board,
+    require_writer,
+)
 from rtil_jax.experiments.training.training_config import TrainingRun
 from rtil_jax.experiments.training.training_images import (
     Resident,
@@ -61,7 +66,8 @@ def train(
 ) -> None:
     """Trains until `config.training.steps`, resuming from `workdir` if it can.
 
-    Writes `config.json`, `metrics.jsonl`, `samples/*.png` and `checkpoints/`.
+    Writes `config.json`, `metrics.jsonl`, `samples/*.png` and `checkpoints/`, and
+    `tensorboard/` if `config.log.tensorboard` is set.
 
     Where there are several processes, all of them call it with the same config and
     directory, see `rtil_jax.distributed`; only process 0 writes, but for its part of a
@@ -84,6 +90,8 @@ def train(
     workdir = local_path(workdir, "--workdir")
     mesh = devices.data_mesh()
     parsed = resolved(config, mesh.size)
+    if parsed.log.tensorboard:
+        require_writer()
     recipe = build_recipe(parsed)
     check_workdir(parsed, workdir)
     if parsed.init_from and not has_checkpoint(workdir):
@@ -260,7 +268,8 @@ def run(
     bar = progress_bar(
         steps, "training", initial=first, disable=not distributed.is_lead()
     )
-    with bar:
+    watched = config.log.tensorboard and distributed.is_lead()
+    with bar, open_board(workdir, first, watched) as board:
         for step in range(first, steps):
             if step in (first, *recipe.first_steps()):
                 try:
@@ -283,10 +292,11 @@ def run(
                 unread.clear()
             if written:
                 line = metrics_file.write(done, recipe.batch_at(done).start, newest)
+                board.scalars(done, line)
                 shown = {k: f"{line[k]:.2f}" for k in ("d_loss", "g_loss")}
                 bar.set_postfix(shown, refresh=False)
             if sample:
-                save_samples(config, recipe, state, workdir)
+                save_samples(config, recipe, state, workdir, board)
             if save or stop:
                 save_state(done, newest)
             if stop:
@@ -301,7 +311,7 @@ def due(config: TrainingRun, done: int, section: str) -> bool:
 
 
 def save_samples(
-    config: TrainingRun, recipe: Recipe, state: TrainState, workdir: str
+    config: TrainingRun, recipe: Recipe, state: TrainState, workdir: str, board: Board
 ) -> None:
     """Writes `samples/STEP.png`: one row per member of the family, under its name.
 
@@ -315,3 +325,4 @@ def save_samples(
     path = os.path.join(workdir, "samples", f"{step:07d}.png")
     with writing(path):
         report.sample_grid(member_names(recipe.family), rows, path)
+    board.picture(step, path)

@@ -114,6 +114,11 @@ class Log:
     """When metrics are written."""
 
     every: int = field(50, "Steps from one line of metrics to the next.", at_least(1))
+    tensorboard: bool = field(
+        False,
+        "Writes scalars and samples for TensorBoard too, to `tensorboard/` in the "
+        "run's directory; needs tensorboardX.",
+    )
 
 
 @dataclasses.dataclass(frozen=True)
