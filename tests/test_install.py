@@ -147,5 +147,8 @@ def test_metadata_names_authors_pythons_and_the_version():
     metadata = setup["metadata"]
     assert metadata["author"] and metadata["project_urls"] and metadata["keywords"]
     assert metadata["version"] == "attr: rtil_jax.__version__"
+    version = rtil_jax.__version__
+    assert f"\nversion: {version}\n" in (CLONE / "CITATION.cff").read_text()
+    assert f"\n## [{version}] - " in (CLONE / "CHANGELOG.md").read_text()
     for minor in (11, 12, 13):
         assert f"Python :: 3.{minor}" in metadata["classifiers"]
