@@ -19,6 +19,9 @@ def member_weights(
 ) -> tuple[float, ...]:
     """Weights of the members in the loss.
 
+    >>> member_weights(3, "paper"), member_weights(4, "uniform")
+    ((0.5, 0.25, 0.25), (0.25, 0.25, 0.25, 0.25))
+
     `paper` is equation (2): `base_weight` (lambda) on G and 1 - lambda shared equally
     by the others. `uniform` is what the public code runs: one share each.
     """

@@ -295,6 +295,12 @@ def make_problem(
 ) -> tuple[Problem, jax.Array]:
     """Measures images in [-1, 1], each with an operator of its own.
 
+    >>> import numpy as np
+    >>> images = np.zeros((2, 8, 8, 3), np.float32)
+    >>> problem, keys = make_problem("inpainting", images, (0, 1), ratio=0.5, seed=0)
+    >>> problem.measurements.shape, keys.shape
+    ((2, 8, 8, 3), (2,))
+
     Args:
         problem: a name in `operators.OPERATORS`.
         truth: the images, `(batch, height, width, channels)` floating-point numbers;

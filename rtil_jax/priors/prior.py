@@ -195,7 +195,8 @@ def load_prior(source: Any) -> Prior:
 
     Of a training directory it is the EMA of the newest checkpoint.
 
-        prior = load_prior("pretrained:faces64_rtil")
+    >>> load_prior("pretrained:avatars32_rtil").image_shape
+    (32, 32, 3)
 
     Raises:
         UserError: if there is no such prior or checkpoint, it does not fit its own
