@@ -24,6 +24,11 @@ def member_weights(
 
     `paper` is equation (2): `base_weight` (lambda) on G and 1 - lambda shared equally
     by the others. `uniform` is what the public code runs: one share each.
+
+    Args:
+        num_members: K + 1, G itself included.
+        weighting: `paper` or `uniform`.
+        base_weight: lambda, of `paper`.
     """
     if num_members == 1:
         return (1.0,)
@@ -41,6 +46,12 @@ def draw_members(
     Stratified: group g takes the member at quantile (g + u) / groups with one uniform
     u, so that the members' shares are as close to `weights` as the number of groups
     allows, and are `weights` in expectation.
+
+    Args:
+        key: of the draw.
+        weights: of the members, which sum to 1.
+        batch: images, a multiple of `group_size`.
+        group_size: consecutive images of one member.
 
     Returns:
         The member of each image, and each image's weight in a *sum* over the batch.
@@ -62,6 +73,11 @@ def share_members(
     rounding took is given back by the images' weights, so a sum over the batch has the
     expectation of enumerating. The counts are constants: members of unequal cost need
     arrays of known sizes, and their cost per step stays that of the mean member.
+
+    Args:
+        weights: of the members, which sum to 1.
+        batch: images, a multiple of `group_size`.
+        group_size: consecutive images of one member.
 
     Returns:
         The member of each image, increasing, and each image's weight.

@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import inspect
 import re
 from pathlib import Path
 
@@ -54,6 +55,37 @@ def test_the_reference_shows_the_whole_face():
                 assert getattr(importlib.import_module(module), attribute).__doc__
     # `report` is shown as a method of what `invert` returns.
     assert {*rj._PLACE_OF, *rj._MODULES} - shown == {"report"}
+
+
+def functions_shown():
+    """(name, function) of all functions and methods of the API reference."""
+    for path in (DOCS / "reference").glob("*.md"):
+        for name in re.findall("^::: (.*)$", path.read_text(), re.MULTILINE):
+            module, _, attribute = name.rpartition(".")
+            if module == "rtil_jax":
+                module, found = name, importlib.import_module(name)
+                attributes = getattr(found, "__all__", dir(found))
+            else:
+                attributes = [attribute]
+            for attribute in attributes:
+                found = getattr(importlib.import_module(module), attribute)
+                if not getattr(found, "__module__", "").startswith("rtil_jax"):
+                    continue
+                if inspect.isfunction(found):
+                    yield f"{module}.{attribute}", found
+                for method in vars(found) if inspect.isclass(found) else ():
+                    if not method.startswith("_") and callable(getattr(found, method)):
+                        yield f"{module}.{attribute}.{method}", getattr(found, method)
+
+
+def test_functions_of_three_arguments_say_what_each_is():
+    left_out = []
+    for name, function in functions_shown():
+        named = inspect.signature(function).parameters.values()
+        names = {p.name for p in named if "VAR" not in p.kind.name} - {"self", "cls"}
+        if len(names) >= 3 and "Args:" not in (inspect.getdoc(function) or ""):
+            left_out.append(name)
+    assert left_out == []
 
 
 def modules_with_examples():

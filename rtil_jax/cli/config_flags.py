@@ -80,7 +80,7 @@ def override(
     A tuple that is given several times is all of them.
 
     Raises:
-        UserError: for a field that there is not, or a text of another type.
+        UserError: for an unknown field, or a text of another type.
     """
     tuples: dict[str, tuple] = {}
     for field, text in overrides:

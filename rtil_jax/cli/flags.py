@@ -126,7 +126,7 @@ def _known(parser: Parser, words: list[str]) -> tuple[argparse.Namespace, list[s
 
 
 def _explain(unknown: list[str], parser: Parser) -> str:
-    """What to write instead of a word or flag that there is not."""
+    """What to write instead of an unknown word or flag."""
     flags = [word for word in unknown if word.startswith("-")]
     if not flags:
         return f"command line: found {unknown[0]!r}, expected --NAME=VALUE only"

@@ -47,6 +47,11 @@ def read_mask(
 ) -> Bool[np.ndarray, "height width"]:
     """Where a mask is white: there pixels are seen. What is transparent is not.
 
+    Args:
+        path: of a picture.
+        height, width: of the photograph.
+        photo: its path, for errors.
+
     Raises:
         UserError: if it cannot be read, has another size than the photograph, whose
             path is `photo`, or sees nothing.

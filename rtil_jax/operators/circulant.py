@@ -94,6 +94,13 @@ class PartialCirculant(Linear):
     def sample(
         cls, key: jax.Array, image_shape: ImageShape, ratio: float | int
     ) -> "PartialCirculant":
+        """A random operator.
+
+        Args:
+            key: of the filter, the signs and the rows.
+            image_shape: `(height, width, channels)`.
+            ratio: measurements over the image's numbers, in (0, 1].
+        """
         size = math.prod(image_shape)
         filter_key, sign_key, mask_key = jax.random.split(key, 3)
         # As `jax.random.rademacher` draws, which in 64-bit mode draws other signs.
