@@ -69,7 +69,7 @@ class Family(Protocol):
 
     @property
     def weights(self) -> tuple[float, ...]:
-        """Of each member in the loss, G itself first; they sum to 1."""
+        """The weight of each member in the loss, G itself first; they sum to 1."""
 
     @property
     def num_members(self) -> int:
@@ -332,7 +332,7 @@ def choose_members(
     Int[Array | np.ndarray, " images"],
     Float[Array | np.ndarray, "minibatches batch"],
 ]:
-    """Whose images one step makes, and what each of them weighs in `family_loss`.
+    """Chooses the member of each image of a step, and its weight in `family_loss`.
 
     Args:
         family: whose members.

@@ -1,4 +1,4 @@
-"""Whose images a training step makes: members of a family by their weights.
+"""Choosing the members of a family whose images a training step makes.
 
 A member is the number k of G^k; a family has len(weights) of them, and G itself is
 member 0. See `rtil_jax.families`, which has these functions too.

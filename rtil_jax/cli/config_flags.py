@@ -150,7 +150,7 @@ def _integer(text: str) -> int:
 
 
 def _tuple(text: str) -> tuple:
-    """Of a literal; one number or word is a tuple of one."""
+    """The tuple that a text says; one number or word is a tuple of one."""
     try:
         value = ast.literal_eval(text)
     except SyntaxError:

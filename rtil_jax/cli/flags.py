@@ -44,7 +44,7 @@ class Parser(argparse.ArgumentParser):
         self.open_config: bool | None = None
 
     def add_argument(self, *names: str, **options: Any) -> argparse.Action:
-        """As argparse's; whether all that is required was given is checked later."""
+        """Adds an argument as argparse does; required ones are checked later."""
         needed = options.pop("required", not names[0].startswith("-"))
         if not names[0].startswith("-"):
             options["nargs"] = "?"

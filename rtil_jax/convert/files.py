@@ -123,7 +123,7 @@ def _map(function: Any, tree: Any) -> Any:
 
 
 def _flat(tree: dict[str, Any]) -> dict[str, Any]:
-    """Of two levels, with dotted names."""
+    """A dict of two levels as one of dotted names."""
     flat: dict[str, Any] = {}
     for key, value in tree.items():
         inside = value if isinstance(value, dict) else {"": value}

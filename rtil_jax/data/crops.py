@@ -140,7 +140,7 @@ def paste_unseen(
 
 
 def _spans(side: int, size: int) -> list[tuple[int, int]]:
-    """Of each small pixel, the first pixel that it touches and the one after the last.
+    """The first pixel that each small pixel touches, and the one after the last.
 
     In whole numbers, because the rounding of fractions could let a hole in.
     """

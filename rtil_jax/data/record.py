@@ -20,7 +20,7 @@ class Named(Protocol):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the images."""
+        """The names of the images."""
 
     @property
     def identities(self) -> tuple[str, ...]:

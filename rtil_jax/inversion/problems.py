@@ -259,7 +259,7 @@ def mean_square(problem: Problem) -> Float[Array, " batch"]:
 
 
 def _losses(problem: Problem, operator: Any, y: Array, x: Array) -> Array:
-    """Of one image, the loss of each entry of y."""
+    """The loss of each entry of y, of one image."""
     if problem.noise is not None:
         return problem.noise.losses(operator, x, y)
     return _squares(operator(x) - y)

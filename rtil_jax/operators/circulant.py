@@ -135,7 +135,7 @@ class PartialCirculant(Linear):
         return self._unflatten(jnp.fft.irfft(spectrum, n=y.shape[-1]))
 
     def _unflatten(self, u: Vectors) -> Images:
-        """Of u = signs * x, the image."""
+        """The image of u = signs * x."""
         height, width, channels = self.image_shape
         planes = scale(self.signs, u).reshape(*u.shape[:-1], channels, height, width)
         return jnp.moveaxis(planes, -3, -1)

@@ -28,7 +28,7 @@ class Operator(Protocol):
 
     @property
     def num_measurements(self) -> Array | float | int:
-        """By what ||A(x) - y||^2 is divided: how many real numbers are measured.
+        """How many real numbers are measured; ||A(x) - y||^2 is divided by it.
 
         One number for each image. A complex measurement counts as two.
         """
@@ -91,7 +91,7 @@ class ForwardOperator:
 
     @property
     def output_shape(self) -> tuple[int, ...]:
-        """Of y = A(x) of one image."""
+        """The shape of y = A(x) of one image."""
         return self._output().shape
 
     @property

@@ -102,7 +102,7 @@ def test_scores_go_into_the_card_of_their_own_network(
         (json.dumps(scores | {"network": 1}), "--scores: found those of another"),
         (
             "{",
-            "scores.json: found no JSON .*, expected a file of python -m",
+            "scores.json: found no JSON .*, expected a file of rtil score",
         ),
         ("[]", "--scores: found no scores in "),
     ):

@@ -82,7 +82,7 @@ def export(directory: str, name: str, notes: Notes, scores: str | None = None) -
 
 
 def folder_of(name: str) -> str:
-    """Of `pretrained:NAME`.
+    """The folder of `pretrained:NAME`.
 
     Raises:
         UserError: if a prior cannot have that name.
@@ -157,8 +157,7 @@ def read_scores(path: str, network: int) -> dict:
     scores = read_json(path, "a file of rtil score")
     if not isinstance(scores, dict) or not {"network", "images"} <= scores.keys():
         raise UserError(
-            f"--scores: found no scores in {path}, expected a file of python -m "
-            "rtil_jax score"
+            f"--scores: found no scores in {path}, expected a file of rtil score"
         )
     images = scores["images"]
     if scores["network"] != network:
