@@ -195,8 +195,7 @@ def load_prior(source: Any) -> Prior:
 
     Of a training directory it is the EMA of the newest checkpoint.
 
-    >>> load_prior("pretrained:avatars32_rtil").image_shape
-    (32, 32, 3)
+        prior = load_prior("pretrained:faces64_rtil")
 
     Raises:
         UserError: if there is no such prior or checkpoint, it does not fit its own
