@@ -143,7 +143,7 @@ class InertUnpickler(pickle.Unpickler):
 
     @staticmethod
     def _bytes(text: str, encoding: str = "") -> bytes:
-        """Protocol 2 has no bytes."""
+        """Makes bytes of text, as which protocol 2 writes them."""
         return text.encode("latin1")
 
     def _object(self, kind: Any, *_: Any) -> Foreign:

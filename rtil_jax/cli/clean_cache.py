@@ -13,7 +13,7 @@ NAMED = "JAX_COMPILATION_CACHE_DIR"
 
 
 def add_arguments(parser: Parser) -> None:
-    """It has none."""
+    """Adds nothing: this command has no flags."""
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -11,7 +11,7 @@ from rtil_jax.cli.flags import Parser
 
 
 def add_arguments(parser: Parser) -> None:
-    """It has none."""
+    """Adds nothing: this command has no flags."""
 
 
 def run(arguments: argparse.Namespace) -> None:
