@@ -8,15 +8,15 @@ QUICK := $(addprefix tests/,data inversion/test_arguments.py inversion/test_sett
   test_losses.py test_metrics.py test_parsing.py test_provenance.py \
   training/test_checks.py)
 
-.PHONY: demo test test-torch quick lint clean
+.PHONY: demo test test-torch quick lint docs dist clean
 
 demo: .venv/installed
 	$(BIN)/python invert.py --config configs/invert/demo.py --workdir $(DEMO)/recovered
-	@sed -n '/^## /,$$p' $(DEMO)/recovered/summary.md
 	$(BIN)/python train.py --config configs/quickstart.py:rtil,short \
 	  --workdir $(DEMO)/training
 	@echo "report    $(DEMO)/recovered/report.html"
 	@echo "samples   $(DEMO)/training/samples, of a prior in its first minute"
+	@echo "next      . $(BIN)/activate, then rtil --help, or docs/start.md"
 
 test: .venv/installed lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile
@@ -37,12 +37,32 @@ lint: .venv/installed
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# The site, in site/; a link that leads nowhere fails.
+docs: .venv/docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+.venv/docs: .venv/installed
+	$(BIN)/python -m pip install --quiet --editable ".[docs]"
+	touch $@
+
+# A wheel and an sdist, checked; and the wheel in an environment of its own, far from here.
+dist: .venv/dist
+	rm -rf build dist *.egg-info
+	$(BIN)/python -m build
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/check-wheel-contents --toplevel rtil_jax dist/*.whl
+	$(PYTHON) tests/installed_demo.py dist/*.whl
+
+.venv/dist: .venv/installed
+	$(BIN)/python -m pip install --quiet --editable ".[dist]"
+	touch $@
+
 .venv/torch: .venv/installed
 	$(BIN)/python -m pip install --quiet $(TORCH) --editable ".[safetensors]"
 	touch $@
 
 clean:
-	rm -rf .venv runs
+	rm -rf .venv build dist runs site *.egg-info
 
 .venv/installed: setup.cfg pyproject.toml
 	$(PYTHON) -m venv .venv

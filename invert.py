@@ -1,6 +1,6 @@
 """Recovers images from measurements with a trained prior.
 
-`python invert.py ...` is `python -m rtil_jax invert ...`, see `rtil_jax.cli.invert`.
+`python invert.py ...` is `rtil invert ...`, see `rtil_jax.cli.invert`.
 """
 
 import sys

@@ -1,6 +1,6 @@
 """Trains a generator, vanilla or with RTIL.
 
-`python train.py ...` is `python -m rtil_jax train ...`, see `rtil_jax.cli.train`.
+`python train.py ...` is `rtil train ...`, see `rtil_jax.cli.train`.
 """
 
 import sys

@@ -13,7 +13,14 @@ from PIL import Image
 
 from rtil_jax import data
 from rtil_jax.experiments import report
-from rtil_jax.operators import measure, sample_operator
+from rtil_jax.operators import (
+    Denoising,
+    MultiCoilFourier,
+    ParallelBeamCT,
+    Poisson,
+    measure,
+    sample_operator,
+)
 from rtil_jax.operators.ratios import RECIPROCALS
 
 ROWS = (
@@ -40,12 +47,34 @@ def main() -> None:
     images = data.load_images("avatars", "test", resolution=64, channels=3, count=1)
     face = jnp.asarray(data.to_float(images[np.arange(1)]))
     strips = [draw_row({"truth": face}, ROWS[0], face), draw_row({}, ROWS[1], face)]
+    strips.append(draw_row(scans(face), {}, face))
     height = sum(strip.height for strip in strips)
     gallery = Image.new("RGB", (strips[0].width, height), "white")
     for index, strip in enumerate(strips):
         gallery.paste(strip, (0, index * strips[0].height))
     folder = os.path.join(os.path.dirname(__file__), "images")
     gallery.save(os.path.join(folder, "operators.png"), optimize=True)
+
+
+def scans(face: jax.Array) -> dict[str, jax.Array]:
+    """What is measured with arrays of one's own: CT, MRI with coils, photons."""
+    shape, size = face.shape[1:], face.shape[1]
+    at = np.linspace(-1, 1, size)
+    corners = [(a, b) for a in (-1, 1) for b in (-1, 1)]
+    maps = np.stack(
+        [np.exp(-((at[:, None] - a) ** 2) / 2 - (at - b) ** 2 / 2) for a, b in corners]
+    )
+    lines = (np.arange(size) % 4 == 0) | (np.abs(np.arange(size) - size // 2) < 4)
+    found = {}
+    for title, operator in {
+        "CT, 30 angles": ParallelBeamCT(np.arange(0, 180, 6), shape),
+        "MRI, 4 coils, 1 line in 4": MultiCoilFourier(lines[None, :], maps, 3),
+    }.items():
+        found[title] = operator.preview(operator(face))
+    noise = Poisson(peak=20)
+    photons = Denoising(shape)
+    y = measure(photons, face, jax.random.key(0), noise=noise)
+    return found | {"20 photons per white pixel": photons.preview(y)}
 
 
 def draw_row(columns: dict, problems: dict[str, float], face: jax.Array) -> Image.Image:

@@ -1,16 +1,61 @@
-"""RTIL: regularised training of intermediate layers for inverse problems, in JAX.
+"""Recover images from few measurements with a generative prior, in JAX.
 
-`import rtil_jax as rj` imports nothing else until a name is used:
+Given measurements y = A(x) of an image x, and a generator trained on images like x,
+`invert` searches the generator's latent code and the inputs of its intermediate layers
+for an image that explains y. Priors trained with RTIL (Gunn, Cocola and Hand, TMLR
+2023) know such inputs from training.
 
-    prior = rj.load_prior("pretrained:faces64_rtil")
-    found = rj.invert(rj.ILO(), prior, y, rj.operators.Inpainting(mask), key=0)
-    print(found)
+    import numpy as np
+    import rtil_jax as rj
+
+    prior = rj.load_prior("pretrained:faces64_rtil")  # or a directory of `rtil train`
+    A = rj.operators.Inpainting(np.random.default_rng(0).random((64, 64)) < 0.5)
+    y = A(image)  # yours: float32 (64, 64, 1), or (n, 64, 64, 1), in [-1, 1]
+
+    found = rj.invert(rj.ILO(), prior, y, A, key=0)
+    print(found)  # a line per image
+    found.images  # float32 (n, 64, 64, 1) in [-1, 1]
+    found.save("recovered"), found.report("recovered")  # files, and a page
+
+Recovering
+    invert              runs a method on measurements
+    Reconstruction      what it returns: images, residuals, status of each
+    make_problem        simulates measurements of images that you have
+    Problem             operators, measurements and, if known, the truth
+    measurement_loss    how well images explain measurements
+    posterior_samples   draws images from the posterior, by Langevin dynamics
+
+Methods with a prior
+    ILO                 optimises the latent code, then its layers one by one
+    MGANPrior           mixes the features of several codes
+    CSGM                optimises the latent code alone
+    Surgery             optimises features; the blocks before them are cut off
+
+Methods without a prior
+    TotalVariation, Wavelet, PlugAndPlay, DeepDecoder, Biharmonic, Bicubic
+
+Priors and solutions
+    Prior               a generator and its variables; `Prior.of` makes one of yours
+    load_prior          of a training directory, or `pretrained:NAME`
+    load_solution       reads what `found.save` wrote
+    render              the images of a solution
+    report              writes a page of a reconstruction
+
+Modules
+    operators           inpainting, blur, CT, MRI, ..., and operators of your own
+    families            what RTIL draws the inputs of layers from in training
+    generators          StyleGAN2, PGGAN, and the interface for your own
+    metrics             PSNR, SSIM and intervals
+    baselines, data     solvers without a prior; images in, batches out
+
+In a terminal: `rtil --help`. `import rtil_jax` imports nothing else until a name is
+used. Use `help(rj.ILO)` and so on for each name.
 """
 
 import importlib
 from typing import Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # Where the names of `rtil_jax` are defined.
 _PLACES = {

@@ -1,4 +1,4 @@
-"""`python -m rtil_jax COMMAND`: what the package does from a terminal."""
+"""`python -m rtil_jax COMMAND` is `rtil COMMAND`."""
 
 from rtil_jax.cli.main import main
 

@@ -64,6 +64,17 @@ def published(method: Any) -> dict[str, Any]:
     }
 
 
+def changed_arguments(method: Any) -> str:
+    """A method as Python writes it, without the arguments that are as published."""
+    words = [
+        f"{field.name}={value!r}"
+        for field in dataclasses.fields(method)
+        if (value := getattr(method, field.name))
+        != field.metadata.get("published", field.default)
+    ]
+    return f"{type(method).__name__}({', '.join(words)})"
+
+
 def clean_arguments(method: Any) -> None:
     """Checks every argument of a method, and makes plain hashable Python of it.
 

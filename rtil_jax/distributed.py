@@ -92,8 +92,8 @@ def _connect(coordinator: str | None, count: int | None, process: int | None) ->
 
     def give_up() -> None:
         print(
-            f"error: --distributed: found not all processes at {where} within "
-            f"{TIMEOUT} seconds, expected all to be started and to reach it",
+            f"error: --distributed: some processes did not reach {where} within "
+            f"{TIMEOUT} seconds, expected all of them to be started and to reach it",
             file=sys.stderr,
             flush=True,
         )

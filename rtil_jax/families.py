@@ -69,7 +69,7 @@ class Family(Protocol):
 
     @property
     def weights(self) -> tuple[float, ...]:
-        """Of each member in the loss, G itself first; they sum to 1."""
+        """The weight of each member in the loss, G itself first; they sum to 1."""
 
     @property
     def num_members(self) -> int:
@@ -93,12 +93,25 @@ class Family(Protocol):
     def sample(
         self, generator: Generator, params: dict, key: jax.Array, members: Any
     ) -> tuple[Latents, Any]:
-        """(z_0, the extra inputs), for one image per entry of `members`."""
+        """(z_0, the extra inputs), for one image per entry of `members`.
+
+        Args:
+            generator: any with the interface of `rtil_jax.generators`.
+            params: its variables, `{"params": ...}`.
+            key: of the draw.
+            members: of each image, `(batch,)`: 0 for G itself.
+        """
 
     def decode(
         self, generator: Generator, params: dict, inputs: tuple[Latents, Any]
     ) -> Float[Array, "batch height width channels"]:
-        """The images of what `sample` returns."""
+        """The images of what `sample` returns.
+
+        Args:
+            generator: any with the interface of `rtil_jax.generators`.
+            params: its variables, `{"params": ...}`.
+            inputs: from `sample`.
+        """
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,7 +147,13 @@ class AdditiveFamily:
     def choose(
         self, key: jax.Array, batch: int, group_size: int
     ) -> tuple[Int[Array, " batch"], Float[Array, " batch"]]:
-        """Draws the members, which cost the same."""
+        """Draws the members, which cost the same.
+
+        Args:
+            key: of the draw.
+            batch: images, a multiple of `group_size`.
+            group_size: consecutive images of one member.
+        """
         return draw_members(key, self.weights, batch, group_size)
 
     def sample(
@@ -144,7 +163,14 @@ class AdditiveFamily:
         key: jax.Array,
         members: Int[Array | np.ndarray, " batch"],
     ) -> tuple[Latents, Intermediates]:
-        """The inputs (z_0, {j: z_j}) of one image per entry of `members`."""
+        """The inputs (z_0, {j: z_j}) of one image per entry of `members`.
+
+        Args:
+            generator: any with the interface of `rtil_jax.generators`.
+            params: its variables, `{"params": ...}`.
+            key: of the draw.
+            members: of each image, `(batch,)`: 0 for G itself.
+        """
         latent_key, *keys = jax.random.split(key, len(self.blocks) + 1)
         batch = members.shape[0]
         intermediates = {}
@@ -164,7 +190,13 @@ class AdditiveFamily:
     def decode(
         self, generator: Generator, params: dict, inputs: tuple[Latents, Intermediates]
     ) -> Float[Array, "batch height width channels"]:
-        """The images of what `sample` returns."""
+        """The images of what `sample` returns.
+
+        Args:
+            generator: any with the interface of `rtil_jax.generators`.
+            params: its variables, `{"params": ...}`.
+            inputs: from `sample`.
+        """
         return generator.apply(params, *inputs)
 
 
@@ -197,7 +229,13 @@ class MultiCodeFamily:
     def choose(
         self, key: jax.Array | None, batch: int, group_size: int
     ) -> tuple[Int[np.ndarray, " batch"], Float[np.ndarray, " batch"]]:
-        """Shares the batch among the members, always alike: no key is read."""
+        """Shares the batch among the members, always alike: no key is read.
+
+        Args:
+            key: not read.
+            batch: images, a multiple of `group_size`.
+            group_size: consecutive images of one member.
+        """
         return share_members(self.weights, batch, group_size)
 
     def sample(
@@ -233,7 +271,13 @@ class MultiCodeFamily:
         params: dict,
         inputs: tuple[Latents, tuple[Float[Array, "_ _ 1"], ...]],
     ) -> Float[Array, "batch height width channels"]:
-        """The images of what `sample` returns."""
+        """The images of what `sample` returns.
+
+        Args:
+            generator: any with the interface of `rtil_jax.generators`.
+            params: its variables, `{"params": ...}`.
+            inputs: from `sample`.
+        """
         latents, weights = inputs
         features = generator.apply(params, latents, self.block, method="head")
         mixed, firsts, start = [], [], 0
@@ -256,7 +300,15 @@ def images_of(
     key: jax.Array,
     members: Int[Array | np.ndarray, " batch"],
 ) -> Float[Array, "batch height width channels"]:
-    """An image of each member. With one key, additive members share their z_0."""
+    """An image of each member. With one key, additive members share their z_0.
+
+    Args:
+        family: whose members.
+        generator: any with the interface of `rtil_jax.generators`.
+        variables: its variables, `{"params": ...}`.
+        key: of the inputs.
+        members: of each image, `(batch,)`: 0 for G itself.
+    """
     inputs = family.sample(generator, variables, key, members)
     return family.decode(generator, variables, inputs)
 
@@ -280,7 +332,7 @@ def choose_members(
     Int[Array | np.ndarray, " images"],
     Float[Array | np.ndarray, "minibatches batch"],
 ]:
-    """Whose images one step makes, and what each of them weighs in `family_loss`.
+    """Chooses the member of each image of a step, and its weight in `family_loss`.
 
     Args:
         family: whose members.

@@ -143,7 +143,7 @@ class InertUnpickler(pickle.Unpickler):
 
     @staticmethod
     def _bytes(text: str, encoding: str = "") -> bytes:
-        """Protocol 2 has no bytes."""
+        """Makes bytes of text, as which protocol 2 writes them."""
         return text.encode("latin1")
 
     def _object(self, kind: Any, *_: Any) -> Foreign:
@@ -156,7 +156,7 @@ class InertUnpickler(pickle.Unpickler):
 
     @staticmethod
     def _rebuilt(function: Any, kind: Any, arguments: tuple, *_: Any) -> Any:
-        """Of a subclass of `torch.Tensor`. The pickle could call it just as well."""
+        """Rebuilds a subclass of `torch.Tensor`, as the pickle could by itself."""
         return function(*arguments)
 
     @staticmethod

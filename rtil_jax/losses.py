@@ -47,6 +47,12 @@ def gradient_penalty(
     """(||grad_x D(x)||_2 - 1)^2 at random points between real and fake images.
 
     x = u real + (1 - u) fake with one u ~ U[0, 1] per image (Gulrajani et al. 2017).
+
+    Args:
+        scores: D, from images to one number each.
+        real: images, `(batch, height, width, channels)`.
+        fakes: of the same shape.
+        key: of u.
     """
     u = jax.random.uniform(key, (real.shape[0], 1, 1, 1), jnp.float32)
     between = u * real + (1 - u) * fakes
@@ -97,6 +103,12 @@ def path_length_penalty(
 
     Each member of the family keeps its own mean, which moves by `decay` towards the
     batch's, gradient included; a member absent from the batch keeps its mean.
+
+    Args:
+        lengths: from `path_lengths`, `(batch,)`.
+        members: of each image, `(batch,)`.
+        running_means: of each member, `(members,)`.
+        decay: how far a mean moves towards the batch's.
     """
     count = running_means.shape[0]
     images = jax.ops.segment_sum(jnp.ones_like(lengths), members, count)

@@ -1,4 +1,4 @@
-"""Whose images a training step makes: members of a family by their weights.
+"""Choosing the members of a family whose images a training step makes.
 
 A member is the number k of G^k; a family has len(weights) of them, and G itself is
 member 0. See `rtil_jax.families`, which has these functions too.
@@ -19,8 +19,16 @@ def member_weights(
 ) -> tuple[float, ...]:
     """Weights of the members in the loss.
 
+    >>> member_weights(3, "paper"), member_weights(4, "uniform")
+    ((0.5, 0.25, 0.25), (0.25, 0.25, 0.25, 0.25))
+
     `paper` is equation (2): `base_weight` (lambda) on G and 1 - lambda shared equally
     by the others. `uniform` is what the public code runs: one share each.
+
+    Args:
+        num_members: K + 1, G itself included.
+        weighting: `paper` or `uniform`.
+        base_weight: lambda, of `paper`.
     """
     if num_members == 1:
         return (1.0,)
@@ -38,6 +46,12 @@ def draw_members(
     Stratified: group g takes the member at quantile (g + u) / groups with one uniform
     u, so that the members' shares are as close to `weights` as the number of groups
     allows, and are `weights` in expectation.
+
+    Args:
+        key: of the draw.
+        weights: of the members, which sum to 1.
+        batch: images, a multiple of `group_size`.
+        group_size: consecutive images of one member.
 
     Returns:
         The member of each image, and each image's weight in a *sum* over the batch.
@@ -59,6 +73,11 @@ def share_members(
     rounding took is given back by the images' weights, so a sum over the batch has the
     expectation of enumerating. The counts are constants: members of unequal cost need
     arrays of known sizes, and their cost per step stays that of the mean member.
+
+    Args:
+        weights: of the members, which sum to 1.
+        batch: images, a multiple of `group_size`.
+        group_size: consecutive images of one member.
 
     Returns:
         The member of each image, increasing, and each image's weight.

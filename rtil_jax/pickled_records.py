@@ -80,7 +80,7 @@ class Foreign(dict):
             self.append(item)
 
     def add(self, item: Any) -> None:
-        """Of a set: nobody reads those."""
+        """Does nothing: nobody reads sets."""
 
 
 class PickledArray:

@@ -51,4 +51,4 @@ class _Lines(tqdm):
         self.fp.flush()
 
     def clear(self, *_: Any, **__: Any) -> None:
-        """Lines stay."""
+        """Does nothing: lines stay."""

@@ -12,7 +12,7 @@ PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy")
 
 
 def versions() -> dict[str, str]:
-    """Of this package and of those that compute."""
+    """The versions of this package and of those that compute."""
     return {"rtil_jax": rtil_jax.__version__} | {
         name: version(name) for name in PACKAGES
     }

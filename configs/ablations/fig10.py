@@ -2,7 +2,7 @@
 
 Variants: `short` and `tiny` take shipped priors of cartoon faces.
 
-    python -m rtil_jax samples --config configs/ablations/fig10.py \
+    rtil samples --config configs/ablations/fig10.py \
         --workdir runs/fig10
 """
 

@@ -6,7 +6,7 @@ Gaussian that the posterior is about; a vanilla prior has seen z_k = 0 alone. No
 paper. Variants: `short`, `tiny` (minutes on two cores), on the 32-pixel priors of
 `configs/quickstart.py`.
 
-    python -m rtil_jax posterior --config configs/ablations/posterior.py \
+    rtil posterior --config configs/ablations/posterior.py \
         --workdir runs/posterior
 """
 

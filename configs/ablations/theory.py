@@ -2,7 +2,7 @@
 
 Variants: `tiny` (seconds: fewer draws and fewer numbers of measurements).
 
-    python -m rtil_jax theory --config configs/ablations/theory.py --workdir runs/theory
+    rtil theory --config configs/ablations/theory.py --workdir runs/theory
 
 Measured, mean of ||x - x^||^2 and its standard error, where E ||x||^2 = 122, the bound
 (8) is 6.7 and the sharper one in its proof 43.1; 22 s of CPU time (`tiny` 8 s), twice

@@ -2,7 +2,7 @@
 
 Total variation, wavelets, plug-and-play with non-local means and the Deep Decoder are
 for every linear problem, `biharmonic` for missing pixels, `bicubic` for
-super-resolution. They need `pip install "rtil_jax[baselines]"`. Images are grey, of 64
+super-resolution. They need `pip install ".[baselines]"`. Images are grey, of 64
 pixels, unless --config.images.resolution and --config.images.channels say otherwise.
 Variants: `short` (8 images, minutes on two cores), `tiny` (about a minute, 16 pixels).
 

@@ -1,6 +1,6 @@
 """Steps towards the measurements: the image nearest to another that explains y.
 
-By conjugate gradients on A A^T for any linear operator, but for what has a `pinv`.
+By conjugate gradients on A A^T, or by the operator's `pinv` if it has one.
 """
 
 import jax

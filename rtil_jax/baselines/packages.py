@@ -7,9 +7,12 @@ from typing import Any
 
 from rtil_jax.errors import UserError
 
-# Not in the extra `baselines`: what their licence forbids to some.
-_OWN_CHOICE = {
-    "bm3d": "pip install bm3d (its licence is for non-commercial use alone)",
+# Module -> what installs it, where that is not its own name.
+_INSTALLED_BY = {
+    # Not in the extra `baselines`, because of its licence.
+    "bm3d": "bm3d (its licence is for non-commercial use alone)",
+    "pywt": "PyWavelets",
+    "skimage": "scikit-image",
 }
 
 
@@ -17,7 +20,7 @@ def require_packages(who: str, modules: Iterable[str]) -> None:
     """Raises UserError, which names `who` needs it, for a module that is missing."""
     for module in modules:
         if importlib.util.find_spec(module) is None:
-            how = _OWN_CHOICE.get(module, 'pip install "rtil_jax[baselines]"')
+            how = f"pip install {_INSTALLED_BY.get(module, module)}"
             raise UserError(f"{who}: found no package {module}, expected it; {how}")
 
 

@@ -1,6 +1,6 @@
 """Removes decoded images and compiled programs; both are made again when needed.
 
-python -m rtil_jax clean-cache
+rtil clean-cache
 """
 
 import argparse
@@ -13,7 +13,7 @@ NAMED = "JAX_COMPILATION_CACHE_DIR"
 
 
 def add_arguments(parser: Parser) -> None:
-    """It has none."""
+    """Adds nothing: this command has no flags."""
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -5,16 +5,15 @@ docstring of its class.
 """
 
 import argparse
-import ast
-import glob
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from types import ModuleType
 from typing import Any
 
 from ml_collections import ConfigDict
 
+from rtil_jax.cli.config_files import about, known_configs
 from rtil_jax.experiments.parsing import help_texts
 
 HELP = {"h", "help", "helpshort", "helpfull", "helpxml"}
@@ -44,28 +43,31 @@ def print_usage(command: ModuleType, flags: list[argparse.Action]) -> None:
 def print_configs(command: str) -> None:
     """The config files whose docstring has a command of that name."""
     print("\n--help --config=FILE[:variant] lists a config's fields. Configs:")
-    for path in known_configs():
-        about = ast.get_docstring(ast.parse(_read(path))) or ""
-        if f"python {command}.py " in about or f"rtil_jax {command} " in about:
-            print(f"  {path}\n{_indented(about.partition(chr(10))[0], 6)}")
+    called = f"python {command}.py ", f"rtil {command} "
+    print_first_lines(
+        path
+        for path in known_configs()
+        if any(words in about(path) for words in called)
+    )
 
 
-def known_configs() -> list[str]:
-    """Config files of the checkout, as paths from here."""
-    return sorted(glob.glob("configs/**/*.py", recursive=True))
+def print_first_lines(paths: Iterable[str]) -> None:
+    """Each config file, and the first line of its docstring."""
+    for path in paths:
+        print(f"  {path}\n{_indented(about(path).partition(chr(10))[0], 6)}")
 
 
 def print_fields(config: ConfigDict, called: str) -> None:
     """Every field with its value and its help, of the config in FILE[:variant]."""
     print(f"\nfields of {called}, and their values:")
-    about, fields = field_help(config), dict(flattened(config))
-    sections = {field for field in about.keys() - fields if _is_section(config, field)}
+    helps, fields = field_help(config), dict(flattened(config))
+    sections = {field for field in helps.keys() - fields if _is_section(config, field)}
     for field in sorted(fields.keys() | sections):
         value = fields.get(field, "")
         shown = value if isinstance(value, str) else repr(value)
         shown = repr(shown) if re.search(r"[\s()',]", shown) else shown
         print(f"  --config.{field}" + (f"={shown}" if field in fields else ""))
-        if text := about.get(field):
+        if text := helps.get(field):
             print(_indented(text, 6))
 
 
@@ -109,8 +111,3 @@ def _indented(text: str, by: int) -> str:
     return textwrap.fill(
         " ".join(text.split()), WIDTH, initial_indent=spaces, subsequent_indent=spaces
     )
-
-
-def _read(path: str) -> str:
-    with open(path, encoding="utf-8") as file:
-        return file.read()

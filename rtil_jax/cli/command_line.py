@@ -88,7 +88,7 @@ def _one_line(error: UserError) -> str:
 
 
 def keep_compiled() -> None:
-    """Turns JAX's persistent cache on, but for what its own variables say otherwise.
+    """Turns JAX's persistent cache on, unless JAX's own variables say otherwise.
 
     Programs that were used longest ago are removed beyond $RTIL_JAX_COMPILED_GIB.
 

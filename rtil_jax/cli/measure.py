@@ -1,6 +1,6 @@
 """Simulates measurements and saves them, for `invert.py --config.measurements=PATH`.
 
-python -m rtil_jax measure --config configs/invert/ilo.py --to measured.npz \
+rtil measure --config configs/invert/ilo.py --to measured.npz \
     --config.priors.rtil=runs/rtil --config.problem=inpainting --config.ratios="(0.5,)"
 """
 

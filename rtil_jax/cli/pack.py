@@ -1,6 +1,6 @@
 """Makes a packaged prior, `pretrained:NAME`, of a training directory.
 
-python -m rtil_jax pack DIR NAME --data "..." --licence "..." --hardware "..."
+rtil pack DIR NAME --data "..." --licence "..." --hardware "..."
     --command "python train.py ..." [--scores scores.json]
 """
 
@@ -19,7 +19,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--licence", required=True, help="of the images")
     parser.add_argument("--hardware", required=True, help="that it was trained on")
     parser.add_argument("--command", required=True, help="that trained it")
-    parser.add_argument("--scores", help="a file of python -m rtil_jax score")
+    parser.add_argument("--scores", help="a file of rtil score")
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -1,6 +1,6 @@
 """Puts recovered pixels back into the photograph of `crop`.
 
-python -m rtil_jax paste RECOVERED.png --crop DIR --to OUT.png
+rtil paste RECOVERED.png --crop DIR --to OUT.png
 
 Only pixels of the photograph that were not seen are replaced. `--crop` is what `crop`
 wrote; the photograph and its mask are read again from where they were. The result is

@@ -1,6 +1,6 @@
 """Draws from the posterior of test images by Langevin chains; see `inversion.langevin`.
 
-python -m rtil_jax posterior --config configs/ablations/posterior.py \
+rtil posterior --config configs/ablations/posterior.py \
     --workdir runs/posterior
 """
 

@@ -1,6 +1,6 @@
 """Draws samples of every member of the families that priors were trained with.
 
-python -m rtil_jax samples --config configs/ablations/fig8.py --workdir runs/fig8
+rtil samples --config configs/ablations/fig8.py --workdir runs/fig8
 """
 
 import argparse

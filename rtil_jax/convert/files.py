@@ -106,7 +106,7 @@ def _require(module: str) -> ModuleType:
         name = module.partition(".")[0]
         raise UserError(
             f"{name}: is not installed, and this kind of file needs it; expected it "
-            f'from pip install "rtil_jax[{name}]"'
+            f"from pip install {name}"
         ) from error
 
 
@@ -123,7 +123,7 @@ def _map(function: Any, tree: Any) -> Any:
 
 
 def _flat(tree: dict[str, Any]) -> dict[str, Any]:
-    """Of two levels, with dotted names."""
+    """A dict of two levels as one of dotted names."""
     flat: dict[str, Any] = {}
     for key, value in tree.items():
         inside = value if isinstance(value, dict) else {"": value}

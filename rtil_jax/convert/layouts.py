@@ -194,7 +194,7 @@ def to_tensors(layout: Layout, size: Size, variables: dict) -> Tensors:
 
 
 def _array(x: np.ndarray) -> np.ndarray:
-    """In memory as it is indexed (and still a scalar if it is one)."""
+    """A float32 copy, contiguous in the order of its indices; scalars stay scalars."""
     return np.array(x, np.float32, order="C")
 
 

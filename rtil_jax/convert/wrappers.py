@@ -99,7 +99,7 @@ def find_networks(saved: Saved) -> Checkpoint:
 
 
 def _numbers(saved: Saved, chosen: dict[str, _Group]) -> dict[str, float]:
-    """Those beside the generator."""
+    """The scalars that are saved beside the generator."""
     key = next(iter(chosen.values())).key
     parent = key[: key.rfind(".") + 1]
     scalars = {k: float(x) for k, x in saved.arrays.items() if x.shape == ()}
@@ -194,7 +194,7 @@ def _warn_of_others(claims: list[_Group], chosen: dict[str, _Group]) -> None:
 def _discriminator(
     arrays: Tensors, groups: list[_Group], generators: dict[str, _Group]
 ) -> dict[str, _Group]:
-    """`d`, or nothing."""
+    """The discriminator under `d`; empty if there is none."""
     expected = [
         kind.discriminator
         for kind in KINDS

@@ -98,7 +98,7 @@ _compiled = jax.jit(_derivative.bind, static_argnames=("of", "rest", "at", "resu
 
 @_derivative.def_impl
 def _run(*others: Array, **parameters: Any) -> Array:
-    """Outside of `jit`."""
+    """Runs the derivative outside of `jit`."""
     with jax.disable_jit(False):  # else it would come here again
         return _compiled(*others, **parameters)
 

@@ -47,7 +47,10 @@ def avatar_source(style: str, split: str, resolution: int, count: int | None) ->
 
         definitions = resources.files("dicebear_styles")
     except ModuleNotFoundError as error:
-        raise UserError('avatars need pip install "rtil_jax[demo]"') from error
+        raise UserError(
+            "avatars: found no package to draw them, expected pip install "
+            "dicebear-core dicebear-styles resvg-py"
+        ) from error
     if split not in _FIRST_SEED:
         raise UserError(f"avatars: no split {split!r}; found test, train")
     count = DEFAULT_COUNTS[split] if count is None else count

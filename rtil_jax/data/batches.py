@@ -24,6 +24,12 @@ def batch_indices(
 
     Batches are laid end to end over the epochs, so a batch may straddle two epochs or,
     where it is larger than the data, contain several.
+
+    Args:
+        seed: of the order.
+        start: how many images earlier batches have read.
+        batch_size: of the batch.
+        num_images: of the data set.
     """
     positions = start + np.arange(batch_size)
     epochs, offsets = np.divmod(positions, num_images)
@@ -48,7 +54,7 @@ def batch_choice(
         seed: of the order and the flips.
         start: how many images earlier steps have read.
         batch_size: of the global batch.
-        num_images: that there are.
+        num_images: of the data set.
         flip: mirror every other image or so, at random.
     """
     draws = np.random.default_rng([seed, start, _FLIPS]).random(batch_size)

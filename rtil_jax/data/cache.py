@@ -256,7 +256,7 @@ def cache_root(cache_dir: str | os.PathLike | None) -> Path:
 
 @contextlib.contextmanager
 def _writing(directory: Path) -> Iterator[None]:
-    """UserError for a full disk and its like."""
+    """Turns a full disk and other errors of files into UserError."""
     try:
         yield
     except OSError as error:

@@ -47,6 +47,11 @@ def read_mask(
 ) -> Bool[np.ndarray, "height width"]:
     """Where a mask is white: there pixels are seen. What is transparent is not.
 
+    Args:
+        path: of a picture.
+        height, width: of the photograph.
+        photo: its path, for errors.
+
     Raises:
         UserError: if it cannot be read, has another size than the photograph, whose
             path is `photo`, or sees nothing.
@@ -135,7 +140,7 @@ def paste_unseen(
 
 
 def _spans(side: int, size: int) -> list[tuple[int, int]]:
-    """Of each small pixel, the first pixel that it touches and the one after the last.
+    """The first pixel that each small pixel touches, and the one after the last.
 
     In whole numbers, because the rounding of fractions could let a hole in.
     """

@@ -16,7 +16,7 @@ _JUNK = {"__macosx", "thumbs.db", "desktop.ini"}
 
 @functools.cache
 def extensions() -> tuple[str, ...]:
-    """Of the formats that the installed Pillow reads, in lower case; common ones first.
+    """The file extensions that the installed Pillow reads; common ones first.
 
     Pillow's own list: JPEG 2000, WebP or AVIF are in it where Pillow was built with
     them.

@@ -54,7 +54,7 @@ class Identities:
             yield from pool.map(self, range(count))
 
     def save(self) -> None:
-        """Remembers them, where that is possible."""
+        """Writes them to disk, if that is possible."""
         if self._changed:
             with contextlib.suppress(OSError), replacing(str(self._path)) as file:
                 json.dump(self._known, file)

@@ -86,6 +86,12 @@ def list_images(
 ) -> Source:
     """What `load_images` would read, without decoding any of it.
 
+    Args:
+        source: a folder, a `.zip`, `tfds:NAME` or `avatars`.
+        split: such as `train` or `test`.
+        resolution: of avatars, which are drawn at it.
+        count: take the first ones only; None for all.
+
     Raises:
         UserError: if there is nothing, or less than asked for.
     """
@@ -123,6 +129,15 @@ def probe_images(
 
     Decodes all that are asked for, or the first one if that is more than FEW, and keeps
     none of them.
+
+    Args:
+        source: a folder, a `.zip`, `tfds:NAME` or `avatars`.
+        split: such as `train` or `test`.
+        resolution: height and width.
+        channels: 1 or 3.
+        window: what is black and what white in pictures of more than 8 bits.
+        cache_dir: of prepared images; None for the usual one.
+        count: how many would be taken; None for all.
 
     Raises:
         UserError: as `load_images` would, but for what is wrong beyond those.

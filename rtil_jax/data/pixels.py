@@ -235,6 +235,9 @@ def opacity(encoded: bytes) -> UInt8[np.ndarray, "height width"] | None:
 def to_float(images: Any) -> Float[np.ndarray, "..."]:
     """float32 pixels in [-1, 1] from uint8 ones in [0, 255].
 
+    >>> to_float(np.array([0, 255], np.uint8)).tolist()
+    [-1.0, 1.0]
+
     Raises:
         UserError: for pixels of any other kind.
     """
@@ -263,6 +266,9 @@ def shrink(
 
 def to_uint8(images: Any) -> UInt8[np.ndarray, "..."]:
     """uint8 pixels in [0, 255] from float ones; values outside [-1, 1] are clipped.
+
+    >>> to_uint8(np.array([-1.0, 0.0, 3.0])).tolist()
+    [0, 128, 255]
 
     Raises:
         UserError: for whole numbers.

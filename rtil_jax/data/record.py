@@ -20,7 +20,7 @@ class Named(Protocol):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the images."""
+        """The names of the images."""
 
     @property
     def identities(self) -> tuple[str, ...]:
@@ -76,7 +76,7 @@ def difference(record: dict[str, Any], images: Named, prefix: bool = False) -> s
 
     Args:
         record: that `read_record` has read.
-        images: that there are now.
+        images: those that were found now.
         prefix: compare only as many as both have.
     """
     old = list(zip(record["names"], record["identities"], strict=True))

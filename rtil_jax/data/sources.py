@@ -88,7 +88,7 @@ def counted(count: int, says: str) -> str:
 
 
 def identity(size: int, checksum: int) -> str:
-    """Of a file's bytes: how many, and their CRC-32, which a zip has for each file."""
+    """Tells files apart by their length and CRC-32, which a zip has for each file."""
     return f"{size}-{checksum:08x}"
 
 

@@ -33,7 +33,7 @@ RUNS = 5
 
 @dataclasses.dataclass(frozen=True)
 class ProgramWork:
-    """Of one call of a program, on all devices.
+    """What one call of a program costs, on all devices.
 
     Attributes:
         operations: floating-point operations; the body of a loop counts once.

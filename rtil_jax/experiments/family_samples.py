@@ -10,6 +10,7 @@ from rtil_jax.config import require
 from rtil_jax.errors import UserError
 from rtil_jax.experiments import report
 from rtil_jax.experiments.inversion.inversion_fields import priors_field
+from rtil_jax.experiments.member_names import member_names
 from rtil_jax.experiments.parsing import parse
 from rtil_jax.experiments.training.configured_recipe import build_recipe, saved_run
 from rtil_jax.fields import at_least, field
@@ -20,7 +21,7 @@ from rtil_jax.priors.prior import load_prior, load_training_config
 
 @dataclasses.dataclass(frozen=True)
 class SamplesRun:
-    """What `python -m rtil_jax samples` draws."""
+    """What `rtil samples` draws."""
 
     priors: Mapping[str, str] = priors_field(
         'Name -> training directory or `pretrained:NAME`, "" to leave one out. Rows '
@@ -56,8 +57,8 @@ def draw_family_samples(config: ConfigDict, workdir: str) -> str:
         run = saved_run(load_training_config(named[name]))
         recipe, steps = build_recipe(run), run.training.steps
         samples = recipe.sample(prior.variables, steps, wanted.columns)
-        for member, images in enumerate(samples):
-            rows[f"{name}, G^{member}"] = images
+        for member, images in zip(member_names(recipe.family), samples, strict=True):
+            rows[f"{name}, {member}"] = images
     path = os.path.join(workdir, "family_samples.png")
     try:
         os.makedirs(workdir, exist_ok=True)

@@ -57,7 +57,7 @@ def nothing_to_save(*names: str) -> Iterator[None]:
 
 
 def _signals() -> list[int]:
-    """That ask for the end, of which `jax.distributed` handles SIGTERM itself."""
+    """The signals that ask a run to end. `jax.distributed` handles SIGTERM itself."""
     names = ["SIGINT", "SIGUSR1"]  # Windows has no SIGUSR1.
     names += [] if jax.distributed.is_initialized() else ["SIGTERM"]
     return [getattr(signal, name) for name in names if hasattr(signal, name)]

@@ -25,6 +25,13 @@ class BlockChain(nn.Module):
         raise NotImplementedError
 
     def advance(self, features: Features, latents: Latents, block: int) -> Features:
+        """Features after `block` -> features after `block` + 1.
+
+        Args:
+            features: after `block`, `(batch, height, width, channels)` or a tree.
+            latents: z_0, which a block may read.
+            block: counted from 1.
+        """
         raise NotImplementedError
 
     def to_image(self, features: Features, latents: Latents) -> Array:
@@ -33,13 +40,25 @@ class BlockChain(nn.Module):
     def head(
         self, latents: Latents, block: int, intermediates: Intermediates | None = None
     ) -> Features:
-        """g_0: features after `block`; `intermediates` perturb earlier blocks."""
+        """g_0: the features after `block`; see `Generator.head`.
+
+        Args:
+            latents: z_0, from `sample_latents`.
+            block: where to cut, from 1.
+            intermediates: perturbations of blocks before `block`.
+        """
         return self._run(self.first(latents), latents, 1, block, intermediates or {})
 
     def tail(
         self, features: Features, latents: Latents, block: int
     ) -> Float[Array, "batch height width channels"]:
-        """g_1: the image from the features after `block`."""
+        """g_1: the image from the features after `block`; see `Generator.tail`.
+
+        Args:
+            features: after `block`, from `head`.
+            latents: z_0, which later blocks may read.
+            block: where it was cut, from 1.
+        """
         features = self._run(features, latents, block, self.num_blocks, {})
         return self.to_image(features, latents)
 

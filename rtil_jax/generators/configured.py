@@ -16,10 +16,10 @@ ARCHITECTURES = {
 
 
 def architecture_of(config: Any) -> str:
-    """Of a training config; those of the first version had StyleGAN2 only.
+    """The architecture of a training config; version 0.1 had StyleGAN2 only.
 
     Raises:
-        UserError: for an architecture that there is not.
+        UserError: for an unknown architecture.
     """
     architecture = config.get("architecture", "stylegan2")
     if architecture not in ARCHITECTURES:
@@ -42,7 +42,7 @@ def build_generator(config: Any, **changes: float) -> Generator:
     """The generator of a training config, with `changes` of its attributes.
 
     Raises:
-        UserError: for an architecture or attributes that there are not.
+        UserError: for an unknown architecture or unknown attributes.
     """
     architecture = architecture_of(config)
     attributes = {"resolution": config["resolution"], "channels": config["channels"]}

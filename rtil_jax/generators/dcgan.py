@@ -91,7 +91,6 @@ class DCGANGenerator(DoublingChain):
         return nn.relu(self.code(latents["z"]))
 
     def advance(self, x: Array, latents: dict, block: int) -> Array:
-        """Features after `block` -> features after `block` + 1."""
         after = self.convs[block - 1](x)
         return after if block + 1 == self.num_blocks else nn.relu(after)
 

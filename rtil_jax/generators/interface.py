@@ -62,13 +62,23 @@ class Generator(Protocol):
     ) -> Features:
         """g_0: the features after `block`, before anything reads them.
 
-        `intermediates` holds perturbations of blocks before `block`.
+        Args:
+            latents: z_0, from `sample_latents`.
+            block: where to cut, from 1.
+            intermediates: perturbations of blocks before `block`, `{k: z_k}` with z_k
+                of `(batch, *intermediate_shape(k))`.
         """
 
     def tail(
         self, features: Features, latents: Latents, block: int
     ) -> Float[Array, "batch height width channels"]:
-        """g_1: the image from the features after `block`."""
+        """g_1: the image from the features after `block`.
+
+        Args:
+            features: after `block`, from `head`.
+            latents: z_0, which later blocks may read.
+            block: where it was cut, from 1.
+        """
 
     def __call__(
         self, latents: Latents, intermediates: Intermediates | None = None
@@ -114,14 +124,27 @@ def init(generator: Generator, key: jax.Array) -> dict:
 def sample_latents(
     generator: Generator, params: dict, key: jax.Array, batch: int
 ) -> Latents:
-    """`generator.sample_latents(key, batch)` with the variables `params`."""
+    """`generator.sample_latents(key, batch)` with the variables `params`.
+
+    Args:
+        generator: any with the interface of `rtil_jax.generators`.
+        params: its variables, `{"params": ...}`.
+        key: of the draw.
+        batch: how many.
+    """
     return single(generator.apply(params, key, batch, method="sample_latents"))
 
 
 def zero_intermediates(
     generator: Generator, blocks: tuple[int, ...], batch: int
 ) -> Intermediates:
-    """z_k = 0 for every block of `blocks`: the extended model at its base G."""
+    """z_k = 0 for every block of `blocks`: the extended model at its base G.
+
+    Args:
+        generator: any with the interface of `rtil_jax.generators`.
+        blocks: counted from 1.
+        batch: images.
+    """
     return {
         block: jnp.zeros((batch, *generator.intermediate_shape(block)), jnp.float32)
         for block in blocks
@@ -129,8 +152,15 @@ def zero_intermediates(
 
 
 def check_blocks(generator: Generator, blocks: tuple[int, ...], field: str) -> None:
-    """Raises:
-    UserError: if `blocks` are not increasing blocks of `generator`.
+    """Checks that `blocks` are increasing blocks of `generator`.
+
+    Args:
+        generator: any with the interface of `rtil_jax.generators`.
+        blocks: counted from 1.
+        field: what to call them in an error.
+
+    Raises:
+        UserError: if they are not.
     """
     known = range(1, generator.num_blocks + 1)
     increasing = all(a < b for a, b in zip(blocks, blocks[1:], strict=False))

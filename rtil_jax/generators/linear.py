@@ -62,7 +62,7 @@ class LinearGenerator(BlockChain):
     def advance(
         self, features: Float[Array, "batch 1 1 features"], latents: dict, block: int
     ) -> Float[Array, "batch height width channels"]:
-        """W_1 applied to the features after block 1."""
+        # W_1 of the features after block 1.
         return self._layer(features, block + 1)
 
     def _layer(self, x: Array, block: int) -> Array:

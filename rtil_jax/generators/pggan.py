@@ -138,7 +138,6 @@ class PGGANGenerator(DoublingChain):
         return self.to_rgbs[block - 1](x)
 
     def advance(self, x: Array, latents: dict, block: int) -> Array | SkipFeatures:
-        """Features after `block` -> features after `block` + 1."""
         after = self.blocks[block](x)
         fading = self.has_variable("growth", "fade")
         if not fading or block + 1 < self.num_blocks:

@@ -215,7 +215,6 @@ class StyleGAN2Generator(DoublingChain):
     def advance(
         self, features: SkipFeatures, latents: dict, block: int
     ) -> SkipFeatures:
-        """Features after `block` -> features after `block` + 1."""
         if features.rgb is None:
             batch, height, width, _ = features.activations.shape
             shape = batch, 2 * height, 2 * width, self.channels

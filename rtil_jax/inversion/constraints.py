@@ -24,6 +24,11 @@ def to_sphere(
 
     A Gaussian vector of many entries lies near a sphere; ILO keeps styles and noise
     maps on the one they were drawn on (as PULSE does; Menon et al. 2020).
+
+    Args:
+        x: `(batch, ...)`.
+        start: of the same shape.
+        axes: the axes of one vector.
     """
 
     def norm(v: Array) -> Array:
@@ -37,7 +42,13 @@ def to_l1_ball(
     centre: Float[Array, "batch *rest"],
     radius: float | Array,
 ) -> Float[Array, "batch *rest"]:
-    """The nearest point with ||x - centre||_1 <= radius (Daras et al. 2021)."""
+    """The nearest point with ||x - centre||_1 <= radius (Daras et al. 2021).
+
+    Args:
+        x: `(batch, ...)`; an image's entries are one vector.
+        centre: of each ball, of the shape of x.
+        radius: of all balls, at least 0.
+    """
 
     def project(x: Array) -> Array:
         # Not `projection_l1_ball`, which in 64-bit mode refuses float32.
@@ -70,6 +81,11 @@ def relative_pull(
 
     What a method adds to its loss that searches z ~ N(0, I), or features in their own
     units. Nothing with weight None.
+
+    Args:
+        weight: of the pull.
+        variables: z, a tree of arrays.
+        problem: whose measurements are y.
     """
     if weight is None:
         return jnp.zeros((), jnp.float32)
@@ -88,6 +104,11 @@ def prior_penalty(
     lowest where the draws are, because q of a draw is 1 +- sqrt(2 / n). Both are means
     over entries, so a weight means the same for z of any size. `relative` is q, too; a
     stage weighs it by the mean square of the measurements.
+
+    Args:
+        z: `(batch, ...)`; an image's entries are one vector.
+        sigma: of the prior.
+        form: `gaussian`, `shell` or `relative`.
     """
     q = jnp.mean((z / sigma) ** 2, axis=tuple(range(1, z.ndim)))
     if form != "shell":

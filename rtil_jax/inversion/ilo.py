@@ -62,6 +62,9 @@ class ILO:
     `ILO()`, `ILO(steps=100)` and `ILO(steps=(40, 20, 20))` are all methods. Numbers may
     be NumPy's, and lists do for tuples; a wrong one raises UserError at once.
 
+    >>> ILO(steps=(40, 20, 20), learning_rate=0.1).steps
+    (40, 20, 20)
+
     Defaults are those of the public RTIL demo, but for `keep_skip`, which it has False.
 
     Attributes:

@@ -130,6 +130,12 @@ def clip_latents(
     """Styles (together) and noise maps (each) into l1 balls around `start`.
 
     None leaves them free. Plain latents count as styles.
+
+    Args:
+        latents: styles and noise maps of a batch.
+        start: the centres, alike.
+        style_radius: of the ball of all styles of an image.
+        noise_radius: of that of each noise map.
     """
 
     def clip(path: tuple, x: Array, start: Array) -> Array:

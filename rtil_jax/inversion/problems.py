@@ -259,7 +259,7 @@ def mean_square(problem: Problem) -> Float[Array, " batch"]:
 
 
 def _losses(problem: Problem, operator: Any, y: Array, x: Array) -> Array:
-    """Of one image, the loss of each entry of y."""
+    """The loss of each entry of y, of one image."""
     if problem.noise is not None:
         return problem.noise.losses(operator, x, y)
     return _squares(operator(x) - y)
@@ -294,6 +294,12 @@ def make_problem(
     peak: Any = None,
 ) -> tuple[Problem, jax.Array]:
     """Measures images in [-1, 1], each with an operator of its own.
+
+    >>> import numpy as np
+    >>> images = np.zeros((2, 8, 8, 3), np.float32)
+    >>> problem, keys = make_problem("inpainting", images, (0, 1), ratio=0.5, seed=0)
+    >>> problem.measurements.shape, keys.shape
+    ((2, 8, 8, 3), (2,))
 
     Args:
         problem: a name in `operators.OPERATORS`.

@@ -62,7 +62,7 @@ class Reconstruction:
         return jnp.sqrt(self.squared_error)
 
     def lines(self) -> list[str]:
-        """Of each image its status and residual: `image 0: ok, residual 0.0312`."""
+        """One line per image: `image 0: ok, residual 0.0312`."""
         pairs = zip(self.status, np.ravel(self.residual), strict=True)
         return [
             f"image {index}: {status}, residual {residual:.3g}"

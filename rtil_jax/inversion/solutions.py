@@ -41,7 +41,13 @@ class Solution:
 def render(
     generator: Generator, variables: dict, solution: Solution
 ) -> Float[Array, "batch height width channels"]:
-    """The images of a solution, nominally in [-1, 1]."""
+    """The images of a solution, nominally in [-1, 1].
+
+    Args:
+        generator: that the solution was found with.
+        variables: its variables, `{"params": ...}`.
+        solution: of a batch; what was cut off stays so.
+    """
     if solution.block == 0:
         return single(generator.apply(variables, solution.latents))
     inputs = (solution.features, solution.latents, solution.block)
@@ -51,9 +57,12 @@ def render(
 def save_solution(
     path: str, solution: Solution | None, **facts: str | int | float | np.ndarray
 ) -> None:
-    """Writes one solution as a .npz; `facts` say how it came about.
+    """Writes one solution as a .npz.
 
-    None, of a baseline, has nothing but these.
+    Args:
+        path: of the file, which is replaced in one step.
+        solution: of one image or of a batch; None of a baseline, which has facts only.
+        facts: how it came about: numbers, texts and arrays, by name.
     """
     named = {} if solution is None else _named(solution)
     arrays = {name: np.asarray(x) for name, x in named.items()}
@@ -68,6 +77,11 @@ def load_solution(path: str, generator: Generator, variables: dict) -> Solution:
     """Reads what `save_solution` wrote for the same generator.
 
     A file without intermediates, as all were once, has none.
+
+    Args:
+        path: of the `.npz`.
+        generator: that the solution was found with.
+        variables: its variables, `{"params": ...}`.
 
     Raises:
         UserError: if the file has other arrays than the generator's.

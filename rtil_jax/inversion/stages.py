@@ -111,7 +111,13 @@ class Stage:
     def penalty(
         self, variables: Variables, images: Array, problem: Problem
     ) -> Float[Array, "*batch"]:
-        """Added to each image's measurement loss; `images` are the variables'."""
+        """Added to each image's measurement loss; `images` are the variables'.
+
+        Args:
+            variables: of a batch.
+            images: what they decode to, `(batch, height, width, channels)`.
+            problem: of the same batch.
+        """
         return jnp.zeros((), jnp.float32)
 
     def constrain(self, variables: Variables, start: Variables) -> Variables:

@@ -23,6 +23,11 @@ def crps(samples: Any, truth: Any) -> Float[Array, " batch"]:
     unbiased for any number of them (Ferro 2014). Of one value in place of an ensemble
     it would be the mean absolute error, and it is in the units of the images.
 
+    >>> import numpy as np
+    >>> draws = np.array([0, 1], np.float32).reshape(1, 2, 1, 1, 1)  # of one pixel
+    >>> print(crps(draws, np.full((1, 1, 1, 1), 2, np.float32)))
+    [1.]
+
     Args:
         samples: `(batch, samples, ...)`, at least two of each image.
         truth: x, `(batch, ...)`.

@@ -79,6 +79,12 @@ def frechet_distance(
 
     C D has the eigenvalues of the symmetric C^(1/2) D C^(1/2): no root of a matrix
     that is not symmetric, nor the complex numbers that rounding makes of one.
+
+    Args:
+        m: mean, `(size,)`.
+        c: covariance, `(size, size)`.
+        n: the other mean.
+        d: the other covariance.
     """
     root = symmetric_root(c)
     eigenvalues = np.linalg.eigvalsh(root @ d @ root)

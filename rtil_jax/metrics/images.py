@@ -37,6 +37,11 @@ _TAPS = {"gaussian": _GAUSSIAN / _GAUSSIAN.sum(), "uniform": np.full(7, 1 / 7)}
 def psnr(x: Any, y: Any, data_range: Any = 1.0) -> Float[Array, " batch"]:
     """Peak signal-to-noise ratio in dB; infinite for identical images.
 
+    >>> import numpy as np
+    >>> truth = np.full((1, 8, 8, 3), 0.5, np.float32)
+    >>> print(psnr(truth + 0.1, truth).round(2))
+    [20.]
+
     Args:
         x: images in [0, 1], `(batch, height, width, channels)`.
         y: images of the same shape.
@@ -127,6 +132,10 @@ def confidence_interval(
     level: float = 0.95,
 ) -> tuple[float, float]:
     """Mean over images and half-width of its Student t confidence interval.
+
+    >>> mean, half = confidence_interval([20.0, 22.0, 24.0])
+    >>> f"{mean:.2f} ± {half:.2f}"
+    '22.00 ± 4.97'
 
     The half-width is nan for fewer than two values, and if one of them is infinite.
     """

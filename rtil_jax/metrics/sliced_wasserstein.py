@@ -90,7 +90,13 @@ def patches(images: Images, keys: jax.Array) -> dict[int, Array]:
 
 
 def patch_distance(real: Patches, fake: Patches, key: jax.Array) -> float:
-    """The distance of two sets of as many patches, over random directions."""
+    """The distance of two sets of as many patches, over random directions.
+
+    Args:
+        real: patches, `(patches, height, width, channels)`.
+        fake: of the same shape.
+        key: of the directions.
+    """
     x, y = (normalised(patches).reshape(len(patches), -1) for patches in (real, fake))
     return sliced_wasserstein(x, y, key)
 
@@ -108,6 +114,11 @@ def sliced_wasserstein(
     key: jax.Array,
 ) -> float:
     """The mean Wasserstein-1 distance of projections onto DIRECTIONS unit vectors.
+
+    Args:
+        x: points, `(points, size)`.
+        y: of the same shape.
+        key: of the directions.
 
     Raises:
         UserError: if the sets differ in the number of points or in their size.

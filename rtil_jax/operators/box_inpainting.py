@@ -26,6 +26,11 @@ class BoxInpainting(Inpainting):
     ) -> "BoxInpainting":
         """A random square.
 
+        Args:
+            key: of the square's place.
+            image_shape: `(height, width, channels)`.
+            ratio: the fraction of pixels that is seen.
+
         Raises:
             UserError: if it does not fit into the image or leaves nothing of it.
         """

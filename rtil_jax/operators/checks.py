@@ -52,7 +52,7 @@ def as_values(name: str, found: Any) -> Array | np.ndarray:
 
 
 def as_real_values(name: str, found: Any) -> Array | np.ndarray:
-    """Likewise, of real numbers alone."""
+    """As `as_values`, but complex numbers are refused."""
     array = as_values(name, found)
     if jnp.iscomplexobj(array):
         raise UserError(f"{name}: found {array.dtype}, expected real numbers")

@@ -94,6 +94,13 @@ class PartialCirculant(Linear):
     def sample(
         cls, key: jax.Array, image_shape: ImageShape, ratio: float | int
     ) -> "PartialCirculant":
+        """A random operator.
+
+        Args:
+            key: of the filter, the signs and the rows.
+            image_shape: `(height, width, channels)`.
+            ratio: measurements over the image's numbers, in (0, 1].
+        """
         size = math.prod(image_shape)
         filter_key, sign_key, mask_key = jax.random.split(key, 3)
         # As `jax.random.rademacher` draws, which in 64-bit mode draws other signs.
@@ -128,7 +135,7 @@ class PartialCirculant(Linear):
         return self._unflatten(jnp.fft.irfft(spectrum, n=y.shape[-1]))
 
     def _unflatten(self, u: Vectors) -> Images:
-        """Of u = signs * x, the image."""
+        """The image of u = signs * x."""
         height, width, channels = self.image_shape
         planes = scale(self.signs, u).reshape(*u.shape[:-1], channels, height, width)
         return jnp.moveaxis(planes, -3, -1)

@@ -68,6 +68,11 @@ class Colourisation(Unmasked, Linear):
     ) -> "Colourisation":
         """The operator; `key` is unused.
 
+        Args:
+            key: unused: nothing is random.
+            image_shape: `(height, width, channels)`.
+            ratio: 1: all pixels are measured.
+
         Raises:
             UserError: if the images do not have 3 channels, or `ratio` is not 1.
         """

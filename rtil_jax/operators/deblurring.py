@@ -32,6 +32,11 @@ class GaussianDeblurring(Blur):
     ) -> "GaussianDeblurring":
         """The operator; `key` is unused.
 
+        Args:
+            key: unused: nothing is random.
+            image_shape: `(height, width, channels)`.
+            ratio: 1 / width of the blur in pixels.
+
         Raises:
             UserError: if the blur is wider than the image.
         """
@@ -55,6 +60,11 @@ class MotionDeblurring(Blur):
         cls, key: jax.Array, image_shape: ImageShape, ratio: float | int
     ) -> "MotionDeblurring":
         """The operator; its direction is random, and the same at every ratio.
+
+        Args:
+            key: of its direction.
+            image_shape: `(height, width, channels)`.
+            ratio: 1 / length of the motion in pixels.
 
         Raises:
             UserError: if the motion is longer than the image.

@@ -40,6 +40,11 @@ class Denoising(Unmasked, Linear):
     ) -> "Denoising":
         """The operator; `key` is unused.
 
+        Args:
+            key: unused: nothing is random.
+            image_shape: `(height, width, channels)`.
+            ratio: 1: all pixels are measured.
+
         Raises:
             UserError: if `ratio` is not 1.
         """

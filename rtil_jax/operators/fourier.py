@@ -81,7 +81,13 @@ class Fourier(Linear):
     def sample(
         cls, key: jax.Array, image_shape: ImageShape, ratio: float | int
     ) -> FourierLines:
-        """Random lines, as `FourierLines.sample`."""
+        """Random lines, as `FourierLines.sample`.
+
+        Args:
+            key: of the lines.
+            image_shape: `(height, width, channels)`.
+            ratio: the fraction of lines that is measured.
+        """
         return FourierLines.sample(key, image_shape, ratio)
 
     @property

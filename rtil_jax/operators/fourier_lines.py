@@ -48,7 +48,13 @@ class FourierLines(Linear):
     def sample(
         cls, key: jax.Array, image_shape: ImageShape, ratio: float | int
     ) -> "FourierLines":
-        """A random operator; `ratio` is the fraction of lines, at least one."""
+        """A random operator; `ratio` is the fraction of lines, at least one.
+
+        Args:
+            key: of the lines.
+            image_shape: `(height, width, channels)`.
+            ratio: the fraction of lines that is measured, in (0, 1].
+        """
         lines = image_shape[0] // 2 + 1
         centre = max(1, round(CENTRE * lines))
         others = centre + jax.random.permutation(key, lines - centre)

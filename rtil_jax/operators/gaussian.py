@@ -83,6 +83,11 @@ class Gaussian(Unmasked, Linear):
     ) -> "Gaussian":
         """A random matrix.
 
+        Args:
+            key: of the draw.
+            image_shape: `(height, width, channels)`.
+            ratio: measurements over the image's numbers, in (0, 1].
+
         Raises:
             UserError: if it needs more than half a GiB. Every image has its own, so
                 a batch needs that many times more.

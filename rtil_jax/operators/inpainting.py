@@ -70,7 +70,13 @@ class Inpainting(Linear):
     def sample(
         cls, key: jax.Array, image_shape: ImageShape, ratio: float | int
     ) -> "Inpainting":
-        """A mask of pixels in random places; `ratio` is the fraction that is seen."""
+        """A mask of pixels in random places; `ratio` is the fraction that is seen.
+
+        Args:
+            key: of the places.
+            image_shape: `(height, width, channels)`.
+            ratio: the fraction that is seen, in (0, 1].
+        """
         height, width, channels = image_shape
         # The public code keeps each pixel with probability `ratio`; we keep that
         # fraction exactly, so that `ratio` means what it says for every image.

@@ -28,7 +28,7 @@ class Operator(Protocol):
 
     @property
     def num_measurements(self) -> Array | float | int:
-        """By what ||A(x) - y||^2 is divided: how many real numbers are measured.
+        """How many real numbers are measured; ||A(x) - y||^2 is divided by it.
 
         One number for each image. A complex measurement counts as two.
         """
@@ -53,6 +53,11 @@ class ImagingOperator(Operator, Protocol):
 
         `ratio` is the fraction of measurements, of observed pixels, or 1 / factor
         (see `ratios.RATIO_LABELS`).
+
+        Args:
+            key: of the draw.
+            image_shape: `(height, width, channels)`.
+            ratio: of measurements, in (0, 1]; see `RATIO_LABELS` of `operators.ratios`.
         """
 
     def preview(self, y: Array) -> Images:
@@ -86,7 +91,7 @@ class ForwardOperator:
 
     @property
     def output_shape(self) -> tuple[int, ...]:
-        """Of y = A(x) of one image."""
+        """The shape of y = A(x) of one image."""
         return self._output().shape
 
     @property
@@ -179,6 +184,14 @@ def measure(
     deepinv's, have half of it for the same noise: their 0.05 is 0.1 here.
 
     With `noise=Poisson(peak)` photons are counted instead, of one image.
+
+    Args:
+        operator: A, callable.
+        x: images, `(height, width, channels)`, or a batch for an operator that is not
+            itself batched.
+        key: of the noise.
+        noise_std: of Gaussian noise, at least 0.
+        noise: `Poisson(peak)`, in place of `noise_std`.
 
     Raises:
         UserError: if the pixels or y are not floating-point numbers.

@@ -84,6 +84,13 @@ class PhaseRetrieval(ForwardOperator):
     def sample(
         cls, key: jax.Array, image_shape: ImageShape, ratio: float | int
     ) -> "PhaseRetrieval":
+        """A random coded pattern, and which magnitudes are measured.
+
+        Args:
+            key: of the codes and the mask.
+            image_shape: `(height, width, channels)`.
+            ratio: magnitudes over the image's numbers, in (0, 1].
+        """
         size = math.prod(image_shape)
         code_key, mask_key = jax.random.split(key)
         turns = 2 * math.pi

@@ -51,6 +51,11 @@ class Poisson:
     def measure(self, operator: Any, x: Array, key: jax.Array) -> Array:
         """y of one image, `(height, width, channels)`.
 
+        Args:
+            operator: A, which measures amounts of light.
+            x: the image.
+            key: of the photons.
+
         Raises:
             UserError: if A measures negative amounts, or complex numbers.
         """
@@ -79,6 +84,11 @@ class Poisson:
         deviance over 2 * peak, in the units of a squared error of pixels, which it
         nears at mid-grey: learning rates that suit one suit the other. It is 0 where x
         explains y exactly.
+
+        Args:
+            operator: A.
+            x: an image, `(height, width, channels)`.
+            y: what was measured.
         """
         predicted = operator(x)
         v = self._light(operator, x, predicted)

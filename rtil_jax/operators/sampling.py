@@ -49,6 +49,12 @@ def sample_operator(
 ) -> ImagingOperator:
     """The operator of `problem` for images of `(height, width, channels)`.
 
+    Args:
+        problem: a name in `OPERATORS`.
+        key: of the draw.
+        image_shape: `(height, width, channels)`.
+        ratio: of measurements, in (0, 1]; what it is a ratio of, the problem says.
+
     Raises:
         UserError: for an unknown problem, or a ratio that the problem does not have.
     """
@@ -69,6 +75,12 @@ def sample_operators(
     problem: Any, keys: jax.Array, image_shape: ImageShape, ratio: Any
 ) -> ImagingOperator:
     """One operator per key, `(batch,)`: the arrays have a leading batch axis.
+
+    Args:
+        problem: a name in `OPERATORS`.
+        keys: one per image, `(batch,)`.
+        image_shape: `(height, width, channels)`.
+        ratio: of measurements, as for `sample_operator`.
 
     Raises:
         UserError: as `sample_operator`.

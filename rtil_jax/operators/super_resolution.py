@@ -69,6 +69,11 @@ class SuperResolution(Unmasked, Linear):
     ) -> "SuperResolution":
         """The operator; `key` is unused.
 
+        Args:
+            key: unused: nothing is random.
+            image_shape: `(height, width, channels)`.
+            ratio: 1 / factor, of 2, 4, 8 or 16.
+
         Raises:
             UserError: if 1 / ratio is not 2, 4, 8 or 16, or does not divide the size.
         """

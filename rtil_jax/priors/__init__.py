@@ -2,7 +2,7 @@
 
 `pretrained:NAME` stands for the folder `packaged/NAME` wherever a prior's directory is
 asked for. Such a folder has `weights.npz` and `config.json`, which `packed` reads, and
-for people `card.md` and `samples.png`. `python -m rtil_jax pack` makes one of a
+for people `card.md` and `samples.png`. `rtil pack` makes one of a
 training directory.
 """
 

@@ -25,7 +25,7 @@ _CHUNK = 16  # images at once: few, because those of 256 pixels are large
 
 @functools.partial(jax.jit, static_argnums=0)
 def measure_scales(generator: Generator, variables: dict) -> Float[Array, " blocks"]:
-    """Of `SAMPLES` images of G, always the same ones."""
+    """Measures the scales over `SAMPLES` images of G, always the same ones."""
     blocks = tuple(range(1, generator.num_blocks))
 
     def moments(key: jax.Array) -> tuple[dict[int, Array], dict[int, Array]]:

@@ -15,7 +15,7 @@ NETWORK_FILES = (".pt", ".pth", ".pkl", ".ckpt", ".bin", ".safetensors")
 
 
 def names() -> list[str]:
-    """Of the priors that there are."""
+    """The names of the packaged priors, sorted."""
     return sorted(n for n in os.listdir(ROOT) if is_packed(os.path.join(ROOT, n)))
 
 
@@ -28,7 +28,7 @@ def locate(source: Any, field: str = "prior") -> str:
 
     Raises:
         UserError: if there is no such directory or no prior of that name; the message
-            names the nearest one that there is.
+            names the nearest one.
     """
     if isinstance(source, str | os.PathLike):
         scheme, colon, name = str(source).partition(":")
@@ -40,7 +40,7 @@ def locate(source: Any, field: str = "prior") -> str:
     if os.path.exists(path):
         hint = ""
         if path.lower().endswith(NETWORK_FILES):
-            hint = f"; python -m rtil_jax convert {path} --to DIR makes one of it"
+            hint = f"; rtil convert {path} --to DIR makes one of it"
         raise UserError(f"{field}: found the file {path!r}, expected {EXPECTED}{hint}")
     near = did_you_mean(os.path.basename(path.rstrip("/\\")), names(), PREFIX)
     raise UserError(
@@ -51,7 +51,9 @@ def locate(source: Any, field: str = "prior") -> str:
 def _packaged(name: str, field: str) -> str:
     known = names()
     if name not in known:
-        expected = f"one of {', '.join(known)}" if known else "none, for there are none"
+        expected = (
+            f"one of {', '.join(known)}" if known else "none (no prior is packaged)"
+        )
         raise UserError(
             f"{field}: found '{PREFIX}{name}', expected {expected}"
             f"{did_you_mean(name, known, PREFIX)}"

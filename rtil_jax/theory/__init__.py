@@ -1,6 +1,6 @@
 """The linear theory of Section 5: closed forms, and the same by gradient descent.
 
-    python -m rtil_jax theory --config configs/ablations/theory.py --workdir runs/theory
+    rtil theory --config configs/ablations/theory.py --workdir runs/theory
 
 `closed_forms` is the paper's mathematics in float64, `learning` trains and inverts the
 same model with the library, `experiment` runs both and draws them.

@@ -31,13 +31,26 @@ class Truth:
 
 
 def draw_truth(rng: np.random.Generator, n0: int, n1: int, nd: int) -> Truth:
-    """Gaussian weights, scaled so that the entries of W*_0 z_0 have variance 1."""
+    """Gaussian weights, scaled so that the entries of W*_0 z_0 have variance 1.
+
+    Args:
+        rng: of the draw.
+        n0: entries of z_0.
+        n1: entries of z_1.
+        nd: entries of x.
+    """
     w0 = rng.standard_normal((n1, n0)) / np.sqrt(n0)
     return Truth(w0, rng.standard_normal((nd, n1)) / np.sqrt(n1))
 
 
 def draw_signals(rng: np.random.Generator, truth: Truth, count: int) -> Matrix:
-    """x = W*_1 (W*_0 z_0 + z_1), `(count, n_d)`."""
+    """x = W*_1 (W*_0 z_0 + z_1), `(count, n_d)`.
+
+    Args:
+        rng: of the draw.
+        truth: W*_0, `(n_1, n_0)`, and W*_1, `(n_d, n_1)`.
+        count: of signals.
+    """
     z0 = rng.standard_normal((count, truth.w0.shape[1]))
     z1 = rng.standard_normal((count, truth.w0.shape[0]))
     return (z0 @ truth.w0.T + z1) @ truth.w1.T
@@ -90,6 +103,11 @@ def expected_error(truth: Truth, w1: Matrix, matrix: Matrix) -> float:
 
     For the vanilla weights this is the ||W*_1 - W*_1 W*_0 M_1||_F^2 of the proof of
     Lemma 5.2; for RTIL's and m >= n_1 it is 0, equation (9).
+
+    Args:
+        truth: W*_0, `(n_1, n_0)`, and W*_1, `(n_d, n_1)`.
+        w1: W_1, `(n_d, n_1)`.
+        matrix: A, `(m, n_d)`.
     """
     signals = np.hstack([truth.w1 @ truth.w0, truth.w1])
     base = w1 @ truth.w0

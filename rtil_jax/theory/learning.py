@@ -51,6 +51,14 @@ def least_squares_loss(
 
     The last member of the family makes all images: G(z_0) if it is vanilla, and else
     G~(z_0, z_1). Nature's z_1 is the family's, or one that the family does not see.
+
+    Args:
+        generator: the linear one.
+        family: vanilla for (6), of one member more for (7).
+        truth: nature's variables.
+        params: the model's variables.
+        key: of the draws.
+        batch: how many.
     """
     family_key, hidden_key = jax.random.split(key)
     members = jnp.full(batch, family.num_members - 1)
@@ -80,6 +88,15 @@ def train(
     From a random W_1, what is orthogonal to that range would stay random; and Adam,
     which rescales each entry, would leave the range. The rate falls to 0 by half a
     cosine, which averages out the z_1 that vanilla training does not see.
+
+    Args:
+        generator: the linear one.
+        family: vanilla for (6), of one member more for (7).
+        truth: nature's variables, whose W_0 is known.
+        key: of all batches.
+        steps: of descent.
+        batch: draws of each step.
+        learning_rate: of the first step.
     """
     w0 = truth["params"]["W0"]
     optimizer = optax.sgd(optax.cosine_decay_schedule(learning_rate, steps))
@@ -115,6 +132,15 @@ def invert_learned(
 
     Its stages 0 and 1 are the two lines of (5), by Adam. The sphere around z_0 is off,
     which (5) does not have, and z_1 starts from 0 as the library always has it.
+
+    Args:
+        generator: the linear one.
+        variables: the model's.
+        signals: x, `(batch, n_d)`.
+        matrices: A of each, `(batch, m, n_d)`.
+        key: of the starts.
+        steps: of each of the two stages.
+        learning_rate: at the top of the schedule.
     """
     # The same images at the same scale as those the generator makes.
     images = jnp.float32(signals).reshape(-1, *generator.intermediate_shape(2))

@@ -13,7 +13,7 @@ BELOW_ONE = Condition(lambda value: 0 <= value < 1, "a number in [0, 1)")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class StyleGAN2Hyperparameters:
-    """Of RTIL-StyleGAN2, see `rtil_jax.training.stylegan2`."""
+    """The hyperparameters of RTIL-StyleGAN2, see `rtil_jax.training.stylegan2`."""
 
     batch_size: int = field(6, "Images of a step, over all devices.")
     learning_rate: float = field(
@@ -46,7 +46,7 @@ class StyleGAN2Hyperparameters:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PGGANHyperparameters:
-    """Of RTIL-PGGAN, see `rtil_jax.training.pggan`."""
+    """The hyperparameters of RTIL-PGGAN, see `rtil_jax.training.pggan`."""
 
     learning_rate: float = field(0.001, "Of Adam, for both networks.", POSITIVE)
     penalty_weight: float = field(

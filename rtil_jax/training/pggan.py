@@ -97,7 +97,7 @@ class PGGANRecipe(PGGANHyperparameters):
     phases: tuple[Phase, ...]
 
     def optimizer(self) -> optax.GradientTransformation:
-        """Of each network; its state lives through all phases."""
+        """The optimiser of each network; its state lives through all phases."""
         return adam_per_module(self.learning_rate)
 
     def fresh_state(self, key: jax.Array) -> TrainState:

@@ -38,11 +38,11 @@ class Recipe(Protocol):
 
     @property
     def generator(self) -> Generator:
-        """At its full resolution."""
+        """The generator, at its full resolution."""
 
     @property
     def discriminator(self) -> Discriminator:
-        """Images to scores."""
+        """The discriminator, from images to scores."""
 
     @property
     def family(self) -> Family:

@@ -218,6 +218,6 @@ def test_a_library_that_is_missing_is_named_with_its_extra(monkeypatch, tmp_path
     checkpoint = Checkpoint({"g_ema": checkpoints.pggan(WIDTHS)})
     for module, path in (("torch", "a.pt"), ("safetensors", "a.safetensors")):
         monkeypatch.setitem(sys.modules, module, None)
-        expected = rf'{module}: is not installed, .*pip install "rtil_jax\[{module}\]"'
+        expected = rf"{module}: is not installed, .*pip install {module}"
         with pytest.raises(UserError, match=expected):
             files.write(str(tmp_path / path), checkpoint)

@@ -61,5 +61,5 @@ def test_what_cannot_be_drawn(load, arguments, message):
 
 def test_missing_packages_say_what_to_install(load, monkeypatch):
     monkeypatch.setitem(sys.modules, "dicebear", None)
-    with pytest.raises(UserError, match=r"pip install \"rtil_jax\[demo\]\""):
+    with pytest.raises(UserError, match="pip install dicebear-core "):
         load(count=1)

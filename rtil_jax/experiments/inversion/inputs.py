@@ -99,7 +99,7 @@ def check_fit(run: InversionRun, priors: dict[str, Prior], shape: ImageShape) ->
 
 
 def image_arguments(images: Images, shape: ImageShape) -> dict[str, Any]:
-    """Of `data.load_images`, for images `(height, width, channels)`."""
+    """The arguments of `data.load_images` for images `(height, width, channels)`."""
     resolution, _, channels = shape
     return dict(
         source=images.source,

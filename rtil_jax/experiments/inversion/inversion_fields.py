@@ -220,7 +220,7 @@ class Setting:
         "The method's name and the arguments of its class in rtil_jax.inversion."
     )
     method_for: Any = open_section(
-        "Prior's name -> fields of `method` that are other for this prior."
+        "Prior's name -> fields of `method` that differ for this prior."
     )
     noise_std: float = field(
         0.0,
@@ -240,7 +240,7 @@ class Setting:
     )
     perceptual: Perceptual = field(Perceptual, "")
     perceptual_for: Any = open_section(
-        "Prior's name -> fields of `perceptual` that are other for this prior."
+        "Prior's name -> fields of `perceptual` that differ for this prior."
     )
     select: str = field(
         "measurement",

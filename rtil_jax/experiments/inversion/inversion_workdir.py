@@ -200,7 +200,9 @@ def _read_record(path: str) -> dict:
         return {"methods": {}, "priors": {}}
     record = read_json(path, "the config of a run")
     if not isinstance(record, dict) or not record.keys() >= {"methods", "priors"}:
-        raise UserError(f"{path}: found another program's, expected an inversion's")
+        raise UserError(
+            f"{path}: found a config of another program, expected that of an inversion"
+        )
     for old in (record.get("shared") or {}, *record["methods"].values()):
         # Records of the first version are of the one range that there was.
         old.setdefault("images", {}).setdefault("range", [-1.0, 1.0])

@@ -15,6 +15,7 @@ from rtil_jax.experiments.inversion.inversion_run import InversionRun
 from rtil_jax.experiments.inversion.measuring import from_range, in_range, problem_of
 from rtil_jax.experiments.inversion.results import Results, read_picture
 from rtil_jax.experiments.measurements.measured import Measured, Subjects
+from rtil_jax.experiments.report.findings import find_best, findings_lines
 from rtil_jax.experiments.report.fits import RULE, fit_tables
 from rtil_jax.experiments.report.rows import ratio_name, sorted_results
 from rtil_jax.inversion.problems import Problem, over_images, settle
@@ -28,6 +29,7 @@ def write_report(
     fits = RULE, fit_tables(sorted_results(workdir), workdir)
     print(f"table     {report.write_summary(workdir, fits)}")
     figures = report.plot_curves(workdir, run.figure.published)
+    figures += report.plot_differences(workdir)
     figures += report.plot_convergence(workdir)
     drawn: dict[tuple, dict[str, Entry]] = {}
     for entry in run.entries:
@@ -39,6 +41,8 @@ def write_report(
         print(f"figure    {figure}")
     print(f"pictures  {os.path.join(workdir, 'recovered')}")
     print(f"page      {report.write_page(workdir)}")
+    for line in findings_lines(find_best(sorted_results(workdir))):
+        print(line)
 
 
 def draw_grid(
@@ -87,6 +91,9 @@ def draw_grid(
     stem = f"{base.problem}_{ratio_name(base.ratio)}_{base.select}"
     path = os.path.join(workdir, "figures", f"{stem}.png")
     report.image_grid(columns, path, psnr)
+    names = [images.names[i] for i in indices]
+    kept = os.path.join(workdir, "shown", f"{stem}.npz")
+    report.save_shown(kept, names, columns, psnr)
     return path
 
 

@@ -16,6 +16,7 @@ from ml_collections import ConfigDict
 from tqdm import tqdm
 
 from rtil_jax import data
+from rtil_jax.arguments import changed_arguments
 from rtil_jax.experiments.compiling import Abandoned, compile_ahead
 from rtil_jax.experiments.inversion.examining import examined
 from rtil_jax.experiments.inversion.inputs import (
@@ -176,7 +177,7 @@ def claim(
         logging.getLogger("rtil_jax").warning(warning)
     methods = {(one.label, one.prior): one.method for one in run.entries}
     for (label, prior), method in methods.items():
-        print(f"{label}, {prior}: {method}")
+        print(f"{label}, {prior}: {changed_arguments(method)}")
 
 
 def print_stopped(reason: str) -> None:

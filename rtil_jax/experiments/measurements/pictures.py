@@ -282,7 +282,7 @@ def _require_size(
     also = " --mask MASK" if mask else ""
     raise UserError(
         f"{file.path}: found {_size(pixels)} pixels, expected {shape[0]} x {shape[1]} "
-        f"as the prior's; python -m rtil_jax crop {file.name}{also} --size {shape[0]} "
+        f"as the prior's; rtil crop {file.name}{also} --size {shape[0]} "
         "makes them"
     )
 

@@ -12,6 +12,7 @@ from rtil_jax.checkpoints import checksum, load_config, load_step
 from rtil_jax.config import save_config
 from rtil_jax.errors import UserError
 from rtil_jax.experiments import report
+from rtil_jax.experiments.member_names import member_names
 from rtil_jax.experiments.publishing.card import Notes, card, run_facts
 from rtil_jax.experiments.publishing.rounding import (
     RECOVERED,
@@ -45,7 +46,7 @@ def export(directory: str, name: str, notes: Notes, scores: str | None = None) -
         directory: that `train.py` has written.
         name: of the prior.
         notes: for its card.
-        scores: a file that `python -m rtil_jax score` has written for `directory`.
+        scores: a file that `rtil score` has written for `directory`.
 
     Returns:
         What was done, in one line.
@@ -81,7 +82,7 @@ def export(directory: str, name: str, notes: Notes, scores: str | None = None) -
 
 
 def folder_of(name: str) -> str:
-    """Of `pretrained:NAME`.
+    """The folder of `pretrained:NAME`.
 
     Raises:
         UserError: if a prior cannot have that name.
@@ -135,7 +136,7 @@ def draw_samples(recipe: Recipe, weights: dict, step: int, path: str) -> None:
     """One row of each member, of the weights as they are stored."""
     variables = jax.tree.map(lambda x: np.asarray(x, np.float32), weights)
     rows = recipe.sample(variables, step, COLUMNS)
-    labelled = {f"G^{member}": images for member, images in enumerate(rows)}
+    labelled = dict(zip(member_names(recipe.family), rows, strict=True))
     report.labelled_rows(labelled, path)
 
 
@@ -153,11 +154,10 @@ def file_name(source: str) -> str:
 
 def read_scores(path: str, network: int) -> dict:
     """Raises UserError if it is no file of scores, or one of another network."""
-    scores = read_json(path, "a file of python -m rtil_jax score")
+    scores = read_json(path, "a file of rtil score")
     if not isinstance(scores, dict) or not {"network", "images"} <= scores.keys():
         raise UserError(
-            f"--scores: found no scores in {path}, expected a file of python -m "
-            "rtil_jax score"
+            f"--scores: found no scores in {path}, expected a file of rtil score"
         )
     images = scores["images"]
     if scores["network"] != network:

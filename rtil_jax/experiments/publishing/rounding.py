@@ -47,7 +47,7 @@ def rounding_psnr(
 
 
 def lost(psnr: float) -> float:
-    """By how many dB an image RECOVERED from the truth gets worse.
+    """How many dB an image loses that is RECOVERED dB from the truth.
 
     Rounding knows nothing of the truth: the squares of the two errors add.
     """

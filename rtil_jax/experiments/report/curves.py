@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from rtil_jax.experiments.report.findings import differences
 from rtil_jax.experiments.report.published import (
     PUBLISHED_PRIORS,
     Value,
@@ -83,6 +84,32 @@ def plot_curves(workdir: str, published: str = "") -> list[str]:
         paths.append(os.path.join(workdir, "figures", f"{metric}.png"))
         save_figure(figure, paths[-1])
     return paths
+
+
+def plot_differences(workdir: str) -> list[str]:
+    """Draws `figures/differences.png`: paired differences of PSNR against the ratio.
+
+    Nothing where one prior and one method were run, or no true image is known.
+
+    Raises:
+        UserError: if there are no results or they cannot be read.
+    """
+    rows = differences(sorted_results(workdir))
+    if not rows:
+        return []
+    styles, problems = line_styles(rows), groups(rows, "problem")
+    figure, panels = new_panels(len(problems))
+    for axes, ((problem,), group) in zip(panels, problems.items(), strict=True):
+        room = ROOM if len(names(group, "ratio")) > 1 else 10 * ROOM
+        axes.axhline(0, color=MUTED, linewidth=0.8)
+        _draw_means(axes, group, "psnr", styles, room)
+        _label_axes(axes, problem, group, ())
+    panels[0].set_ylabel("difference of PSNR (dB)\nmean and 95 % CI, paired")
+    add_legend(figure)
+    path = os.path.join(workdir, "figures", "differences.png")
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    save_figure(figure, path)
+    return [path]
 
 
 def _draw_means(

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from PIL import Image
 
+from rtil_jax.experiments.report.script import SCRIPT
 from rtil_jax.experiments.report.tables import Table
 
 # A picture of more bytes is embedded smaller and as a JPEG.
@@ -22,25 +23,39 @@ body { margin: 0 auto; max-width: 70rem; padding: 1rem; color: #1a1a1a;
   background: #fff; font: 1rem/1.5 system-ui, sans-serif; }
 h1, h2, h3 { line-height: 1.25; }
 h2 { margin-top: 2.5rem; border-bottom: 1px solid #ccc; }
+h4 { margin: 1.25rem 0 .25rem; overflow-wrap: anywhere; }
 .scroll { overflow-x: auto; margin: 1rem 0; }
 table { border-collapse: collapse; font-size: .8125rem;
   font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .5rem; border-bottom: 1px solid #ddd; text-align: left;
   white-space: nowrap; }
-thead th { border-bottom: 2px solid #777; }
+thead th { border-bottom: 2px solid #777; cursor: pointer; }
+th[aria-sort=ascending]::after { content: " ▲"; }
+th[aria-sort=descending]::after { content: " ▼"; }
 th.number, td.number { text-align: right; }
 td.notok { font-weight: bold; color: #a00000; }
 figure { margin: 1rem 0; }
 img { display: block; width: 100%; height: auto; }
 figcaption { color: #444; font-size: .875rem; }
+.pictures, .pair { display: flex; flex-wrap: wrap; gap: .25rem 1rem; }
+.pair { gap: .25rem; }
+.pictures figure { margin: .25rem 0; width: min-content; }
+.pixels { image-rendering: pixelated; max-width: none; }
+.zoom { cursor: zoom-in; }
+dialog { border: 0; padding: .5rem; max-width: 96vw; max-height: 96vh; }
+dialog .zoom { width: min(92vw, 85vh); image-rendering: pixelated; cursor: zoom-out; }
+dialog::backdrop { background: rgb(0 0 0 / .7); }
 pre { background: #f5f5f5; padding: .75rem; font-size: .8125rem;
   white-space: pre-wrap; overflow-wrap: anywhere; }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: .25rem 1rem; }
 dt { font-weight: bold; }
-dd { margin: 0 0 .5rem; overflow-wrap: anywhere; }
+dd { margin: 0; overflow-wrap: anywhere; }
+@media (max-width: 40rem) { dl { grid-template-columns: 1fr; } }
 summary { cursor: pointer; }
 @media print {
   body { max-width: none; padding: 0; font-size: 9pt; }
   .scroll { overflow: visible; }
+  .pictures figure { break-inside: avoid; }
   th, td { white-space: normal; padding: .1rem .3rem; font-size: 7pt; }
   img { min-width: 0 !important; }
   figure, tr { break-inside: avoid; }
@@ -61,7 +76,7 @@ def document(title: str, parts: Iterable[str]) -> str:
             f"<style>{STYLE}</style></head>",
             f"<body><main>\n<h1>{html.escape(title)}</h1>",
             *parts,
-            "</main></body></html>\n",
+            f"</main><script>{SCRIPT}</script></body></html>\n",
         ]
     )
 

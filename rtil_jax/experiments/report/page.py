@@ -5,7 +5,14 @@ import os
 from collections.abc import Sequence
 
 from rtil_jax.experiments.report import markup
+from rtil_jax.experiments.report.findings import (
+    conclusion,
+    find_best,
+    findings_table,
+)
 from rtil_jax.experiments.report.fits import RULE, fit_tables
+from rtil_jax.experiments.report.gallery import HOW_TO_READ as HOW_TO_SEE
+from rtil_jax.experiments.report.gallery import gallery
 from rtil_jax.experiments.report.images import describe_images
 from rtil_jax.experiments.report.noise import noise_sentences
 from rtil_jax.experiments.report.rows import (
@@ -16,17 +23,24 @@ from rtil_jax.experiments.report.rows import (
     read_record,
     sorted_results,
 )
+from rtil_jax.experiments.report.shown import load_shown
 from rtil_jax.experiments.report.style import DPI, problem_text, ratio_text
 from rtil_jax.experiments.report.tables import (
     HOW_TO_READ,
     Table,
     explain_rules,
     result_tables,
+    without_empty,
 )
 from rtil_jax.files import replacing
 
-CURVES = {"psnr": "PSNR", "ssim": "SSIM", "lpips": "LPIPS"}
-MAX_OPEN_GRIDS = 12
+CURVES = {
+    "differences": "Paired differences of PSNR",
+    "psnr": "PSNR",
+    "ssim": "SSIM",
+    "lpips": "LPIPS",
+}
+MAX_OPEN = 12  # with more settings, their pictures are folded
 GRID_SCALE = 0.5  # CSS pixels per pixel
 ABSENT = "–"
 
@@ -34,8 +48,9 @@ ABSENT = "–"
 def write_page(workdir: str) -> str:
     """Writes `report.html` from what the directory holds; returns its path.
 
-    It needs no other file: the tables of `summary.md`, the pictures of `figures/`, and
-    what `config.json` knows of the runs. What an old directory lacks is left out.
+    First what was found, then pictures, curves, tables and convergence; commands,
+    settings and versions are folded at the end. It needs no other file and no network.
+    What an old directory lacks is left out.
 
     Raises:
         UserError: if there are no results, or a file cannot be read.
@@ -44,12 +59,13 @@ def write_page(workdir: str) -> str:
     title = f"{os.path.basename(os.path.abspath(workdir))}: results"
     parts = [
         *_overview(rows, record, *describe_images(workdir)),
-        *_runs(record),
-        *_curves(rows, workdir),
+        *_found(rows),
         *_fits(rows, workdir),
+        *_pictures(rows, workdir),
+        *_curves(rows, workdir),
         *_tables(rows),
         *_convergence(rows, workdir),
-        *_grids(rows, workdir),
+        *_runs(record),
     ]
     path = os.path.join(workdir, "report.html")
     with replacing(path) as file:
@@ -60,55 +76,81 @@ def write_page(workdir: str) -> str:
 def _overview(
     rows: Sequence[Row], record: dict, taken: str, warnings: Sequence[str]
 ) -> list[str]:
-    """What was recovered with what, how it ended, and the rules of selection."""
+    """Which images were recovered with what, how it ended, and what was kept."""
     images, statuses = names(rows, "image"), groups(rows, "status")
     counts = ", ".join(f"{len(group)} {s}" for (s,), group in statuses.items())
     problems = []
     for (problem,), group in groups(rows, "problem").items():
         ratios = [ratio_text(problem, ratio) for ratio in names(group, "ratio")]
         problems.append(f"{problem_text(problem)} ({', '.join(ratios)})")
-    sums = record.get("priors", {})
+    paths = _paths_of_priors(record)
     priors = [
-        f"{name} (checksum {sums[name]})" if name in sums else name
+        f"{name} ({', '.join(paths[name])})" if name in paths else name
         for name in names(rows, "prior")
     ]
     facts = [
-        ("Reconstructions", f"{len(rows)}, of {len(images)} images: {counts}"),
         *([("Images", taken)] if taken else []),
         *(("Warning", warning) for warning in warnings),
-        ("Problems", "; ".join(problems)),
         ("Priors", ", ".join(priors)),
         ("Methods", ", ".join(names(rows, "method"))),
+        ("Problems", "; ".join(problems)),
+        ("Reconstructions", f"{len(rows)}, of {len(images)} images: {counts}"),
         ("Iterates kept", " ".join(explain_rules(rows))),
     ]
     noise = noise_sentences(rows, record)
     if noise:
         facts.append(("Noise", " ".join(noise)))
-    versions = record.get("versions", {})
-    if versions:
-        text = ", ".join(f"{name} {version}" for name, version in versions.items())
-        facts.append(("Versions", text))
-    for name in ("device", "revision"):
-        if record.get(name):
-            facts.append((name.capitalize(), record[name]))
     return [markup.facts(facts)]
 
 
+def _paths_of_priors(record: dict) -> dict[str, list[str]]:
+    """Name of a prior -> where the runs took it from."""
+    found: dict[str, list[str]] = {}
+    for settings in record.get("methods", {}).values():
+        for name, path in settings.get("priors", {}).items():
+            if path not in found.setdefault(name, []):
+                found[name].append(path)
+    return found
+
+
+def _found(rows: Sequence[Row]) -> list[str]:
+    """The best of each setting, and a sentence on all."""
+    findings = find_best(rows)
+    if not findings:
+        return []
+    parts = [markup.heading(2, "What was found")]
+    if sentence := conclusion(findings):
+        parts.append(markup.paragraph(sentence))
+    content = without_empty(findings_table(findings))
+    return [*parts, markup.table(content, "the best of each setting")]
+
+
 def _runs(record: dict) -> list[str]:
-    """Command lines and settings."""
+    """Command lines, settings, versions and device, folded."""
     commands, methods = record.get("commands", []), record.get("methods", {})
     parts = []
     if commands:
-        parts += [markup.heading(2, "Commands"), markup.listing("\n".join(commands))]
+        parts += [markup.heading(3, "Commands"), markup.listing("\n".join(commands))]
     if methods:
         title = "Settings" if len(methods) == 1 else "Settings that differ"
         differences = settings_table(methods)
-        parts.append(markup.heading(2, title))
+        parts.append(markup.heading(3, title))
         parts += [markup.table(differences, title)] if differences.body else []
         everything = json.dumps(methods, indent=2, ensure_ascii=False)
-        summary = "All settings, as of the last run of each method"
-        parts.append(markup.folded(summary, markup.listing(everything), False))
-    return parts
+        parts.append(markup.paragraph("All settings, as of each method's last run:"))
+        parts.append(markup.listing(everything))
+    made = []
+    if versions := record.get("versions", {}):
+        text = ", ".join(f"{name} {version}" for name, version in versions.items())
+        made.append(("Versions", text))
+    for name in ("device", "revision"):
+        if record.get(name):
+            made.append((name.capitalize(), record[name]))
+    parts += [markup.facts(made)] if made else []
+    if not parts:
+        return []
+    summary = "Commands, settings and versions"
+    return [markup.folded(summary, "\n".join(parts), False)]
 
 
 def settings_table(methods: dict[str, dict]) -> Table:
@@ -155,14 +197,17 @@ def _tables(rows: Sequence[Row]) -> list[str]:
         parts.append(markup.heading(3, name))
         for table in tables:
             kind = "paired differences" if table.title else "means"
-            parts.append(markup.table(table, f"{name}, {kind}"))
+            parts.append(markup.table(without_empty(table), f"{name}, {kind}"))
     return parts
 
 
 def _fits(rows: Sequence[Row], workdir: str) -> list[str]:
     """How well images from files explain what was measured."""
     tables = fit_tables(rows, workdir)
-    parts = [markup.table(table, "fit to the measurements") for table in tables]
+    parts = [
+        markup.table(without_empty(table), "fit to the measurements")
+        for table in tables
+    ]
     title = "Fit to the measurements"
     start = [markup.heading(2, title), markup.paragraph(RULE)]
     return [*start, *parts] if parts else []
@@ -184,21 +229,21 @@ def _convergence(rows: Sequence[Row], workdir: str) -> list[str]:
     return [markup.heading(2, "Convergence"), markup.paragraph(words), *parts]
 
 
-def _grids(rows: Sequence[Row], workdir: str) -> list[str]:
-    """Grids of pictures, folded where they are many."""
+def _pictures(rows: Sequence[Row], workdir: str) -> list[str]:
+    """Pictures of the first images, folded where there are many settings."""
     found = []
     for problem, ratio, select in groups(rows, "problem", "ratio", "select"):
-        name = f"{problem}_{ratio_name(ratio)}_{select}.png"
-        path = os.path.join(workdir, "figures", name)
-        if os.path.exists(path):
-            setting = f"{problem_text(problem)}, {ratio_text(problem, ratio)}"
-            found.append((path, f"{setting}, select={select}"))
-    parts = []
-    for path, title in found:
-        alt = f"Truth, measurement and reconstructions: {title}"
-        inside = markup.picture(path, alt, "", GRID_SCALE)
-        parts.append(markup.folded(title, inside, len(found) <= MAX_OPEN_GRIDS))
-    if not parts:
+        stem = f"{problem}_{ratio_name(ratio)}_{select}"
+        setting = f"{problem_text(problem)}, {ratio_text(problem, ratio)}"
+        title = f"{setting}, select={select}"
+        if shown := load_shown(os.path.join(workdir, "shown", f"{stem}.npz")):
+            found.append((title, gallery(shown, setting)))
+        elif os.path.exists(old := os.path.join(workdir, "figures", f"{stem}.png")):
+            alt = f"Truth, measurement and reconstructions: {title}"
+            found.append((title, markup.picture(old, alt, "", GRID_SCALE)))
+    if not found:
         return []
-    words = "The first images; below each reconstruction is its PSNR."
-    return [markup.heading(2, "Pictures"), markup.paragraph(words), *parts]
+    parts = [
+        markup.folded(title, inside, len(found) <= MAX_OPEN) for title, inside in found
+    ]
+    return [markup.heading(2, "Pictures"), markup.paragraph(HOW_TO_SEE), *parts]

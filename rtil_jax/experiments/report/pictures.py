@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Array, Float
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from rtil_jax.data.pixels import to_uint8
 from rtil_jax.experiments.report.style import DPI, new_figure, save_figure
@@ -14,6 +14,7 @@ from rtil_jax.files import replacing
 Images = Float[Array | np.ndarray, "n height width channels"]
 
 MAX_GRID_ROWS = 8
+TEXT = 16  # Pixels of the name above a row of samples.
 GRID_CELL = 256  # Pixels that smaller images are enlarged to in a grid.
 
 
@@ -58,14 +59,31 @@ def image_grid(
 
 
 def sample_grid(
-    rows: Float[Array | np.ndarray, "rows columns height width channels"], path: str
+    names: Sequence[str],
+    rows: Float[Array | np.ndarray, "rows columns height width channels"],
+    path: str,
 ) -> None:
-    """Writes samples in [-1, 1] as a PNG, pixel for pixel with gaps of two."""
-    gaps = [(0, 0), (0, 0), (0, 2), (0, 2), (0, 0)]
-    pixels = np.pad(to_uint8(rows), gaps, constant_values=255)
+    """Writes samples as a PNG, pixel for pixel with gaps of two.
+
+    Args:
+        names: of the rows; each stands above its own.
+        rows: images in [-1, 1].
+        path: of the PNG.
+    """
+    pixels = np.pad(
+        to_uint8(rows), [*[(0, 0)] * 3, (0, 2), (0, 0)], constant_values=255
+    )
     count, columns, height, width, channels = pixels.shape
-    grid = pixels.swapaxes(1, 2).reshape(count * height, columns * width, channels)
-    grid = grid[:-2, :-2]  # the last gaps are margins
-    picture = Image.fromarray(grid[..., 0] if channels == 1 else grid)
+    lines = pixels.swapaxes(1, 2).reshape(count, height, columns * width, channels)
+    font = ImageFont.load_default(TEXT - 4)
+    widest = max(math.ceil(font.getlength(name)) for name in names)
+    size = max(columns * width - 2, widest), count * (TEXT + height)
+    picture = Image.new("L" if channels == 1 else "RGB", size, "white")
+    pen = ImageDraw.Draw(picture)
+    for index, (name, line) in enumerate(zip(names, lines, strict=True)):
+        top = index * (TEXT + height)
+        pen.text((0, top), name, fill="black", font=font)
+        row = Image.fromarray(line[..., 0] if channels == 1 else line)
+        picture.paste(row, (0, top + TEXT))
     with replacing(path, "wb") as file:
         picture.save(file, "PNG")

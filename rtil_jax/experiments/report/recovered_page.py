@@ -76,11 +76,7 @@ def _rows(found: Reconstruction, problem: Problem) -> list[str]:
         "|A(x) - y|": _errors(y, fitted),
     }
     known = {n: np.asarray(x) for n, x in columns.items() if x is not None}
-    parts = [
-        markup.paragraph(
-            f"Every x has {height} x {width} pixels, whatever it is a part of."
-        )
-    ]
+    parts = [markup.paragraph(f"Every x has {height} x {width} pixels.")]
     for index, line in enumerate(found.lines()):
         parts.append(markup.heading(2, line))
         cells = [_figure(f"{n} of image {index}", x[index]) for n, x in known.items()]
@@ -94,7 +90,7 @@ def _is_picture(y: Any) -> bool:
 
 
 def _pictures(problem: Problem, y: Array) -> Array | None:
-    """Of measurements; None where there are none."""
+    """Pictures of measurements; None if an operator has none to show."""
     if hasattr(type(problem.operators), "preview"):
         return over_images(lambda operator, y: operator.preview(y), problem, y)
     return y if _is_picture(y) else None

@@ -101,7 +101,9 @@ def read_record(workdir: str) -> dict:
         return {}
     record = read_json(path, "the config of a run")
     if not isinstance(record, dict):
-        raise UserError(f"{path}: found another program's, expected an inversion's")
+        raise UserError(
+            f"{path}: found a config of another program, expected that of an inversion"
+        )
     return record
 
 

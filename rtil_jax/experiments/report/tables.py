@@ -126,6 +126,14 @@ def _paired_table(rows: Sequence[Row], column: str, title: str) -> Table:
     return Table(title, ["ratio", "difference", *keys, "n", *headings], body)
 
 
+def without_empty(content: Table) -> Table:
+    """The table without columns that say nothing in any line."""
+    columns = list(zip(content.header, *content.body, strict=True))
+    kept = [column for column in columns if {*column[1:]} - {"", "n/a", "–"}]
+    header, *body = map(list, zip(*kept, strict=True))
+    return Table(content.title, header, body)
+
+
 def _markdown(table: Table) -> list[str]:
     lines = [table.header, ["---"] * len(table.header), *map(_escaped, table.body)]
     title = [table.title] if table.title else []

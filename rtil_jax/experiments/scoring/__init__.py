@@ -1,6 +1,6 @@
 """How good a GAN is, in numbers that need no download.
 
-    python -m rtil_jax score --prior runs/rtil --images faces.zip
+    rtil score --prior runs/rtil --images faces.zip
 
 `sliced_wasserstein` compares patches of two sets of images, `frechet` the Gaussians of
 their features, and `scoring` does both for every member of a prior's family, beside two

@@ -72,7 +72,8 @@ def claim_directory(run: TheoryRun, workdir: str) -> None:
             found = read_json(path, "the config of a run")
             if not isinstance(found, dict):
                 raise UserError(
-                    f"{path}: found another program's, expected --config's fields"
+                    f"{path}: found a config of another program, expected that of "
+                    "rtil theory"
                 )
             if field := first_difference(found, as_json(run), free=()):
                 raise UserError(

@@ -45,7 +45,7 @@ class Learned:
 
 @dataclasses.dataclass(frozen=True)
 class TheoryRun:
-    """What `python -m rtil_jax theory` computes."""
+    """What `rtil theory` computes."""
 
     seed: int = field(0, "Of the generators, the operators and the signals.")
     latent_dim: int = field(4, "n_0 < n_1 < n_d.", at_least(1))

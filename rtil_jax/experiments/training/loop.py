@@ -14,6 +14,7 @@ from rtil_jax.checkpoints import Checkpoints, has_checkpoint
 from rtil_jax.errors import UserError
 from rtil_jax.experiments import report
 from rtil_jax.experiments.compiling import Abandoned
+from rtil_jax.experiments.member_names import member_names
 from rtil_jax.experiments.parsing import as_json
 from rtil_jax.experiments.stopping import Stopping, nothing_to_save
 from rtil_jax.experiments.training.configured_recipe import build_recipe, resolved
@@ -25,6 +26,11 @@ from rtil_jax.experiments.training.divergence import (
 from rtil_jax.experiments.training.metrics_file import MetricsFile
 from rtil_jax.experiments.training.programs_ahead import compile_step
 from rtil_jax.experiments.training.starting import check_init_from, initial_state
+from rtil_jax.experiments.training.tensorboard import (
+    Board,
+    open_board,
+    require_writer,
+)
 from rtil_jax.experiments.training.training_config import TrainingRun
 from rtil_jax.experiments.training.training_images import (
     Resident,
@@ -60,7 +66,8 @@ def train(
 ) -> None:
     """Trains until `config.training.steps`, resuming from `workdir` if it can.
 
-    Writes `config.json`, `metrics.jsonl`, `samples/*.png` and `checkpoints/`.
+    Writes `config.json`, `metrics.jsonl`, `samples/*.png` and `checkpoints/`, and
+    `tensorboard/` if `config.log.tensorboard` is set.
 
     Where there are several processes, all of them call it with the same config and
     directory, see `rtil_jax.distributed`; only process 0 writes, but for its part of a
@@ -83,6 +90,8 @@ def train(
     workdir = local_path(workdir, "--workdir")
     mesh = devices.data_mesh()
     parsed = resolved(config, mesh.size)
+    if parsed.log.tensorboard:
+        require_writer()
     recipe = build_recipe(parsed)
     check_workdir(parsed, workdir)
     if parsed.init_from and not has_checkpoint(workdir):
@@ -259,7 +268,8 @@ def run(
     bar = progress_bar(
         steps, "training", initial=first, disable=not distributed.is_lead()
     )
-    with bar:
+    watched = config.log.tensorboard and distributed.is_lead()
+    with bar, open_board(workdir, first, watched) as board:
         for step in range(first, steps):
             if step in (first, *recipe.first_steps()):
                 try:
@@ -282,10 +292,11 @@ def run(
                 unread.clear()
             if written:
                 line = metrics_file.write(done, recipe.batch_at(done).start, newest)
+                board.scalars(done, line)
                 shown = {k: f"{line[k]:.2f}" for k in ("d_loss", "g_loss")}
                 bar.set_postfix(shown, refresh=False)
             if sample:
-                save_samples(config, recipe, state, workdir)
+                save_samples(config, recipe, state, workdir, board)
             if save or stop:
                 save_state(done, newest)
             if stop:
@@ -300,9 +311,9 @@ def due(config: TrainingRun, done: int, section: str) -> bool:
 
 
 def save_samples(
-    config: TrainingRun, recipe: Recipe, state: TrainState, workdir: str
+    config: TrainingRun, recipe: Recipe, state: TrainState, workdir: str, board: Board
 ) -> None:
-    """Writes `samples/STEP.png`: one row per member of the family.
+    """Writes `samples/STEP.png`: one row per member of the family, under its name.
 
     All pictures of a run show the same inputs. Where there are several processes, all
     compute them, as no program may run on the devices of only one.
@@ -313,4 +324,5 @@ def save_samples(
         return
     path = os.path.join(workdir, "samples", f"{step:07d}.png")
     with writing(path):
-        report.sample_grid(rows, path)
+        report.sample_grid(member_names(recipe.family), rows, path)
+    board.picture(step, path)

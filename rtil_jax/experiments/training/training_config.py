@@ -35,7 +35,7 @@ def is_power_of_two(value: int) -> bool:
 
 
 def whole_numbers(example: str) -> Condition:
-    """Of a tuple: all of them are integers."""
+    """The condition that a tuple holds integers only."""
     return Condition(
         lambda values: all(type(value) is int for value in values),
         f"integers, such as {example}",
@@ -114,6 +114,11 @@ class Log:
     """When metrics are written."""
 
     every: int = field(50, "Steps from one line of metrics to the next.", at_least(1))
+    tensorboard: bool = field(
+        False,
+        "Writes scalars and samples for TensorBoard too, to `tensorboard/` in the "
+        "run's directory; needs tensorboardX.",
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -231,7 +236,7 @@ class PGGANFamily(Family):
 
 @dataclasses.dataclass(frozen=True)
 class Phases:
-    """Of growing."""
+    """The phases of growing."""
 
     resolutions: tuple[int, ...] = field(
         (), "() is 4, 8, ..., resolution.", whole_numbers("(4, 8, 16), or ()")

@@ -64,9 +64,9 @@ def near_devices(
 ) -> data.ImageSet | Resident:
     """The images, `Resident` if they fit in a quarter of each device's memory.
 
-    Not where a device does not say how much it has, as a CPU, whose memory is where the
-    images are already; nor where there are several processes, each of which reads its
-    own part only.
+    They stay where they are if a device does not report its memory (a CPU does not, and
+    holds the images already), or if there are several processes, because each of them
+    reads its own part only.
     """
     size = len(images) * images.resolution**2 * images.channels
     if jax.process_count() > 1 or size > _memory(mesh) / 4:

