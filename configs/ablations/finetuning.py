@@ -30,7 +30,7 @@ TUNED = ("vanilla_fast", "tuned01", "tuned05", "tuned20", "rtil")
 
 def get_config(variant=None):
     variants = parse_variants(variant, ("short", "tiny"))
-    config = ilo.with_variants({"short"} | variants & {"tiny"})
+    config = ilo.published({"short"} | variants & {"tiny"})
     for name in VANILLA + TUNED:
         config.priors[name] = f"runs/faces32/{name}"
     config.priors.rtil = "pretrained:faces32_rtil"

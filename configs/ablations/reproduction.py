@@ -121,7 +121,7 @@ def multi_code(pair, variants):
 
 def layers(pair, variants):
     """ILO."""
-    config = ilo.with_variants({"short"} | variants & {"tiny"})
+    config = ilo.published({"short"} | variants & {"tiny"})
     config.priors.rtil = f"pretrained:{pair}_rtil"
     config.priors.vanilla = f"pretrained:{pair}_vanilla"
     config.perceptual.distance = ""

@@ -14,17 +14,16 @@ from rtil_jax.config import parse_variants
 
 def get_config(variant=None):
     variants = parse_variants(variant, ("tiny",))
-    config = ilo.with_variants(variants | {"short"})
+    config = ilo.default({"short"} | variants)
     config.priors.vanilla = "pretrained:avatars32_vanilla"
     config.priors.rtil = "pretrained:avatars32_rtil"
     config.problem = "compressed_sensing,inpainting,super_resolution"
     config.ratios = (0.1,)
     config.ratios_for.super_resolution = (1 / 4,)
     # A minute of two cores has no time for the networks of LPIPS.
-    config.perceptual.distance = ""
     config.lpips = ""
-    config.method.steps = (100, 50, 50, 100)
+    config.method.steps = 75
     if "tiny" in variants:
-        config.method.steps = (2, 1, 1, 1)
+        config.method.steps = 1
         config.images.count = 2
     return config
