@@ -1,14 +1,12 @@
 """Recovering from measurements that lie in files, with no clean image anywhere."""
 
 import csv
-import functools
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
 
-from rtil_jax.checkpoints import Checkpoints
 from rtil_jax.data import to_float
 from rtil_jax.errors import UserError
 from rtil_jax.experiments.inversion import sweep
@@ -18,11 +16,9 @@ from rtil_jax.experiments.measurements.loading import load_measured
 from rtil_jax.experiments.measurements.own_operator import load_operator
 from rtil_jax.experiments.measurements.writing import save_measurements
 from rtil_jax.experiments.report.fits import is_off_prior, reading_of
-from rtil_jax.generators import DCGANGenerator, init
 from rtil_jax.inversion.problems import over_images, settle
 from rtil_jax.operators import Blur, Fourier
-from rtil_jax.training.state import TrainState
-from tests.references.stylegan2 import random_variables
+from tests.untrained_run import write_dcgan
 
 SHAPE = (16, 16, 3)
 PIXELS = np.random.default_rng(0).integers(0, 256, (2, *SHAPE), np.uint8)
@@ -31,14 +27,7 @@ PIXELS = np.random.default_rng(0).integers(0, 256, (2, *SHAPE), np.uint8)
 @pytest.fixture(scope="module")
 def prior(tmp_path_factory):
     """The directory of an untrained prior of 16 pixels in colour."""
-    home = tmp_path_factory.mktemp("prior")
-    sizes = {"base_channels": 2, "latent_dim": 3}
-    ema = random_variables(functools.partial(init, DCGANGenerator(16, **sizes)))
-    config = {"architecture": "dcgan", "resolution": 16, "channels": 3}
-    state = TrainState(jnp.zeros((), jnp.int32), None, None, None, None, ema)
-    with Checkpoints(str(home), keep=1) as checkpoints:
-        checkpoints.save(0, state, config | {"generator": sizes})
-    return str(home)
+    return write_dcgan(tmp_path_factory.mktemp("prior"), 16)
 
 
 def config_of(prior, problem, **fields):
