@@ -32,6 +32,7 @@ from rtil_jax.inversion.problems import (
     data_loss,
     map_batched,
     noise_of,
+    photon_variance,
     placed,
     settle,
 )
@@ -162,7 +163,8 @@ def invert(
         problem = with_batch_axis(problem, image_shape) if own else problem
         problem = settle(problem, image_shape)
     if problem.noise is not None:
-        noise_std = problem.noise.deviation(problem.measurements)
+        variance = photon_variance(problem, image_shape)
+        noise_std = float(jnp.sqrt(jnp.mean(variance)))
     finish = find_finish("invert: finish", finish, noise_std)
     keys = keys_of_images(keys, len(problem.measurements))
     _check_select(problem, select)

@@ -16,8 +16,9 @@ from rtil_jax.experiments.measurements.loading import load_measured
 from rtil_jax.experiments.measurements.own_operator import load_operator
 from rtil_jax.experiments.measurements.writing import save_measurements
 from rtil_jax.experiments.report.fits import is_off_prior, reading_of
-from rtil_jax.inversion.problems import over_images, settle
-from rtil_jax.operators import Blur, Fourier
+from rtil_jax.inversion import CSGM, Problem, invert, load_prior
+from rtil_jax.inversion.problems import image_keys, over_images, settle
+from rtil_jax.operators import Blur, Fourier, MultiCoilFourier, ParallelBeamCT
 from tests.untrained_run import write_dcgan
 
 SHAPE = (16, 16, 3)
@@ -200,16 +201,26 @@ def test_the_truth_brings_the_usual_metrics(folder, prior, tmp_path):
         run_sweep(config_of(prior, "inpainting", **fields), str(tmp_path / "run"))
 
 
-def measured_config(prior, source, problem, ratio=0.5, noise_std=0.0):
-    config = config_of(prior, problem, ratios=(ratio,), noise_std=noise_std)
+def measured_config(prior, source, problem, ratio):
+    config = config_of(prior, problem, ratios=(ratio,))
     config.images.source, config.images.count = str(source), 0
     config.images.cache_dir = str(source.parent / "cache")
     return config
 
 
-def test_a_saved_file_gives_what_simulating_gives(folder, prior, tmp_path, no_report):
+@pytest.mark.parametrize(
+    "problem, ratio, noise",
+    [
+        ("compressed_sensing", 0.5, {"noise_std": 0.1}),
+        ("inpainting", 0.5, {"noise": "poisson", "peak": 20.0}),
+    ],
+)
+def test_a_saved_file_gives_what_simulating_gives(
+    problem, ratio, noise, folder, prior, tmp_path, no_report
+):
     """Bit for bit: pictures, solutions and losses."""
-    config = measured_config(prior, folder, "compressed_sensing", noise_std=0.1)
+    config = measured_config(prior, folder, problem, ratio)
+    config.update(noise)
     run_sweep(config, str(tmp_path / "simulated"))
     save_measurements(config, str(tmp_path / "y.npz"))
     config = config_of(prior, "denoising", measurements=tmp_path / "y.npz")
@@ -255,6 +266,41 @@ def test_every_operator_survives_the_file(folder, prior, tmp_path, problem, rati
     images = jnp.asarray(to_float(PIXELS))
     y = over_images(lambda a, x: a(x), settle(operators, SHAPE), images)
     np.testing.assert_allclose(y, found.y, rtol=1e-5, atol=1e-4)
+
+
+COILS = np.exp(2j * np.pi * np.random.default_rng(0).random((2, 16, 16)))
+ALONE = {
+    "tomography": (
+        {"angles": np.arange(0.0, 180.0, 45.0), "detectors": np.array(11)},
+        lambda angles, detectors: ParallelBeamCT(angles, SHAPE, int(detectors)),
+    ),
+    "multi_coil": (
+        {"mask": np.arange(256).reshape(16, 16) % 3 > 0, "coil_maps": COILS},
+        lambda mask, coil_maps: MultiCoilFourier(mask, coil_maps, channels=3),
+    ),
+}
+
+
+@pytest.mark.parametrize("problem", ALONE)
+def test_what_nothing_simulates_is_recovered_as_python_recovers_it(
+    problem, prior, tmp_path, no_report
+):
+    """Bit for bit, of the same keys."""
+    arrays, make = ALONE[problem]
+    operator = make(**arrays)
+    y = np.asarray(operator(jnp.asarray(to_float(PIXELS))))
+    np.savez(tmp_path / "y.npz", y=y, problem=problem, **arrays)
+    config = config_of(prior, "denoising", measurements=tmp_path / "y.npz")
+    run_sweep(config, str(tmp_path / "run"))
+    *_, keys = image_keys(config.seed, np.arange(2))
+    given = load_prior(prior), Problem(operator, jnp.asarray(y)), keys
+    found = invert(CSGM(steps=4), *given)
+    for row, loss in zip(rows_of(tmp_path / "run"), found.squared_error, strict=True):
+        assert row["problem"] == problem and float(row["measurement_mse"]) == loss
+    for path in (tmp_path / "run" / "solutions").iterdir():
+        with np.load(path) as file:
+            z = found.solution.latents["z"][int(file["fact:index"])]
+            np.testing.assert_array_equal(file["latents/z"][0], z)
 
 
 def test_k_space_and_its_mask_lie_side_by_side(tmp_path):

@@ -1,5 +1,7 @@
 """What the noise of each problem is in, in words and in decibels."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,12 +10,14 @@ from scipy import stats
 
 from rtil_jax.errors import UserError
 from rtil_jax.inversion import Problem, make_problem, measurement_loss
+from rtil_jax.inversion.problems import photon_variance
 from rtil_jax.operators import (
     OPERATORS,
     Denoising,
     Fourier,
     Gaussian,
     Inpainting,
+    ParallelBeamCT,
     Poisson,
     SuperResolution,
     measure,
@@ -85,6 +89,22 @@ def test_photons_are_counted(limits):
     np.testing.assert_allclose(50 * parts, np.round(50 * parts), atol=1e-3)
     assert parts.mean() == pytest.approx(0.3, abs=0.01)
     assert parts.var() == pytest.approx(0.3 / 50, rel=0.1)
+
+
+def test_how_strong_the_noise_of_photons_is_follows_from_their_number():
+    """Of pixels that are not seen nothing is counted; of a ray, many pixels."""
+    x = jnp.full(SIZE, -0.5)
+    half = Inpainting(np.arange(256).reshape(16, 16) % 2)
+    scan = ParallelBeamCT(np.arange(0.0, 180.0, 20.0), SIZE)
+    keys = jax.random.split(jax.random.key(0), 20)
+    for operator in (half, scan):
+        noise = Poisson(50)
+        many = jax.jit(jax.vmap(partial(measure, operator, x, noise=noise)))
+        y = many(keys)
+        error = jnp.sum((y - operator(x)[None]) ** 2, axis=(1, 2, 3))
+        found = photon_variance(Problem(operator, y, noise=noise, shared=True), SIZE)
+        expected = error.mean() / operator.num_measurements
+        np.testing.assert_allclose(found.mean(), expected, rtol=0.05)
 
 
 def test_the_loss_is_the_likelihood_of_the_counts():

@@ -13,7 +13,12 @@ from rtil_jax.experiments.measurements.measured import Measured
 from rtil_jax.experiments.report.fits import is_off_prior
 from rtil_jax.inversion.inverting import invert
 from rtil_jax.inversion.perceptual_loss import PerceptualLoss
-from rtil_jax.inversion.problems import map_batched, mean_square, settle
+from rtil_jax.inversion.problems import (
+    map_batched,
+    mean_square,
+    photon_variance,
+    settle,
+)
 from rtil_jax.inversion.reconstruction import Reconstruction
 from rtil_jax.operators.interface import ImageShape
 from rtil_jax.priors.prior import Prior
@@ -39,21 +44,23 @@ def examined(
     problem, keys = problem_of(run, entry, measured, indices)
     _, height, width, channels = found.images.shape
     shape = height, width, channels
-    squares = np.asarray(mean_square(settle(problem, shape))).tolist()
+    settled = settle(problem, shape)
+    squares = np.asarray(mean_square(settled)).tolist()
     losses = np.asarray(found.measurement_loss).tolist()
-    deviation = entry.noise_std
+    noises = [entry.noise_std**2] * len(squares)
     if entry.noise:
-        deviation = entry.noise.deviation(problem.measurements)
+        noises = np.asarray(photon_variance(settled, shape)).tolist()
     facts = [
-        {"noise_mse": float(deviation**2), "mean_square": square} for square in squares
+        {"noise_mse": noise, "mean_square": square}
+        for noise, square in zip(noises, squares, strict=True)
     ]
     if prior is None:  # a baseline
         return found, facts
     status = [
-        "off_prior"
-        if was != "failed" and is_off_prior(loss, deviation**2, square)
-        else was
-        for was, loss, square in zip(found.status, losses, squares, strict=True)
+        "off_prior" if was != "failed" and is_off_prior(loss, noise, square) else was
+        for was, loss, noise, square in zip(
+            found.status, losses, noises, squares, strict=True
+        )
     ]
     if entry.restarts > 1:
         spread = _spread(run, entry, problem, keys, prior, perceptual, shape)
