@@ -261,7 +261,7 @@ def mean_square(problem: Problem) -> Float[Array, " batch"]:
 def photon_variance(
     problem: Problem, image_shape: ImageShape
 ) -> Float[Array, " batch"]:
-    """Mean variance of the noise on y, of a settled problem whose noise is Poisson's."""
+    """Mean variance of the noise on y, of a settled problem with Poisson noise."""
     x = jnp.zeros(image_shape, jnp.float32)
 
     def one_image(operator: Any, y: Array) -> Array:

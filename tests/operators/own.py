@@ -67,6 +67,8 @@ LINEAR |= {
         LINEAR["fourier"](s, t), LINEAR["gaussian"](s, t), LINEAR["inpainting"](s, t)
     ),
     "transposed": lambda s, t: LINEAR["gaussian"](s, t).T,
+    "sum": lambda s, t: LINEAR["inpainting"](s, t) + LINEAR["circular blur"](s, t),
+    "difference": lambda s, t: LINEAR["fourier"](s, t) - LINEAR["denoising"](s, t),
     "gram": lambda s, t: LINEAR["super_resolution"](s, t).gram,
 }
 

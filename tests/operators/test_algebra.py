@@ -95,8 +95,11 @@ def test_expressions_are_what_they_say():
     y = np.asarray(A(B(X)))
     for C, factor in ((A @ B, 1), (2 * A @ B, 2), (A @ B / 4, 0.25), (-(A @ B), -1)):
         np.testing.assert_allclose(C(X), factor * y, atol=1e-5)
+    np.testing.assert_allclose((A + B - A)(X), B(X), atol=1e-5)
     assert (np.float32(2) * A).T.T is not None
     np.testing.assert_allclose(A @ X, A(X))
+    assert (Inpainting(MASK) + Inpainting(~MASK)).num_measurements == X[0].size
+    assert (Fourier(MASK, SHAPE) - Fourier(MASK)).num_measurements == 6 * MASK.sum()
     assert A.T.T is A
     # What a mask leaves open, the other operator says; also in a `Problem`.
     grey = Blur(KERNEL, (HEIGHT, WIDTH, 1))
