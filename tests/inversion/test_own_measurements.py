@@ -142,6 +142,11 @@ def test_a_bar_is_for_terminals(toy_prior, y, capsys, monkeypatch):
         ("iA", {"key": 0}, "y: found int"),
         ("nA", {"key": 0}, "y: found NaN"),
         ("oA", {"key": 0}, "y: found a ndarray of object"),
+        ("yw", {"key": 0}, "operator: found 'inpainting', expected an operator: some"),
+        ("y3", {"key": 0}, "operator: found 3, expected an operator: something to c"),
+        ("yl", {"key": 0}, "operator: found a list, expected one operator, or seve"),
+        ("ym", {"key": 0}, r"operator: found an array of shape .8, 8., expected an op"),
+        ("yw", {}, "key: found none, expected a seed, as in invert"),
         ("yL", {"key": 0}, "operator: found Inpainting for images of .16, 16, 1"),
     ],
 )
@@ -157,6 +162,10 @@ def test_other_arguments_are_one_line(given, options, message, toy_prior, y):
         "i": np.ones(y.shape, int),
         "n": bad,
         "o": np.array([None, None]),
+        "w": "inpainting",
+        "3": 3,
+        "l": [OPERATOR, OPERATOR],
+        "m": jnp.asarray(MASK),
         "L": rj.operators.Inpainting(np.ones((16, 16), bool), 1),
     }
     with pytest.raises(UserError, match=message) as error:
