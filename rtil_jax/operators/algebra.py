@@ -67,7 +67,9 @@ class Linear(ForwardOperator):
         """A^+ y: of the x that minimise ||A x - y||, the one of least norm.
 
         Exact for masks, circular blur, Fourier lines and masks, full circulants,
-        matrices, colourisation and super-resolution; by conjugate gradients otherwise.
+        matrices, colourisation and super-resolution; by conjugate gradients otherwise,
+        at most 1000 steps. Of ill-conditioned operators, as wide blurs with reflected
+        borders and scans, A A^+ A is then A within about 0.001.
 
         Raises:
             UserError: for measurements of another shape.

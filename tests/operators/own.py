@@ -60,7 +60,8 @@ LINEAR = {
     ),
     "function": lambda s, t: from_function(lambda x: jnp.diff(x, axis=0), s),
 }
-LINEAR |= {
+# Made of others.
+DERIVED = {
     "composed": lambda s, t: LINEAR["inpainting"](s, t) @ LINEAR["circular blur"](s, t),
     "scaled": lambda s, t: -0.5 * LINEAR["fourier"](s, t),
     "stack": lambda s, t: Stack(
