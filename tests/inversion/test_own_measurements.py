@@ -100,6 +100,21 @@ def test_the_report_is_one_page_with_four_pictures_an_image(found, tmp_path):
     assert rj.report(found, tmp_path) == str(tmp_path / "report.html")
 
 
+def test_the_spread_is_that_of_the_starts_themselves(toy_prior, y, found, tmp_path):
+    assert found.spread is None
+    two = rj.invert(FEW, toy_prior, y, OPERATOR, key=0, restarts=2)
+    # The first start is that of a single run; of one image the second is the better.
+    apart = np.abs(np.asarray(two.images) - np.asarray(found.images)) / np.sqrt(2)
+    better = apart.max(axis=(1, 2, 3)) > 1e-2
+    assert better.any()
+    np.testing.assert_allclose(two.spread[better], apart[better], atol=1e-4)
+    two.save(tmp_path)
+    with np.load(tmp_path / "solutions/00001.npz") as facts:
+        np.testing.assert_array_equal(facts["fact:spread"], two.spread[1])
+    two.report(tmp_path)
+    assert "spread of image 1" in (tmp_path / "report.html").read_text()
+
+
 class Sums:
     """An operator of others': no class of the library, no picture of y."""
 

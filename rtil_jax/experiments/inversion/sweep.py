@@ -259,8 +259,7 @@ def invert_missing(
             options["before"], facts = None, None
             if isinstance(images, Measured):
                 indices = np.minimum(batch, len(images) - 1)
-                given = run, entry, images, indices, prior, found, perceptual
-                found, facts = examined(*given)
+                found, facts = examined(run, entry, images, indices, found)
             quality = evaluate(found, truth, lpips)
             done = {
                 i: rows[i] | quality[i - batch.start] | {"seconds": seconds}
