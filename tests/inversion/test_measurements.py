@@ -373,7 +373,7 @@ number = 3
 """
 
 
-def test_an_operator_of_ones_own_measures(prior, tmp_path, no_report):
+def test_an_operator_of_ones_own_measures(prior, tmp_path, no_report, capsys):
     (tmp_path / "own.py").write_text(OWN)
     images = to_float(PIXELS)
     np.save(tmp_path / "y.npy", images[:, ::2] + images[:, 1::2])
@@ -387,6 +387,11 @@ def test_an_operator_of_ones_own_measures(prior, tmp_path, no_report):
     assert isinstance(load_operator(called.format("blur"), SHAPE), Blur)
     config = config_of(prior, "denoising", measurements=y)
     config.operator = called.format("halves")
+    run_sweep(config, str(tmp_path / "run"), dry_run=True)
+    plan = capsys.readouterr().out
+    assert "inversion plan: nothing is simulated" in plan
+    assert "y (8, 16, 3) each" in plan and "MiB per device" in plan
+    assert "time         about" in plan and not (tmp_path / "run").exists()
     run_sweep(config, str(tmp_path / "run"))
     assert [row["problem"] for row in rows_of(tmp_path / "run")] == ["own", "own"]
 

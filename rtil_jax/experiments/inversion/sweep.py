@@ -28,10 +28,7 @@ from rtil_jax.experiments.inversion.inputs import (
     prior_of,
 )
 from rtil_jax.experiments.inversion.inversion_entries import Entry
-from rtil_jax.experiments.inversion.inversion_plan import (
-    print_measured_plan,
-    print_plan,
-)
+from rtil_jax.experiments.inversion.inversion_plan import print_plan
 from rtil_jax.experiments.inversion.inversion_run import (
     InversionRun,
     parse_inversion,
@@ -115,7 +112,8 @@ def run_sweep(
         if measured is not None:
             check_workdir(run, workdir, priors)
             check_images(measured, workdir)
-            return print_measured_plan(run, measured)
+            count = len(measured)
+            return print_plan(run, priors, distances, measured, count, shard)
         shown, count = data.probe_images(**wanted)
         check_workdir(run, workdir, priors)
         if data.has_record(workdir):

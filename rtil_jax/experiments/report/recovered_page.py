@@ -24,8 +24,8 @@ HOW_TO_READ = (
     "The residual is ||A(x) - y|| / sqrt(m), m the number of measurements: where y is "
     "explained up to its noise, it is the noise's standard deviation. Measurements "
     "that are no pictures are drawn as A^T of them, as bright as explains them best; "
-    "|A(x) - y| is brightest where it is largest. The spread of several starts is black "
-    "where they agree, and white where their standard deviation is 1 or more."
+    "|A(x) - y| is brightest where it is largest. The spread of several starts is "
+    "black where they agree, and white where their standard deviation is 1 or more."
 )
 
 
