@@ -84,6 +84,24 @@ def test_what_is_saved_is_read_again(toy_prior, found, tmp_path):
     np.testing.assert_array_equal(picture, rj.data.to_uint8(found.images[1])[..., 0])
 
 
+@pytest.mark.parametrize("finish", ["project", "denoise"])
+def test_a_finished_image_is_saved_beside_its_solution(finish, toy_prior, y, tmp_path):
+    found = rj.invert(FEW, toy_prior, y, OPERATOR, key=0, finish=finish)
+    found.save(tmp_path)
+    path = str(tmp_path / "solutions/00001.npz")
+    solution = rj.load_solution(path, toy_prior.generator, toy_prior.variables)
+    before = rj.render(toy_prior.generator, toy_prior.variables, solution)[0]
+    with np.load(path) as facts:
+        np.testing.assert_array_equal(facts["fact:pixels"], found.images[1])
+        assert facts["fact:residual"] == pytest.approx(float(found.residual[1]))
+        assert facts["fact:history"][-1][2] == found.measurement_loss[1]
+    assert np.abs(before - found.images[1]).max() > 0.01
+    picture = np.asarray(Image.open(tmp_path / "recovered/00001.png"))
+    np.testing.assert_array_equal(picture, rj.data.to_uint8(found.images[1])[..., 0])
+    if finish == "project":
+        np.testing.assert_allclose(OPERATOR(found.images), y, atol=1e-5)
+
+
 def test_a_baseline_saves_its_pixels(y, tmp_path):
     found = rj.invert(rj.Biharmonic(), None, y, OPERATOR, key=0)
     found.save(tmp_path)
