@@ -91,6 +91,46 @@ def test_each_picture_may_have_its_mask_or_an_alpha_channel(folder):
     np.testing.assert_array_equal(opaque.y, named.y)
 
 
+@pytest.mark.parametrize("kind", ["png", "npy"])
+def test_what_is_grey_in_a_mask_or_half_transparent_is_not_seen(folder, kind):
+    """Some of a hole would be in it."""
+    mask = half()
+    mask[:, 8] = 128
+    if kind == "png":
+        save(folder / "mask.png", mask)
+    else:
+        np.save(folder / "mask.npy", mask / 255)
+    found = load_measured(str(folder), "inpainting", SHAPE)
+    assert f"mask.{kind}: what is grey in it counts as not seen" in found.remarks
+    np.testing.assert_array_equal(found.operators.mask[0, ..., 0], mask == 255)
+    save(folder / "alpha" / "a.png", np.dstack([PIXELS[0], mask]))
+    alpha = load_measured(str(folder / "alpha"), "inpainting", SHAPE)
+    np.testing.assert_array_equal(alpha.operators.mask, found.operators.mask[:1])
+    # A mask beside it leaves out more.
+    save(folder / "alpha" / "mask.png", mask.T)
+    both = load_measured(str(folder / "alpha"), "inpainting", SHAPE)
+    expected = (mask == 255) & (mask.T == 255)
+    np.testing.assert_array_equal(both.operators.mask[0, ..., 0], expected)
+
+
+def test_transparent_pixels_are_white_where_nothing_is_masked(folder):
+    save(folder / "alpha" / "a.png", np.dstack([PIXELS[0], half()]))
+    found = load_measured(str(folder / "alpha"), "denoising", SHAPE)
+    assert found.describe_cuts() == "a.png: what is transparent is on white"
+    np.testing.assert_array_equal(found.y[0, :, :8], 1)
+    np.testing.assert_array_equal(found.y[0, :, 8:], to_float(PIXELS[0, :, 8:]))
+
+
+def test_pictures_of_more_than_8_bits_that_fill_fewer_are_told_of(tmp_path, caplog):
+    values = np.random.default_rng(0).integers(0, 4096, (16, 16)).astype(np.uint16)
+    values[0, :2] = 0, 4095
+    Image.fromarray(values).save(tmp_path / "a.png")
+    dark = load_measured(str(tmp_path), "denoising", SHAPE)
+    assert dark.y.max() < -0.8 and "found values from 0 to 4,095" in caplog.text
+    bright = load_measured(str(tmp_path), "denoising", SHAPE, window=(0, 4095))
+    assert (bright.y.min(), bright.y.max()) == (-1, 1)
+
+
 def test_the_size_of_small_pictures_gives_the_factor(tmp_path):
     save(tmp_path / "in" / "a.png", PIXELS[0, :4, :4])
     found = load_measured(str(tmp_path / "in" / "a.png"), "super_resolution", SHAPE)
@@ -131,11 +171,12 @@ BAD = {
         "masks/c.png": half(),
     },
     "a.png: found no mask, expected mask.png": {},
-    "c.png: found 20 x 20 pixels, expected 16 x 16 .* crop c.png --mask": {
-        "c.png": np.full((20, 20), 9),
+    "c.png: found 20 x 22 pixels .h.*, expected 16 x 16 .* crop .*c.png --mask MASK --s"
+    "ize 16 --to DIR makes": {
+        "c.png": np.full((20, 22), 9),
         "masks/a.png": half(),
         "masks/b.png": half(),
-        "masks/c.png": np.full((20, 20), 255),
+        "masks/c.png": np.full((20, 22), 255),
     },
 }
 BAD_KERNELS = {
