@@ -358,6 +358,7 @@ def test_k_space_and_its_mask_lie_side_by_side(tmp_path):
         load_measured(str(tmp_path / "kspace.npy"), "fourier", SHAPE)
 
 
+MATRIX = {"y": np.ones(5), "matrix": np.ones((5, 768))}
 BAD_ARRAYS = {
     "found no matrix and the unknown matrx, expected .* arrays y, matrix": {
         "y": np.ones(5),
@@ -374,6 +375,26 @@ BAD_ARRAYS = {
     },
     "found matrix, expected y": {"matrix": np.ones((4, 768))},
     "y of uint8": {"y": np.ones(5, np.uint8), "matrix": np.ones((5, 768))},
+    "ratio: found 7.0, expected a number in .0, 1": MATRIX | {"ratio": 7.0},
+    "noise_std: found 'a', expected a number of": MATRIX | {"noise_std": "a"},
+    "range: found 3, expected black and white": MATRIX | {"range": 3},
+    "y of complex numbers, expected real ones": MATRIX | {"y": np.ones(5) + 1j},
+    "y of real numbers, expected complex ones of problem=fourier": {
+        "y": np.ones(SHAPE),
+        "mask": half() > 0,
+        "problem": "fourier",
+    },
+    "detectors: found 23.5, expected a whole number": {
+        "y": np.ones((6, 23, 3)),
+        "angles": np.arange(6.0),
+        "detectors": 23.5,
+        "problem": "tomography",
+    },
+    r"found mask for images of \(8, 8, 3\), expected \(16, 16, 3\), as the prior": {
+        "y": np.ones((8, 8, 3)),
+        "mask": np.ones((8, 8)),
+        "problem": "inpainting",
+    },
     "NaN or infinity": {"y": np.full(5, np.nan), "matrix": np.ones((5, 768))},
 }
 
@@ -384,6 +405,36 @@ def test_arrays_that_do_not_fit_are_said_in_one_line(message, tmp_path):
     with pytest.raises(UserError, match=message) as error:
         load_measured(str(tmp_path / "y.npz"), "gaussian", SHAPE)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "problem, shape, arrays",
+    [
+        ("inpainting", (16, 16), {"mask": half() > 0}),
+        ("tomography", (6, 23), {"angles": np.arange(6.0)}),
+        ("multi_coil", (2, 16, 16), {"mask": half() > 0, "coil_maps": COILS}),
+    ],
+)
+def test_grey_measurements_may_be_without_channels(problem, shape, arrays, tmp_path):
+    y = np.ones(shape, complex if problem == "multi_coil" else float)
+    for count, found in (((), 1), ((2,), 2), ((3,), 3)):
+        several = np.broadcast_to(y, (*count, *shape))
+        np.savez(tmp_path / "y.npz", y=several, **arrays)
+        read = load_measured(str(tmp_path / "y.npz"), problem, (16, 16, 1))
+        assert read.y.shape == (found, *shape, 1) and read.shared
+
+
+def test_each_image_may_have_its_mask(tmp_path):
+    np.savez(tmp_path / "y.npz", y=np.ones((2, *SHAPE)), mask=[half() > 0] * 2)
+    found = load_measured(str(tmp_path / "y.npz"), "inpainting", SHAPE)
+    assert not found.shared and found.operators.mask.shape == (2, 16, 16, 1)
+
+
+def test_a_folder_of_arrays_needs_y(tmp_path):
+    np.save(tmp_path / "kspace.npy", np.ones(SHAPE))
+    message = "found kspace.npy and no pictures, expected y.npy in the folder, or one"
+    with pytest.raises(UserError, match=message):
+        load_measured(str(tmp_path), "fourier", SHAPE)
 
 
 def test_a_fit_is_read_beside_the_noise():
