@@ -263,7 +263,7 @@ def _count(operator: Any) -> Array:
         raise TypeError(f"num_measurements is {found}, not a number") from error
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """An exception's kind and the first line of what it says."""
     if isinstance(error, jax.errors.TracerArrayConversionError):
         return "it calls NumPy, where only jax.numpy can be differentiated"

@@ -230,6 +230,19 @@ def test_a_folder_is_recovered_without_a_clean_image(folder, prior, tmp_path):
         run_sweep(config, str(tmp_path / "run"))
 
 
+def test_arrays_of_a_mask_are_recovered_without_a_prior(prior, tmp_path, no_report):
+    mask = np.broadcast_to(np.arange(16) % 4 < 3, (16, 16))
+    y = Fourier(mask, channels=3)(jnp.asarray(to_float(PIXELS)))
+    np.savez(tmp_path / "y.npz", y=y, mask=mask, problem="fourier")
+    config = config_of(prior, "gaussian,fourier", measurements=tmp_path / "y.npz")
+    config.method = {"name": "total_variation"}
+    run_sweep(config, str(tmp_path / "run"))
+    assert [row["status"] for row in rows_of(tmp_path / "run")] == ["ok", "ok"]
+    np.savez(tmp_path / "y.npz", y=y, mask=mask)
+    with pytest.raises(UserError, match="found problem=gaussian,fourier, expected one"):
+        run_sweep(config, str(tmp_path / "run"))
+
+
 def test_the_truth_brings_the_usual_metrics(folder, prior, tmp_path):
     for name, pixels in zip("ba", PIXELS[::-1], strict=True):
         save(tmp_path / "truth" / f"{name}.png", pixels)
@@ -455,6 +468,15 @@ def halves(x):
 def squares(x):
     return x ** 2
 
+def offset(x):
+    return 2 * x + 0.5
+
+def leaves(x):
+    raise SystemExit(3)
+
+def two(x):
+    return x, x
+
 def blur(image_shape):
     return Blur(jnp.ones((3, 3)) / 9, image_shape)
 
@@ -475,7 +497,8 @@ def test_an_operator_of_ones_own_measures(prior, tmp_path, no_report, capsys):
     assert (found.problem, found.ratio, len(found)) == ("own", 0.5, 2)
     np.testing.assert_allclose(found.operators(jnp.asarray(images)), found.y)
     assert hasattr(found.operators, "adjoint")
-    assert not hasattr(load_operator(called.format("squares"), SHAPE), "adjoint")
+    for name in ("squares", "offset"):
+        assert not hasattr(load_operator(called.format(name), SHAPE), "adjoint")
     assert isinstance(load_operator(called.format("blur"), SHAPE), Blur)
     config = config_of(prior, "denoising", measurements=y)
     config.operator = called.format("halves")
@@ -492,6 +515,8 @@ def test_an_operator_of_ones_own_measures(prior, tmp_path, no_report, capsys):
     "called, message",
     [
         ("own.py:broken", "own.py:broken raises KeyError: 'dark frame'"),
+        ("own.py:leaves", "own.py:leaves raises SystemExit: 3"),
+        ("own.py:two", "found two that returns tuple, expected one array"),
         ("own.py:none", "found no none in .*own.py"),
         ("own.py:number", "found a int, expected a function|own.py:number raises"),
         ("bad.py:f", "bad.py raises ZeroDivisionError"),

@@ -136,7 +136,9 @@ def measurements_of(
     run: InversionRun, shape: ImageShape, wanted: dict[str, Any]
 ) -> Measured:
     """The measurements that the config names, with the truth if it is known."""
-    problem, images = run.entries[0].problem, run.images
+    images = run.images
+    # One, unless the measurements say theirs.
+    problem = ",".join(dict.fromkeys(entry.problem for entry in run.entries))
     given = run.measurements, problem, shape, images.window, images.range, run.operator
     measured = load_measured(*given)
     return with_truth(measured, run.truth, wanted) if run.truth else measured

@@ -82,7 +82,10 @@ def with_truth(measured: Measured, source: str, arguments: dict[str, Any]) -> Me
     Raises:
         UserError: if some have no clean image.
     """
-    images = data.load_images(**arguments | {"source": source, "count": None})
+    try:
+        images = data.load_images(**arguments | {"source": source, "count": None})
+    except UserError as error:
+        raise UserError(f"config.truth: {error}") from error
     of_name = {os.path.splitext(name)[0]: i for i, name in enumerate(images.names)}
     stems = [os.path.splitext(name)[0] for name in measured.names]
     without = [
