@@ -76,7 +76,7 @@ def load_images(
         listed, int(resolution), int(channels), window, count, cache_dir
     )
     if levels and not window:
-        _warn_of_levels(listed.location, *levels)
+        warn_of_levels(listed.location, *levels)
     _require(count, len(images), listed)
     return images
 
@@ -163,7 +163,7 @@ def _require(count: int | None, found: int, listed: Source) -> None:
         raise UserError(f"{listed.location}: found {found} {images}, {count} asked for")
 
 
-def _warn_of_levels(location: str, low: float, high: float) -> None:
+def warn_of_levels(location: str, low: float, high: float) -> None:
     """Says where pictures of more than 8 bits do not fill the range of 16."""
     black, white = FULL_RANGE
     if black <= low and white / 2 < high <= white:

@@ -95,24 +95,33 @@ def upright(
     return _opaque(image), levels
 
 
-def decode_whole(
-    encoded: bytes, channels: int, window: Window = ()
-) -> tuple[UInt8[np.ndarray, "height width channels"], UInt8[np.ndarray, "h w"] | None]:
-    """The pixels of a picture in its own size, and its alpha channel if it has one.
+class Whole(NamedTuple):
+    """A picture in its own size.
 
-    Colours are those of the file where it has an alpha channel: nothing is laid on
-    white.
+    Attributes:
+        pixels: `(height, width, channels)`, those of the file where it is transparent.
+        alpha: its opacity, `(height, width)`; None without an alpha channel.
+        levels: as of `Decoded`.
+    """
+
+    pixels: UInt8[np.ndarray, "height width channels"]
+    alpha: UInt8[np.ndarray, "height width"] | None
+    levels: tuple[float, float] | None
+
+
+def decode_whole(encoded: bytes, channels: int, window: Window = ()) -> Whole:
+    """Decodes an image without cutting or resizing it.
 
     Raises:
         Exception: as `decode_image`.
     """
-    image, _ = open_upright(encoded, window)
+    image, levels = open_upright(encoded, window)
     alpha = None
-    if "A" in image.getbands() or "transparency" in image.info:
+    if _has_alpha(image):
         image = image.convert("RGBA")
         alpha = np.array(image.getchannel("A"))
     pixels = np.array(image.convert("RGB").convert("L" if channels == 1 else "RGB"))
-    return pixels.reshape(image.height, image.width, channels), alpha
+    return Whole(pixels.reshape(image.height, image.width, channels), alpha, levels)
 
 
 def open_upright(

@@ -8,7 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Int
 
 from rtil_jax.arguments import check_method
 from rtil_jax.arrays import as_number
@@ -32,12 +32,14 @@ from rtil_jax.inversion.problems import (
     data_loss,
     map_batched,
     noise_of,
+    photon_variance,
     placed,
     settle,
 )
 from rtil_jax.inversion.programs import stage_programs
 from rtil_jax.inversion.progress_bar import Progress, shown
 from rtil_jax.inversion.reconstruction import Reconstruction
+from rtil_jax.inversion.restarts import best_restarts, spread_of
 from rtil_jax.inversion.solutions import Solution, render
 from rtil_jax.inversion.solver import SELECTIONS, StageEnd, run_stage
 from rtil_jax.inversion.stages import Stage, Variables
@@ -131,7 +133,7 @@ def invert(
             rows that are measured, at least one.
         restarts: independent starts per image, run as one batch; the one of the
             lowest measurement loss is returned (of the lowest loss on what was held
-            out, if something was).
+            out, if something was), and the spread of all of them.
         perceptual: added to the loss that is descended: a `PerceptualLoss`, or a pure
             function of (problem, images) that returns one number per image. Iterates
             and restarts are chosen by the measurement loss alone. Some of the images
@@ -162,7 +164,8 @@ def invert(
         problem = with_batch_axis(problem, image_shape) if own else problem
         problem = settle(problem, image_shape)
     if problem.noise is not None:
-        noise_std = problem.noise.deviation(problem.measurements)
+        variance = photon_variance(problem, image_shape)
+        noise_std = float(jnp.sqrt(jnp.mean(variance)))
     finish = find_finish("invert: finish", finish, noise_std)
     keys = keys_of_images(keys, len(problem.measurements))
     _check_select(problem, select)
@@ -294,16 +297,18 @@ def _descended(
         score = np.asarray(ends[-1].loss)
     finite = np.all([end.finite for end in ends], axis=0)
     loss = ends[-1].loss
-    best = _best_restarts(score[: batch * restarts], restarts)
-    solution = _solution(stages[-1], prior, ends[-1].chosen)
-    solution = jax.tree.map(lambda x: x[best], solution)
+    best = best_restarts(score[: batch * restarts], restarts)
+    starts = _solution(stages[-1], prior, ends[-1].chosen)
+    solution = jax.tree.map(lambda x: x[best], starts)
+    draw = functools.partial(render_jitted, prior.generator, prior.variables)
     history = [(index, step, np.asarray(x)[best]) for index, step, x in losses]
     return Reconstruction(
-        images=render_jitted(prior.generator, prior.variables, solution),
+        images=draw(solution),
         solution=solution,
         measurement_loss=loss[best],
         status=_status(history[0][-1], np.asarray(loss)[best], finite[best]),
         history=history,
+        spread=spread_of(draw, starts, batch, restarts),
     )
 
 
@@ -359,14 +364,6 @@ def _check_unused(select: str, restarts: int, perceptual: Any) -> None:
                 f"invert: found {name} with a baseline, expected none: it has no "
                 "iterates to choose from and no loss to descend"
             )
-
-
-def _best_restarts(
-    losses: Float[np.ndarray, " starts"], restarts: int
-) -> Int[np.ndarray, " batch"]:
-    """The row of each image's lowest loss; its restarts lie side by side."""
-    table = np.nan_to_num(losses, nan=np.inf).reshape(-1, restarts)
-    return restarts * np.arange(len(table)) + table.argmin(axis=1)
 
 
 def _status(first: np.ndarray, last: np.ndarray, finite: np.ndarray) -> list[str]:

@@ -44,7 +44,7 @@ def as_problem(
         if keys is None:
             raise UserError("key: found none, expected a seed, as key=0")
         return problem, keys, False
-    if keys is not None and not callable(keys) and not callable(problem) and not named:
+    if key is None and not named and not callable(problem) and _are_keys(keys):
         return problem, keys, False  # no problem, as `settle` says
     y = _one_of("y", y, problem)
     operator = _one_of("operator", operator, keys)
@@ -56,6 +56,15 @@ def as_problem(
         kind = type(y).__name__
         raise UserError(f"y: found a {kind}, expected measurements, as in {FORM}")
     return Problem(operator, jnp.asarray(as_array("y", y))), key, True
+
+
+def _are_keys(found: Any) -> bool:
+    """Whether they are meant to be keys rather than an operator."""
+    dtype = getattr(found, "dtype", None)
+    if dtype is None:
+        return isinstance(found, int | list | tuple)
+    is_key = jnp.issubdtype(dtype, jax.dtypes.prng_key)
+    return is_key or jnp.issubdtype(dtype, jnp.integer)
 
 
 def _one_of(name: str, first: Any, second: Any) -> Any:

@@ -258,6 +258,18 @@ def mean_square(problem: Problem) -> Float[Array, " batch"]:
     return over_images(one_image, problem, problem.measurements).astype(jnp.float32)
 
 
+def photon_variance(
+    problem: Problem, image_shape: ImageShape
+) -> Float[Array, " batch"]:
+    """Mean variance of the noise on y, of a settled problem with Poisson noise."""
+    x = jnp.zeros(image_shape, jnp.float32)
+
+    def one_image(operator: Any, y: Array) -> Array:
+        return problem.noise.variance(operator, x, y)
+
+    return over_images(one_image, problem, problem.measurements).astype(jnp.float32)
+
+
 def _losses(problem: Problem, operator: Any, y: Array, x: Array) -> Array:
     """The loss of each entry of y, of one image."""
     if problem.noise is not None:

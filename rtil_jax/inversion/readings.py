@@ -97,8 +97,8 @@ def _check_interface(operators: Any) -> None:
         )
     if not callable(operators):
         raise UserError(
-            f"problem.operators: found a {name}, expected an operator: something to "
-            "call on an image, with `num_measurements`"
+            f"problem.operators: found {_in_words(operators)}, expected an operator: "
+            "something to call on an image, with `num_measurements`"
         )
     # Not `hasattr` at once, which computes it: of a batch that may fail.
     count = inspect.getattr_static(operators, "num_measurements", None)
@@ -106,13 +106,22 @@ def _check_interface(operators: Any) -> None:
         raise UserError(
             f"problem.operators: found {getattr(operators, '__name__', name)} without "
             "`num_measurements`, expected that attribute: how many numbers are "
-            "measured of an image"
+            "measured of an image; operators.from_function(f, image_shape) has it"
         )
     if inspect.isfunction(count):
         raise UserError(
             f"problem.operators: found {name}.num_measurements to be a method, "
             "expected a number: write @property above it"
         )
+
+
+def _in_words(found: Any) -> str:
+    """What is no operator: a word, a number, an array or something else."""
+    if hasattr(found, "dtype") and hasattr(found, "shape"):
+        return f"an array of shape {tuple(found.shape)}"
+    if found is None or isinstance(found, str | int | float):
+        return reprlib.repr(found)
+    return f"a {type(found).__name__}"
 
 
 def _check_image_shape(operators: ForwardOperator, image_shape: ImageShape) -> None:
@@ -254,7 +263,7 @@ def _count(operator: Any) -> Array:
         raise TypeError(f"num_measurements is {found}, not a number") from error
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """An exception's kind and the first line of what it says."""
     if isinstance(error, jax.errors.TracerArrayConversionError):
         return "it calls NumPy, where only jax.numpy can be differentiated"

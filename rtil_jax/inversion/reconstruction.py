@@ -35,6 +35,9 @@ class Reconstruction:
             baseline. A finish is one more stage, of one step.
         problem: what was recovered from.
         is_finished: whether a finish changed the images.
+        spread: of several starts, the standard deviation of each pixel over them, as
+            they were before any finish: where it is large, the measurements say
+            little. None of one start.
     """
 
     images: Float[Array, "batch height width channels"]
@@ -44,6 +47,7 @@ class Reconstruction:
     history: list[tuple[int, int, np.ndarray]]
     problem: Problem | None = None
     is_finished: bool = False
+    spread: Float[np.ndarray, "batch height width channels"] | None = None
 
     @property
     def squared_error(self) -> Float[Array, " batch"]:
@@ -80,6 +84,7 @@ class Reconstruction:
 
         `load_solution` reads a solution of a prior again. Where no solution renders to
         the image (of a baseline, or after a finish), its pixels are `fact:pixels`.
+        The spread of several starts is `fact:spread`.
 
         Raises:
             UserError: if the directory cannot be written.
@@ -90,6 +95,8 @@ class Reconstruction:
             picture = os.path.join(path, "recovered", f"{index:05d}.png")
             solution = os.path.join(path, "solutions", f"{index:05d}.npz")
             facts = {"status": status, "residual": float(residuals[index])}
+            if self.spread is not None:
+                facts["spread"] = self.spread[index]
             files[index] = picture, solution, {"index": index} | facts
         try:
             for name in ("recovered", "solutions"):

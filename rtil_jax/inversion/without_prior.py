@@ -17,8 +17,7 @@ from rtil_jax.baselines.linear import linearity_error
 from rtil_jax.baselines.packages import require_packages
 from rtil_jax.errors import UserError
 from rtil_jax.inversion.problems import Problem
-from rtil_jax.operators import Inpainting, PhaseRetrieval
-from rtil_jax.operators.interface import ImageShape
+from rtil_jax.operators.interface import ForwardOperator, ImageShape
 
 # The rounding of float32 through a Fourier transform is 100 times less.
 LINEAR = 1e-3
@@ -46,11 +45,11 @@ def image_shape_of(problem: Any) -> ImageShape:
         return height, width, channels
     operators = getattr(problem, "operators", None)
     shape = getattr(operators, "image_shape", None)
-    if isinstance(operators, PhaseRetrieval):
-        shape = jnp.shape(operators.codes)[-3:]
-    if isinstance(operators, Inpainting):
-        channels = operators.channels or (jnp.shape(problem.measurements) or (0,))[-1]
-        shape = (*jnp.shape(operators.mask)[-3:-1], channels)
+    if isinstance(operators, ForwardOperator):
+        # What an operator leaves open, as the channels of a mask, is as in y.
+        y = (0, 0, 0, *jnp.shape(problem.measurements))[-3:]
+        pattern = operators._input_pattern()
+        shape = [n if n else size for n, size in zip(pattern, y, strict=True)]
     if shape is None:
         raise UserError(
             f"problem.operators: found {type(operators).__name__}, which does not say "

@@ -105,11 +105,14 @@ class Poisson:
         span = self.limits[1] - self.limits[0]
         return span**2 * deviance
 
-    def deviation(self, y: Array) -> float:
-        """Standard deviation of the noise on an average entry of y, a picture."""
-        black, white = self.limits
-        light = jnp.maximum((y - black) / (white - black), 0)
-        return (white - black) * float(jnp.sqrt(jnp.mean(light) / self.peak))
+    def variance(self, operator: Any, x: Array, y: Array) -> Float[Array, ""]:
+        """Of the noise on y of one image, the mean over what is measured.
+
+        As y itself is what is known of A(x), of x the shape alone is read.
+        """
+        light = jnp.maximum(self._light(operator, x, y), 0)
+        span = self.limits[1] - self.limits[0]
+        return span**2 / self.peak * jnp.sum(light) / operator.num_measurements
 
     def _light(self, operator: Any, x: Array, y: Array) -> Array:
         """y as amounts of light, where a white pixel is 1: A(u) of y = A(x)."""

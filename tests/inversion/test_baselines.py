@@ -20,8 +20,17 @@ from rtil_jax.baselines import (
 from rtil_jax.baselines.denoisers import DENOISERS
 from rtil_jax.errors import UserError
 from rtil_jax.inversion import CSGM, DeepDecoder, Problem, invert, make_problem, render
+from rtil_jax.inversion.without_prior import image_shape_of
 from rtil_jax.metrics import psnr
-from rtil_jax.operators import PhaseRetrieval
+from rtil_jax.operators import (
+    Colourisation,
+    Denoising,
+    Fourier,
+    Inpainting,
+    MultiCoilFourier,
+    PhaseRetrieval,
+    SuperResolution,
+)
 
 SIZE = 16
 LINEAR = {"compressed_sensing": 0.4, "inpainting": 0.4, "super_resolution": 0.5}
@@ -216,3 +225,20 @@ def test_denoisers_take_noise_from_grey_and_colour():
             np.mean((x - image) ** 2) for x in (denoise(noisy, 0.1), noisy)
         )
         assert error < 0.7 * before
+
+
+@pytest.mark.parametrize(
+    "operator",
+    [
+        Fourier(np.ones((8, 6))),
+        MultiCoilFourier(np.ones((8, 6)), np.ones((2, 8, 6))),
+        Colourisation((0.5, 0.5)),
+        Inpainting(np.ones((8, 6))),
+        SuperResolution(2, (8, 6, 2)),
+        Inpainting(np.ones((8, 6))) + Denoising((8, 6, 2)),
+    ],
+    ids=lambda operator: type(operator).__name__,
+)
+def test_an_operator_says_the_shape_of_images_or_y_does(operator):
+    y = operator(jnp.zeros((3, 8, 6, 2)))
+    assert image_shape_of(Problem(operator, y)) == (8, 6, 2)

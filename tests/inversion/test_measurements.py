@@ -1,28 +1,27 @@
 """Recovering from measurements that lie in files, with no clean image anywhere."""
 
 import csv
-import functools
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
 
-from rtil_jax.checkpoints import Checkpoints
 from rtil_jax.data import to_float
 from rtil_jax.errors import UserError
 from rtil_jax.experiments.inversion import sweep
 from rtil_jax.experiments.inversion.inversion_config import inversion_config
+from rtil_jax.experiments.inversion.inversion_run import parse_inversion
 from rtil_jax.experiments.inversion.sweep import run_sweep
 from rtil_jax.experiments.measurements.loading import load_measured
 from rtil_jax.experiments.measurements.own_operator import load_operator
 from rtil_jax.experiments.measurements.writing import save_measurements
 from rtil_jax.experiments.report.fits import is_off_prior, reading_of
-from rtil_jax.generators import DCGANGenerator, init
-from rtil_jax.inversion.problems import over_images, settle
-from rtil_jax.operators import Blur, Fourier
-from rtil_jax.training.state import TrainState
-from tests.references.stylegan2 import random_variables
+from rtil_jax.inversion import CSGM, Problem, invert, load_prior
+from rtil_jax.inversion.problems import image_keys, over_images, settle
+from rtil_jax.operators import Blur, Fourier, MultiCoilFourier, ParallelBeamCT
+from tests.untrained_run import write_dcgan
 
 SHAPE = (16, 16, 3)
 PIXELS = np.random.default_rng(0).integers(0, 256, (2, *SHAPE), np.uint8)
@@ -31,14 +30,7 @@ PIXELS = np.random.default_rng(0).integers(0, 256, (2, *SHAPE), np.uint8)
 @pytest.fixture(scope="module")
 def prior(tmp_path_factory):
     """The directory of an untrained prior of 16 pixels in colour."""
-    home = tmp_path_factory.mktemp("prior")
-    sizes = {"base_channels": 2, "latent_dim": 3}
-    ema = random_variables(functools.partial(init, DCGANGenerator(16, **sizes)))
-    config = {"architecture": "dcgan", "resolution": 16, "channels": 3}
-    state = TrainState(jnp.zeros((), jnp.int32), None, None, None, None, ema)
-    with Checkpoints(str(home), keep=1) as checkpoints:
-        checkpoints.save(0, state, config | {"generator": sizes})
-    return str(home)
+    return write_dcgan(tmp_path_factory.mktemp("prior"), 16)
 
 
 def config_of(prior, problem, **fields):
@@ -101,6 +93,46 @@ def test_each_picture_may_have_its_mask_or_an_alpha_channel(folder):
     np.testing.assert_array_equal(opaque.y, named.y)
 
 
+@pytest.mark.parametrize("kind", ["png", "npy"])
+def test_what_is_grey_in_a_mask_or_half_transparent_is_not_seen(folder, kind):
+    """Some of a hole would be in it."""
+    mask = half()
+    mask[:, 8] = 128
+    if kind == "png":
+        save(folder / "mask.png", mask)
+    else:
+        np.save(folder / "mask.npy", mask / 255)
+    found = load_measured(str(folder), "inpainting", SHAPE)
+    assert f"mask.{kind}: what is grey in it counts as not seen" in found.remarks
+    np.testing.assert_array_equal(found.operators.mask[0, ..., 0], mask == 255)
+    save(folder / "alpha" / "a.png", np.dstack([PIXELS[0], mask]))
+    alpha = load_measured(str(folder / "alpha"), "inpainting", SHAPE)
+    np.testing.assert_array_equal(alpha.operators.mask, found.operators.mask[:1])
+    # A mask beside it leaves out more.
+    save(folder / "alpha" / "mask.png", mask.T)
+    both = load_measured(str(folder / "alpha"), "inpainting", SHAPE)
+    expected = (mask == 255) & (mask.T == 255)
+    np.testing.assert_array_equal(both.operators.mask[0, ..., 0], expected)
+
+
+def test_transparent_pixels_are_white_where_nothing_is_masked(folder):
+    save(folder / "alpha" / "a.png", np.dstack([PIXELS[0], half()]))
+    found = load_measured(str(folder / "alpha"), "denoising", SHAPE)
+    assert found.describe_cuts() == "a.png: what is transparent is on white"
+    np.testing.assert_array_equal(found.y[0, :, :8], 1)
+    np.testing.assert_array_equal(found.y[0, :, 8:], to_float(PIXELS[0, :, 8:]))
+
+
+def test_pictures_of_more_than_8_bits_that_fill_fewer_are_told_of(tmp_path, caplog):
+    values = np.random.default_rng(0).integers(0, 4096, (16, 16)).astype(np.uint16)
+    values[0, :2] = 0, 4095
+    Image.fromarray(values).save(tmp_path / "a.png")
+    dark = load_measured(str(tmp_path), "denoising", SHAPE)
+    assert dark.y.max() < -0.8 and "found values from 0 to 4,095" in caplog.text
+    bright = load_measured(str(tmp_path), "denoising", SHAPE, window=(0, 4095))
+    assert (bright.y.min(), bright.y.max()) == (-1, 1)
+
+
 def test_the_size_of_small_pictures_gives_the_factor(tmp_path):
     save(tmp_path / "in" / "a.png", PIXELS[0, :4, :4])
     found = load_measured(str(tmp_path / "in" / "a.png"), "super_resolution", SHAPE)
@@ -141,11 +173,12 @@ BAD = {
         "masks/c.png": half(),
     },
     "a.png: found no mask, expected mask.png": {},
-    "c.png: found 20 x 20 pixels, expected 16 x 16 .* crop c.png --mask": {
-        "c.png": np.full((20, 20), 9),
+    "c.png: found 20 x 22 pixels .h.*, expected 16 x 16 .* crop .*c.png --mask MASK --s"
+    "ize 16 --to DIR makes": {
+        "c.png": np.full((20, 22), 9),
         "masks/a.png": half(),
         "masks/b.png": half(),
-        "masks/c.png": np.full((20, 20), 255),
+        "masks/c.png": np.full((20, 22), 255),
     },
 }
 BAD_KERNELS = {
@@ -199,7 +232,19 @@ def test_a_folder_is_recovered_without_a_clean_image(folder, prior, tmp_path):
         run_sweep(config, str(tmp_path / "run"))
 
 
-def test_the_truth_brings_the_usual_metrics(folder, prior, tmp_path):
+def test_arrays_that_do_not_say_their_problem_have_one(prior, tmp_path):
+    mask = np.ones((16, 16), bool)
+    y = np.ones(SHAPE, complex)
+    config = config_of(prior, "gaussian,fourier", measurements=tmp_path / "y.npz")
+    np.savez(tmp_path / "y.npz", y=y, mask=mask, problem="fourier")
+    found = sweep.measurements_of(parse_inversion(config), SHAPE, {})
+    assert found.problem == "fourier"
+    np.savez(tmp_path / "y.npz", y=y, mask=mask)
+    with pytest.raises(UserError, match="found problem=gaussian,fourier, expected one"):
+        sweep.measurements_of(parse_inversion(config), SHAPE, {})
+
+
+def test_the_truth_brings_the_usual_metrics(folder, prior, tmp_path, no_report):
     for name, pixels in zip("ba", PIXELS[::-1], strict=True):
         save(tmp_path / "truth" / f"{name}.png", pixels)
     save(folder / "mask.png", half())
@@ -211,16 +256,26 @@ def test_the_truth_brings_the_usual_metrics(folder, prior, tmp_path):
         run_sweep(config_of(prior, "inpainting", **fields), str(tmp_path / "run"))
 
 
-def measured_config(prior, source, problem, ratio=0.5, noise_std=0.0):
-    config = config_of(prior, problem, ratios=(ratio,), noise_std=noise_std)
+def measured_config(prior, source, problem, ratio):
+    config = config_of(prior, problem, ratios=(ratio,))
     config.images.source, config.images.count = str(source), 0
     config.images.cache_dir = str(source.parent / "cache")
     return config
 
 
-def test_a_saved_file_gives_what_simulating_gives(folder, prior, tmp_path, no_report):
+@pytest.mark.parametrize(
+    "problem, ratio, noise",
+    [
+        ("compressed_sensing", 0.5, {"noise_std": 0.1}),
+        ("inpainting", 0.5, {"noise": "poisson", "peak": 20.0}),
+    ],
+)
+def test_a_saved_file_gives_what_simulating_gives(
+    problem, ratio, noise, folder, prior, tmp_path, no_report
+):
     """Bit for bit: pictures, solutions and losses."""
-    config = measured_config(prior, folder, "compressed_sensing", noise_std=0.1)
+    config = measured_config(prior, folder, problem, ratio)
+    config.update(noise)
     run_sweep(config, str(tmp_path / "simulated"))
     save_measurements(config, str(tmp_path / "y.npz"))
     config = config_of(prior, "denoising", measurements=tmp_path / "y.npz")
@@ -262,10 +317,45 @@ def test_every_operator_survives_the_file(folder, prior, tmp_path, problem, rati
     (path,) = save_measurements(config, str(tmp_path / "to"))
     found = load_measured(path, "inpainting", SHAPE)
     assert (found.problem, found.ratio) == (problem, ratio)
-    operators = found.problem_of(np.arange(2), None)
+    problem = settle(found.problem_of(np.arange(2), None), SHAPE)
     images = jnp.asarray(to_float(PIXELS))
-    y = over_images(lambda a, x: a(x), settle(operators, SHAPE), images)
+    y = jax.jit(lambda p, x: over_images(lambda a, x: a(x), p, x))(problem, images)
     np.testing.assert_allclose(y, found.y, rtol=1e-5, atol=1e-4)
+
+
+COILS = np.exp(2j * np.pi * np.random.default_rng(0).random((2, 16, 16)))
+ALONE = {
+    "tomography": (
+        {"angles": np.arange(0.0, 180.0, 45.0), "detectors": np.array(11)},
+        lambda angles, detectors: ParallelBeamCT(angles, SHAPE, int(detectors)),
+    ),
+    "multi_coil": (
+        {"mask": np.arange(256).reshape(16, 16) % 3 > 0, "coil_maps": COILS},
+        lambda mask, coil_maps: MultiCoilFourier(mask, coil_maps, channels=3),
+    ),
+}
+
+
+@pytest.mark.parametrize("problem", ALONE)
+def test_what_nothing_simulates_is_recovered_as_python_recovers_it(
+    problem, prior, tmp_path, no_report
+):
+    """Bit for bit, of the same keys."""
+    arrays, make = ALONE[problem]
+    operator = make(**arrays)
+    y = np.asarray(operator(jnp.asarray(to_float(PIXELS))))
+    np.savez(tmp_path / "y.npz", y=y, problem=problem, **arrays)
+    config = config_of(prior, "denoising", measurements=tmp_path / "y.npz")
+    run_sweep(config, str(tmp_path / "run"))
+    *_, keys = image_keys(config.seed, np.arange(2))
+    given = load_prior(prior), Problem(operator, jnp.asarray(y)), keys
+    found = invert(CSGM(steps=4), *given)
+    for row, loss in zip(rows_of(tmp_path / "run"), found.squared_error, strict=True):
+        assert row["problem"] == problem and float(row["measurement_mse"]) == loss
+    for path in (tmp_path / "run" / "solutions").iterdir():
+        with np.load(path) as file:
+            z = found.solution.latents["z"][int(file["fact:index"])]
+            np.testing.assert_array_equal(file["latents/z"][0], z)
 
 
 def test_k_space_and_its_mask_lie_side_by_side(tmp_path):
@@ -282,6 +372,7 @@ def test_k_space_and_its_mask_lie_side_by_side(tmp_path):
         load_measured(str(tmp_path / "kspace.npy"), "fourier", SHAPE)
 
 
+MATRIX = {"y": np.ones(5), "matrix": np.ones((5, 768))}
 BAD_ARRAYS = {
     "found no matrix and the unknown matrx, expected .* arrays y, matrix": {
         "y": np.ones(5),
@@ -298,6 +389,26 @@ BAD_ARRAYS = {
     },
     "found matrix, expected y": {"matrix": np.ones((4, 768))},
     "y of uint8": {"y": np.ones(5, np.uint8), "matrix": np.ones((5, 768))},
+    "ratio: found 7.0, expected a number in .0, 1": MATRIX | {"ratio": 7.0},
+    "noise_std: found 'a', expected a number of": MATRIX | {"noise_std": "a"},
+    "range: found 3, expected black and white": MATRIX | {"range": 3},
+    "y of complex numbers, expected real ones": MATRIX | {"y": np.ones(5) + 1j},
+    "y of real numbers, expected complex ones of problem=fourier": {
+        "y": np.ones(SHAPE),
+        "mask": half() > 0,
+        "problem": "fourier",
+    },
+    "detectors: found 23.5, expected a whole number": {
+        "y": np.ones((6, 23, 3)),
+        "angles": np.arange(6.0),
+        "detectors": 23.5,
+        "problem": "tomography",
+    },
+    r"found mask for images of \(8, 8, 3\), expected \(16, 16, 3\), as the prior": {
+        "y": np.ones((8, 8, 3)),
+        "mask": np.ones((8, 8)),
+        "problem": "inpainting",
+    },
     "NaN or infinity": {"y": np.full(5, np.nan), "matrix": np.ones((5, 768))},
 }
 
@@ -308,6 +419,36 @@ def test_arrays_that_do_not_fit_are_said_in_one_line(message, tmp_path):
     with pytest.raises(UserError, match=message) as error:
         load_measured(str(tmp_path / "y.npz"), "gaussian", SHAPE)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "problem, shape, arrays",
+    [
+        ("inpainting", (16, 16), {"mask": half() > 0}),
+        ("tomography", (6, 23), {"angles": np.arange(6.0)}),
+        ("multi_coil", (2, 16, 16), {"mask": half() > 0, "coil_maps": COILS}),
+    ],
+)
+def test_grey_measurements_may_be_without_channels(problem, shape, arrays, tmp_path):
+    y = np.ones(shape, complex if problem == "multi_coil" else float)
+    for count, found in (((), 1), ((2,), 2), ((3,), 3)):
+        several = np.broadcast_to(y, (*count, *shape))
+        np.savez(tmp_path / "y.npz", y=several, **arrays)
+        read = load_measured(str(tmp_path / "y.npz"), problem, (16, 16, 1))
+        assert read.y.shape == (found, *shape, 1) and read.shared
+
+
+def test_each_image_may_have_its_mask(tmp_path):
+    np.savez(tmp_path / "y.npz", y=np.ones((2, *SHAPE)), mask=[half() > 0] * 2)
+    found = load_measured(str(tmp_path / "y.npz"), "inpainting", SHAPE)
+    assert not found.shared and found.operators.mask.shape == (2, 16, 16, 1)
+
+
+def test_a_folder_of_arrays_needs_y(tmp_path):
+    np.save(tmp_path / "kspace.npy", np.ones(SHAPE))
+    message = "found kspace.npy and no pictures, expected y.npy in the folder, or one"
+    with pytest.raises(UserError, match=message):
+        load_measured(str(tmp_path), "fourier", SHAPE)
 
 
 def test_a_fit_is_read_beside_the_noise():
@@ -328,6 +469,15 @@ def halves(x):
 def squares(x):
     return x ** 2
 
+def offset(x):
+    return 2 * x + 0.5
+
+def leaves(x):
+    raise SystemExit(3)
+
+def two(x):
+    return x, x
+
 def blur(image_shape):
     return Blur(jnp.ones((3, 3)) / 9, image_shape)
 
@@ -338,7 +488,7 @@ number = 3
 """
 
 
-def test_an_operator_of_ones_own_measures(prior, tmp_path, no_report):
+def test_an_operator_of_ones_own_measures(prior, tmp_path, no_report, capsys):
     (tmp_path / "own.py").write_text(OWN)
     images = to_float(PIXELS)
     np.save(tmp_path / "y.npy", images[:, ::2] + images[:, 1::2])
@@ -348,10 +498,16 @@ def test_an_operator_of_ones_own_measures(prior, tmp_path, no_report):
     assert (found.problem, found.ratio, len(found)) == ("own", 0.5, 2)
     np.testing.assert_allclose(found.operators(jnp.asarray(images)), found.y)
     assert hasattr(found.operators, "adjoint")
-    assert not hasattr(load_operator(called.format("squares"), SHAPE), "adjoint")
+    for name in ("squares", "offset"):
+        assert not hasattr(load_operator(called.format(name), SHAPE), "adjoint")
     assert isinstance(load_operator(called.format("blur"), SHAPE), Blur)
     config = config_of(prior, "denoising", measurements=y)
     config.operator = called.format("halves")
+    run_sweep(config, str(tmp_path / "run"), dry_run=True)
+    plan = capsys.readouterr().out
+    assert "inversion plan: nothing is simulated" in plan
+    assert "y (8, 16, 3) each" in plan and "MiB per device" in plan
+    assert "time         about" in plan and not (tmp_path / "run").exists()
     run_sweep(config, str(tmp_path / "run"))
     assert [row["problem"] for row in rows_of(tmp_path / "run")] == ["own", "own"]
 
@@ -360,6 +516,8 @@ def test_an_operator_of_ones_own_measures(prior, tmp_path, no_report):
     "called, message",
     [
         ("own.py:broken", "own.py:broken raises KeyError: 'dark frame'"),
+        ("own.py:leaves", "own.py:leaves raises SystemExit: 3"),
+        ("own.py:two", "found two that returns tuple, expected one array"),
         ("own.py:none", "found no none in .*own.py"),
         ("own.py:number", "found a int, expected a function|own.py:number raises"),
         ("bad.py:f", "bad.py raises ZeroDivisionError"),

@@ -84,6 +84,24 @@ def test_what_is_saved_is_read_again(toy_prior, found, tmp_path):
     np.testing.assert_array_equal(picture, rj.data.to_uint8(found.images[1])[..., 0])
 
 
+@pytest.mark.parametrize("finish", ["project", "denoise"])
+def test_a_finished_image_is_saved_beside_its_solution(finish, toy_prior, y, tmp_path):
+    found = rj.invert(FEW, toy_prior, y, OPERATOR, key=0, finish=finish)
+    found.save(tmp_path)
+    path = str(tmp_path / "solutions/00001.npz")
+    solution = rj.load_solution(path, toy_prior.generator, toy_prior.variables)
+    before = rj.render(toy_prior.generator, toy_prior.variables, solution)[0]
+    with np.load(path) as facts:
+        np.testing.assert_array_equal(facts["fact:pixels"], found.images[1])
+        assert facts["fact:residual"] == pytest.approx(float(found.residual[1]))
+        assert facts["fact:history"][-1][2] == found.measurement_loss[1]
+    assert np.abs(before - found.images[1]).max() > 0.01
+    picture = np.asarray(Image.open(tmp_path / "recovered/00001.png"))
+    np.testing.assert_array_equal(picture, rj.data.to_uint8(found.images[1])[..., 0])
+    if finish == "project":
+        np.testing.assert_allclose(OPERATOR(found.images), y, atol=1e-5)
+
+
 def test_a_baseline_saves_its_pixels(y, tmp_path):
     found = rj.invert(rj.Biharmonic(), None, y, OPERATOR, key=0)
     found.save(tmp_path)
@@ -98,6 +116,21 @@ def test_the_report_is_one_page_with_four_pictures_an_image(found, tmp_path):
     assert page.count("data:image/png") == 2 * 4 and "A(x) of image 1" in page
     assert all(line in page for line in found.lines()) and 'src="http' not in page
     assert rj.report(found, tmp_path) == str(tmp_path / "report.html")
+
+
+def test_the_spread_is_that_of_the_starts_themselves(toy_prior, y, found, tmp_path):
+    assert found.spread is None
+    two = rj.invert(FEW, toy_prior, y, OPERATOR, key=0, restarts=2)
+    # The first start is that of a single run; of one image the second is the better.
+    apart = np.abs(np.asarray(two.images) - np.asarray(found.images)) / np.sqrt(2)
+    better = apart.max(axis=(1, 2, 3)) > 1e-2
+    assert better.any()
+    np.testing.assert_allclose(two.spread[better], apart[better], atol=1e-4)
+    two.save(tmp_path)
+    with np.load(tmp_path / "solutions/00001.npz") as facts:
+        np.testing.assert_array_equal(facts["fact:spread"], two.spread[1])
+    two.report(tmp_path)
+    assert "spread of image 1" in (tmp_path / "report.html").read_text()
 
 
 class Sums:
@@ -142,6 +175,11 @@ def test_a_bar_is_for_terminals(toy_prior, y, capsys, monkeypatch):
         ("iA", {"key": 0}, "y: found int"),
         ("nA", {"key": 0}, "y: found NaN"),
         ("oA", {"key": 0}, "y: found a ndarray of object"),
+        ("yw", {"key": 0}, "operator: found 'inpainting', expected an operator: some"),
+        ("y3", {"key": 0}, "operator: found 3, expected an operator: something to c"),
+        ("yl", {"key": 0}, "operator: found a list, expected one operator, or seve"),
+        ("ym", {"key": 0}, r"operator: found an array of shape .8, 8., expected an op"),
+        ("yw", {}, "key: found none, expected a seed, as in invert"),
         ("yL", {"key": 0}, "operator: found Inpainting for images of .16, 16, 1"),
     ],
 )
@@ -157,6 +195,10 @@ def test_other_arguments_are_one_line(given, options, message, toy_prior, y):
         "i": np.ones(y.shape, int),
         "n": bad,
         "o": np.array([None, None]),
+        "w": "inpainting",
+        "3": 3,
+        "l": [OPERATOR, OPERATOR],
+        "m": jnp.asarray(MASK),
         "L": rj.operators.Inpainting(np.ones((16, 16), bool), 1),
     }
     with pytest.raises(UserError, match=message) as error:

@@ -327,7 +327,7 @@ REFUSED = {
     ),
     "a list": (four([one_operator("inpainting")] * 4), "found a list, expected one"),
     "a class": (four(Inpainting), "found the class Inpainting"),
-    "nothing": (four("inpainting"), "found a str, expected an operator"),
+    "nothing": (four("inpainting"), "found 'inpainting', expected an operator"),
     "no count": (four(lambda x: x), "found <lambda> without `num_measurements`"),
     "a method": (four(Method()), "num_measurements to be a method"),
     "a count of zero": (four(Weighted(1.0, 0)), "num_measurements = 0, expected above"),

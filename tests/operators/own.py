@@ -60,13 +60,16 @@ LINEAR = {
     ),
     "function": lambda s, t: from_function(lambda x: jnp.diff(x, axis=0), s),
 }
-LINEAR |= {
+# Made of others.
+DERIVED = {
     "composed": lambda s, t: LINEAR["inpainting"](s, t) @ LINEAR["circular blur"](s, t),
     "scaled": lambda s, t: -0.5 * LINEAR["fourier"](s, t),
     "stack": lambda s, t: Stack(
         LINEAR["fourier"](s, t), LINEAR["gaussian"](s, t), LINEAR["inpainting"](s, t)
     ),
     "transposed": lambda s, t: LINEAR["gaussian"](s, t).T,
+    "sum": lambda s, t: LINEAR["inpainting"](s, t) + LINEAR["circular blur"](s, t),
+    "difference": lambda s, t: LINEAR["fourier"](s, t) - LINEAR["denoising"](s, t),
     "gram": lambda s, t: LINEAR["super_resolution"](s, t).gram,
 }
 

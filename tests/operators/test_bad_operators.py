@@ -123,6 +123,22 @@ BAD = {
         lambda: Denoising(SHAPE) @ PhaseRetrieval(np.ones(SHAPE)),
         "found an operator that is not linear",
     ),
+    "a sum of sizes": (
+        lambda: Denoising(SHAPE) + Denoising((4, 4, 3)),
+        r"found images of shape \(4, 4, 3\) in the second, expected \(8, 6, 3\)",
+    ),
+    "a sum of measurements": (
+        lambda: Denoising(SHAPE) - SuperResolution(2, SHAPE),
+        r"found measurements of shape \(4, 3, 3\) in the second, expected \(8, 6, 3",
+    ),
+    "a sum of magnitudes": (
+        lambda: Denoising(SHAPE) + PhaseRetrieval(np.ones(SHAPE)),
+        r"Denoising \+ PhaseRetrieval: found the second, expected a linear operator",
+    ),
+    "a sum with a number": (
+        lambda: Denoising(SHAPE) - 3,
+        r"Denoising \+ int: found the second, expected a linear operator",
+    ),
     "a factor of words": (lambda: "2" * Denoising(SHAPE), "found c of str"),
     "a stack of sizes": (
         lambda: Stack(Denoising(SHAPE), Denoising((4, 4, 3))),

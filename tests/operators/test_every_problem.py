@@ -63,18 +63,25 @@ def run(pictures, toy_prior, tmp_path, monkeypatch):
     return run
 
 
+# Whose y is a picture, and whose y is shown as A^T y.
+REPORTED = ("box_inpainting", "fourier")
+
+
 @pytest.mark.parametrize("problem", RATIOS)
-def test_it_is_inverted_and_reported(problem, run):
+def test_it_is_inverted_and_reported(problem, run, monkeypatch):
     ratio = RATIOS[problem]
+    if problem not in REPORTED:  # reports take longer than such inversions
+        monkeypatch.setattr(sweep, "write_report", lambda *_: None)
     directory = run(problem, (ratio,))
     with open(directory / "results.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 2
     # The loss fell: what the gradient of this operator says is so.
     assert {row["status"] for row in rows} == {"ok"}
-    names = (f"{problem}_{ratio:g}_measurement.png", "psnr.png")
-    names += (f"convergence_{problem}.png",)
-    assert set(os.listdir(directory / "figures")) == set(names)
+    if problem in REPORTED:
+        names = (f"{problem}_{ratio:g}_measurement.png", "psnr.png")
+        names += (f"convergence_{problem}.png",)
+        assert set(os.listdir(directory / "figures")) == set(names)
 
 
 def test_photons_are_measured_and_their_likelihood_descended(run):

@@ -8,12 +8,14 @@ from scipy import stats
 
 from rtil_jax.errors import UserError
 from rtil_jax.inversion import Problem, make_problem, measurement_loss
+from rtil_jax.inversion.problems import photon_variance
 from rtil_jax.operators import (
     OPERATORS,
     Denoising,
     Fourier,
     Gaussian,
     Inpainting,
+    ParallelBeamCT,
     Poisson,
     SuperResolution,
     measure,
@@ -85,6 +87,22 @@ def test_photons_are_counted(limits):
     np.testing.assert_allclose(50 * parts, np.round(50 * parts), atol=1e-3)
     assert parts.mean() == pytest.approx(0.3, abs=0.01)
     assert parts.var() == pytest.approx(0.3 / 50, rel=0.1)
+
+
+def test_how_strong_the_noise_of_photons_is_follows_from_their_number():
+    """Of pixels that are not seen nothing is counted; of a ray, many pixels."""
+    x = jnp.full(SIZE, -0.5)
+    half = Inpainting(np.arange(256).reshape(16, 16) % 2)
+    scan = ParallelBeamCT(np.arange(0.0, 180.0, 20.0), SIZE)
+    for operator in (half, scan):
+        light = np.asarray(operator((x + 1) / 2))
+        counts = np.random.default_rng(0).poisson(50 * light, (20, *light.shape))
+        error = 2 * (counts / 50 - light)
+        y = jnp.asarray(np.asarray(operator(x)) + error, jnp.float32)
+        problem = Problem(operator, y, noise=Poisson(50), shared=True)
+        expected = np.sum(error**2) / 20 / float(operator.num_measurements)
+        found = photon_variance(problem, SIZE).mean()
+        np.testing.assert_allclose(found, expected, rtol=0.05)
 
 
 def test_the_loss_is_the_likelihood_of_the_counts():

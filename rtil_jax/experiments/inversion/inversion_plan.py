@@ -2,12 +2,13 @@
 
 import dataclasses
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from rtil_jax import data
 from rtil_jax.devices import data_mesh, replicated
 from rtil_jax.experiments.estimate import (
     ProgramWork,
@@ -25,10 +26,11 @@ from rtil_jax.experiments.inversion.inputs import (
 )
 from rtil_jax.experiments.inversion.inversion_entries import Entry
 from rtil_jax.experiments.inversion.inversion_run import InversionRun
+from rtil_jax.experiments.inversion.measuring import problem_of
 from rtil_jax.experiments.inversion.noise_levels import describe_noise, noise_record
 from rtil_jax.experiments.inversion.shards import Shard
 from rtil_jax.experiments.inversion.work import Work, divide
-from rtil_jax.experiments.measurements.measured import Measured
+from rtil_jax.experiments.measurements.measured import Measured, Subjects
 from rtil_jax.experiments.training.training_plan import count_parameters
 from rtil_jax.inversion.inverting import Method
 from rtil_jax.inversion.perceptual_loss import PerceptualLoss
@@ -65,19 +67,35 @@ def plan_batch(
     batch: int,
     perceptual: PerceptualLoss | None = None,
 ) -> BatchPlan:
-    """The programs for `batch` images, restarts included; nothing is computed."""
+    """The programs for `batch` simulated images, restarts included; nothing is
+    computed."""
+
+    def simulated() -> Problem:
+        keys = jax.random.split(jax.random.key(0), batch)
+        operators = sample_operators(problem, keys, prior.image_shape, ratio)
+        truth = jnp.zeros((batch, *prior.image_shape), jnp.float32)
+        measurements = jax.vmap(lambda operator, x: operator(x))(operators, truth)
+        return Problem(operators, measurements, truth)
+
+    return _plan_problem(prior, method, simulated, batch, perceptual)
+
+
+def _plan_problem(
+    prior: Prior,
+    method: Method,
+    problem: Callable[[], Problem],
+    batch: int,
+    perceptual: PerceptualLoss | None,
+) -> BatchPlan:
+    """The programs for the problem of `batch` images, of which shapes alone count."""
     mesh = data_mesh()
     prior = prior_for(method, prior)
     prior, perceptual = jax.device_put((prior, perceptual), replicated(mesh))
 
     def setup(keys: jax.Array) -> tuple[Problem, Variables]:
-        operators = sample_operators(problem, keys, prior.image_shape, ratio)
-        truth = jnp.zeros((keys.shape[0], *prior.image_shape), jnp.float32)
-        measurements = jax.vmap(lambda operator, x: operator(x))(operators, truth)
-        start = jax.vmap(method.start, in_axes=(None, 0))
-        data = settle(Problem(operators, measurements, truth), prior.image_shape)
+        data = settle(problem(), prior.image_shape)
         data = data if perceptual is None else perceptual.prepare(data)
-        return data, start(prior, keys)
+        return data, jax.vmap(method.start, in_axes=(None, 0))(prior, keys)
 
     keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), batch))
     data, variables = jax.eval_shape(setup, keys)
@@ -102,20 +120,25 @@ def print_plan(
     run: InversionRun,
     priors: dict[str, Prior],
     distances: dict[str, Perceptual],
-    images: data.ImageSet,
+    images: Subjects,
     num_images: int,
     shard: Shard,
 ) -> None:
     """Devices, images, batches, priors, stages, this part, its memory and time.
 
-    `images` are the first of the `num_images` to recover.
+    `images` are the first of the `num_images` to recover, or all measurements.
     """
     mesh, work = data_mesh(), divide(run, num_images, shard)
     size, snr = len(work.batches[0]), noise_record(run, images)
-    print(f"""inversion plan: simulates measurements of clean images
+    if isinstance(images, Measured):
+        what = "nothing is simulated"
+        cuts = f"{images.describe_cuts()}, y {images.y.shape[1:]} each"
+    else:
+        what = "simulates measurements of clean images"
+        cuts = f"cut to squares of {images.resolution} x {images.resolution}"
+    print(f"""inversion plan: {what}
   devices      {mesh.size} x {mesh.devices.flat[0].device_kind}
-  images       {images.describe(num_images)}, cut to squares of \
-{images.resolution} x {images.resolution}
+  images       {images.describe(num_images)}, {cuts}
   batches      {len(work.batches):,} x {size} images in each of \
 {work.entries} settings""")
     for name, prior in priors.items():
@@ -134,27 +157,19 @@ def print_plan(
             own = [entry for entry in entries if entry.prior == name]
             shape = image_shape(run.images, priors)
             one = prior_of(own[0], priors, shape)
-            plan = _plan_of(own, one, distances, starts)
+            plan = _plan_of(run, own, one, distances, starts, images)
             plans[*setting, name] = plan
             _print_method(own, plan)
     _print_part(run, work, plans, shard)
 
 
-def print_measured_plan(run: InversionRun, measured: Measured) -> None:
-    """Measurements, priors and methods; how long it takes is not known beforehand."""
-    print(f"""inversion plan
-  measurements {measured.describe()}, {measured.describe_cuts()}
-  problem      {measured.problem} at {measured.ratio:g}, y {measured.y.shape[1:]} each
-  batches      of {min(run.batch_size, len(measured))} images""")
-    for entry in run.entries:
-        noise = describe_noise(entry, run.images.range, {})
-        print(f"""  setting      {entry.label}, {entry.prior}: {entry.method}
-    selection  {entry.select}, {entry.restarts} starts
-    noise      {noise}""")
-
-
 def _plan_of(
-    entries: list[Entry], prior: Prior | None, distances: dict, starts: int
+    run: InversionRun,
+    entries: list[Entry],
+    prior: Prior | None,
+    distances: dict,
+    starts: int,
+    images: Subjects,
 ) -> BatchPlan:
     """At the largest ratio of the entries of one setting and prior.
 
@@ -164,7 +179,11 @@ def _plan_of(
         return BatchPlan([], [], [])
     one = max(entries, key=lambda entry: entry.ratio)
     loss = perceptual_loss(one, distances)
-    return plan_batch(prior, one.method, one.problem, one.ratio, starts, loss)
+    if not isinstance(images, Measured):
+        return plan_batch(prior, one.method, one.problem, one.ratio, starts, loss)
+    indices = np.resize(np.arange(len(images)), starts)
+    problem, _ = problem_of(run, one, images, indices)
+    return _plan_problem(prior, one.method, lambda: problem, starts, loss)
 
 
 def _print_method(entries: list[Entry], plan: BatchPlan) -> None:

@@ -29,10 +29,7 @@ from rtil_jax.experiments.inversion.inputs import (
     prior_of,
 )
 from rtil_jax.experiments.inversion.inversion_entries import Entry
-from rtil_jax.experiments.inversion.inversion_plan import (
-    print_measured_plan,
-    print_plan,
-)
+from rtil_jax.experiments.inversion.inversion_plan import print_plan
 from rtil_jax.experiments.inversion.inversion_run import (
     InversionRun,
     parse_inversion,
@@ -116,7 +113,8 @@ def run_sweep(
         if measured is not None:
             check_workdir(run, workdir, priors)
             check_images(measured, workdir)
-            return print_measured_plan(run, measured)
+            count = len(measured)
+            return print_plan(run, priors, distances, measured, count, shard)
         shown, count = data.probe_images(**wanted)
         check_workdir(run, workdir, priors)
         if data.has_record(workdir):
@@ -139,7 +137,9 @@ def measurements_of(
     run: InversionRun, shape: ImageShape, wanted: dict[str, Any]
 ) -> Measured:
     """The measurements that the config names, with the truth if it is known."""
-    problem, images = run.entries[0].problem, run.images
+    images = run.images
+    # One, unless the measurements say theirs.
+    problem = ",".join(dict.fromkeys(entry.problem for entry in run.entries))
     given = run.measurements, problem, shape, images.window, images.range, run.operator
     measured = load_measured(*given)
     return with_truth(measured, run.truth, wanted) if run.truth else measured
@@ -260,8 +260,7 @@ def invert_missing(
             options["before"], facts = None, None
             if isinstance(images, Measured):
                 indices = np.minimum(batch, len(images) - 1)
-                given = run, entry, images, indices, prior, found, perceptual
-                found, facts = examined(*given)
+                found, facts = examined(run, entry, images, indices, found)
             quality = evaluate(found, truth, lpips)
             done = {
                 i: rows[i] | quality[i - batch.start] | {"seconds": seconds}

@@ -97,9 +97,17 @@ def _grey(arrays: Arrays, shape: ImageShape) -> Any:
 
 
 def _scan(arrays: Arrays, shape: ImageShape) -> Any:
-    detectors = arrays.get("detectors")
-    count = None if detectors is None else int(detectors)
-    return ParallelBeamCT(arrays["angles"], shape, count)
+    return ParallelBeamCT(arrays["angles"], shape, _whole(arrays, "detectors"))
+
+
+def _whole(arrays: Arrays, name: str) -> int | None:
+    """A whole number; None if it is not there."""
+    if name not in arrays:
+        return None
+    found = np.asarray(arrays[name])
+    if found.ndim or found.dtype.kind not in "iuf" or found % 1 != 0:
+        raise UserError(f"{name}: found {found.tolist()}, expected a whole number")
+    return int(found)
 
 
 _INPAINTING = Reader(
@@ -113,7 +121,7 @@ READERS: dict[str, Reader] = {
     "inpainting": _INPAINTING,
     "box_inpainting": _INPAINTING,
     "super_resolution": Reader(
-        ("factor",), (), {}, lambda a, s: SuperResolution(int(a["factor"]), s)
+        ("factor",), (), {}, lambda a, s: SuperResolution(_whole(a, "factor"), s)
     ),
     "compressed_sensing": Reader(
         (("filter", "spectrum"), "signs", "mask"),
@@ -161,6 +169,8 @@ def operator_of(
     """
     reader = READERS[problem]
     _check_names(where, problem, reader, arrays)
+    if reader is _INPAINTING and arrays["mask"].shape == (count, *shape[:2]):
+        arrays = {**arrays, "mask": arrays["mask"][..., None]}
     batched = [
         name
         for name, rank in reader.ranks.items()
@@ -170,22 +180,26 @@ def operator_of(
         and len(arrays[name]) == count
         and not _is_single(problem, arrays[name], shape)
     ]
+    each = []
     try:
-        if not batched:
-            return reader.make(arrays, shape), True
-        each = [
-            reader.make(
-                {n: x[i] if n in batched else x for n, x in arrays.items()}, shape
-            )
-            for i in range(count)
-        ]
-        return jax.tree.map(lambda *x: jnp.stack(x), *each), False
+        for i in range(count if batched else 1):
+            own = {n: x[i] if n in batched else x for n, x in arrays.items()}
+            each.append(reader.make(own, shape).fitted(shape))
     except UserError as error:
         raise UserError(f"{where}: {error}") from error
     except (TypeError, ValueError) as error:
         raise UserError(
             f"{where}: found arrays that make no operator of {problem} ({error})"
         ) from error
+    for made in each:
+        if tuple(made.input_shape) != tuple(shape):
+            raise UserError(
+                f"{where}: found {', '.join(arrays)} for images of {made.input_shape}, "
+                f"expected {tuple(shape)}, as the prior makes"
+            )
+    if not batched:
+        return each[0], True
+    return jax.tree.map(lambda *x: jnp.stack(x), *each), False
 
 
 def _is_single(problem: str, array: np.ndarray, shape: ImageShape) -> bool:
@@ -203,7 +217,8 @@ def _check_names(where: str, problem: str, reader: Reader, arrays: Arrays) -> No
     if missing or unknown:
         parts = [f"no {', '.join(missing)}"] if missing else []
         parts += [f"the unknown {', '.join(unknown)}"] if unknown else []
-        known = ", ".join(["y", *reader.known])
+        needed = [" or ".join(_either(name)) for name in reader.needed]
+        known = ", ".join(["y", *needed, *(f"perhaps {n}" for n in reader.optional)])
         raise UserError(
             f"{where}: found {' and '.join(parts)}, expected of problem={problem} "
             f"the arrays {known}"

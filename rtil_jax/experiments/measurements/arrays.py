@@ -1,8 +1,9 @@
 """Arrays as measurements: y with the operator's own arrays by name."""
 
-import contextlib
+import math
 import os
 import zipfile
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -52,13 +53,14 @@ def load_arrays(
     facts = {name: arrays.pop(name) for name in FACTS if name in arrays}
     problem = "own" if operator is not None else str(facts.get("problem", problem))
     form = str(facts.get("form", "")) or _form(problem, y)
+    own_facts = _config_facts(path, facts)
     if operator is None and form not in READERS:
         known = ", ".join(name for name in READERS if name != "fourier_lines")
         raise UserError(
             f"{path}: found problem={problem}, expected one of {known}, as "
             "--config.problem=fourier, or config.operator=FILE.py:NAME"
         )
-    y, count = _batched(path, form, y, facts, arrays, image_shape, operator)
+    y, count = _batched(path, form, y, image_shape, operator)
     if operator is not None and arrays:
         raise UserError(
             f"{path}: found the arrays {', '.join(sorted(arrays))} with "
@@ -66,6 +68,9 @@ def load_arrays(
         )
     operators, shared = operator, True
     if operator is None:
+        _check_kind(path, form, y)
+        if form == "tomography" and y.ndim == 4:  # what y itself says
+            arrays.setdefault("detectors", np.asarray(y.shape[-2]))
         operators, shared = operator_of(path, form, arrays, image_shape, count)
         _check_shape(path, y, operators if shared else _first(operators))
     names = _names(path, facts, count)
@@ -75,11 +80,11 @@ def load_arrays(
         names=names,
         identities=tuple(f"{stamp}-{fingerprint_of(one.tobytes())}" for one in y),
         problem=problem,
-        ratio=float(facts.get("ratio", ratio_of(operators, image_shape, shared))),
+        ratio=own_facts.pop("ratio", None) or ratio_of(operators, image_shape, shared),
         y=y,
         operators=operators,
         shared=shared,
-        facts=_config_facts(facts),
+        facts=own_facts,
     )
 
 
@@ -139,8 +144,18 @@ def _as_numbers(path: str, y: np.ndarray) -> np.ndarray:
 
 def _form(problem: str, y: np.ndarray) -> str:
     """k-space as complex numbers, or the lines that `measure` writes."""
-    lines = problem == "fourier" and y.dtype.kind != "c"
-    return "fourier_lines" if lines else problem
+    parts = y.dtype.kind != "c" and y.ndim > 3 and y.shape[-1] == 2
+    return "fourier_lines" if problem == "fourier" and parts else problem
+
+
+def _check_kind(path: str, form: str, y: np.ndarray) -> None:
+    wanted = "complex" if form in ("fourier", "multi_coil") else "real"
+    found = "complex" if y.dtype.kind == "c" else "real"
+    if found != wanted:
+        raise UserError(
+            f"{path}: found y of {found} numbers, expected {wanted} ones of problem="
+            f"{form}"
+        )
 
 
 # The axes of y of one image.
@@ -156,8 +171,6 @@ def _batched(
     path: str,
     form: str,
     y: np.ndarray,
-    facts: dict,
-    arrays: dict[str, np.ndarray],
     shape: ImageShape,
     operator: Any,
 ) -> tuple[np.ndarray, int]:
@@ -172,8 +185,7 @@ def _batched(
             )
     else:
         (rank,) = _RANKS.get(form, (3,))
-        if rank > 2 and form in ("fourier", "multi_coil", "colourisation"):
-            y = _with_channels(form, y, shape, rank)
+        y = _with_channels(form, y, shape, rank)
         single = y.ndim == rank
         if y.ndim not in (rank, rank + 1):
             raise UserError(
@@ -187,10 +199,13 @@ def _batched(
 def _with_channels(
     form: str, y: np.ndarray, shape: ImageShape, rank: int
 ) -> np.ndarray:
-    """Grey k-space without an axis of channels has it added."""
-    last = 1 if form == "colourisation" else shape[-1]
-    bare = tuple(y.shape[-2:]) == tuple(shape[:2])
-    return y[..., None] if last == 1 and bare and y.ndim in (rank - 1, rank) else y
+    """Grey measurements without an axis of channels have it added."""
+    grey = form == "colourisation" or shape[-1] == 1
+    if not grey or rank < 3 or form == "fourier_lines":
+        return y
+    # As many axes as with channels may also be several images without.
+    several = y.ndim == rank and y.shape[-1] not in (1, 3)
+    return y[..., None] if y.ndim == rank - 1 or several else y
 
 
 def _output_shape(operator: Any, shape: ImageShape) -> tuple[int, ...]:
@@ -230,15 +245,35 @@ def _stamp(form: str, arrays: dict[str, np.ndarray]) -> str:
     return fingerprint_of("-".join([form, *parts]).encode())
 
 
-def _config_facts(facts: dict) -> dict[str, Any]:
-    """Those that are fields of a config, as Python's own."""
-    found: dict[str, Any] = {}
-    with contextlib.suppress(KeyError):
-        found["noise_std"] = float(facts["noise_std"])
-    with contextlib.suppress(KeyError):
-        found["noise"] = str(facts["noise"])
-    with contextlib.suppress(KeyError):
-        found["peak"] = float(facts["peak"])
-    if "range" in facts:
-        found["range"] = tuple(float(x) for x in facts["range"])
+def _config_facts(path: str, facts: dict) -> dict[str, Any]:
+    """Those that are fields of a config, and the ratio, as Python's own.
+
+    Raises:
+        UserError: for other values than such fields have.
+    """
+    checks: dict[str, tuple[Callable, Callable, str]] = {
+        "ratio": (float, lambda x: 0 < x <= 1, "a number in (0, 1]"),
+        "noise_std": (float, lambda x: 0 <= x < math.inf, "a number of at least 0"),
+        "noise": (str, ("gaussian", "poisson").__contains__, "gaussian or poisson"),
+        "peak": (float, lambda x: 0 <= x < math.inf, "a number of at least 0"),
+        "range": (_pair, lambda x: x[0] < x[1], "black and white, as (-1, 1)"),
+    }
+    found = {}
+    for name, (read, holds, expected) in checks.items():
+        if name not in facts:
+            continue
+        try:
+            found[name] = read(facts[name])
+            fits = holds(found[name])
+        except (TypeError, ValueError):
+            fits = False
+        if not fits:
+            raise UserError(
+                f"{path}: {name}: found {facts[name].tolist()!r}, expected {expected}"
+            )
     return found
+
+
+def _pair(values: np.ndarray) -> tuple[float, float]:
+    black, white = values
+    return float(black), float(white)

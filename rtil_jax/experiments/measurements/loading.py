@@ -8,6 +8,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from rtil_jax import data
+from rtil_jax.data.formats import is_image
 from rtil_jax.errors import UserError
 from rtil_jax.experiments.measurements.arrays import is_arrays, load_arrays
 from rtil_jax.experiments.measurements.measured import Measured
@@ -54,8 +55,20 @@ def load_measured(
             f"config.operator: found {operator} with pictures in {path}, expected y as "
             "a .npy"
         )
+    _refuse_arrays_alone(path)
     found = load_pictures(path, problem, image_shape, window, limits)
     return dataclasses.replace(found, image_shape=image_shape)
+
+
+def _refuse_arrays_alone(path: str) -> None:
+    """Raises UserError for a folder of arrays without pictures, of which none is y."""
+    names = sorted(os.listdir(path)) if os.path.isdir(path) else []
+    arrays = [name for name in names if name.lower().endswith((".npy", ".npz"))]
+    if arrays and not any(is_image(name) for name in names):
+        raise UserError(
+            f"{path}: found {', '.join(arrays[:3])} and no pictures, expected y.npy in "
+            f"the folder, or one of the files, as {os.path.join(path, arrays[0])}"
+        )
 
 
 def with_truth(measured: Measured, source: str, arguments: dict[str, Any]) -> Measured:
@@ -69,7 +82,10 @@ def with_truth(measured: Measured, source: str, arguments: dict[str, Any]) -> Me
     Raises:
         UserError: if some have no clean image.
     """
-    images = data.load_images(**arguments | {"source": source, "count": None})
+    try:
+        images = data.load_images(**arguments | {"source": source, "count": None})
+    except UserError as error:
+        raise UserError(f"config.truth: {error}") from error
     of_name = {os.path.splitext(name)[0]: i for i, name in enumerate(images.names)}
     stems = [os.path.splitext(name)[0] for name in measured.names]
     without = [

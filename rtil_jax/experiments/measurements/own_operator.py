@@ -46,7 +46,7 @@ def load_operator(called: str, image_shape: ImageShape) -> Any:
             found = found(image_shape=image_shape)
         except UserError:
             raise
-        except Exception as error:  # whatever a user's code may raise
+        except (Exception, SystemExit) as error:  # whatever a user's code may raise
             raise UserError(
                 f"config.operator: {called} raises {first_line(error)}"
             ) from error
@@ -63,7 +63,7 @@ def _run(path: str) -> ModuleType:
         raise UserError(f"config.operator: found no file {path}, expected FILE.py:NAME")
     try:
         return run_python(path, "rtil_jax_own_operator")
-    except Exception as error:  # whatever a user's code may raise
+    except (Exception, SystemExit) as error:  # whatever a user's code may raise
         raise UserError(
             f"config.operator: {path} raises {first_line(error)}"
         ) from error
@@ -81,11 +81,14 @@ def _makes(found: Any) -> bool:
 def _of_function(called: str, function: Any, shape: ImageShape) -> Any:
     """The operator of A itself, linear if its value at 0 is 0 and it is additive."""
     try:
+        if callable(function):
+            jax.eval_shape(function, jax.ShapeDtypeStruct(shape, jnp.float32))
+        operator = from_function(function, shape, linear=False)
         linear = _is_linear(function, shape)
-        return from_function(function, shape, linear=linear)
+        return from_function(function, shape) if linear else operator
     except UserError as error:
         raise UserError(f"config.operator: {called}: {error}") from error
-    except Exception as error:  # whatever a user's code may raise
+    except (Exception, SystemExit) as error:  # whatever a user's code may raise
         raise UserError(
             f"config.operator: {called} raises {first_line(error)}"
         ) from error
@@ -94,8 +97,8 @@ def _of_function(called: str, function: Any, shape: ImageShape) -> Any:
 def _is_linear(function: Any, shape: ImageShape) -> bool:
     keys = jax.random.split(jax.random.key(0), 2)
     x, z = (jax.random.normal(key, shape, jnp.float32) for key in keys)
-    y = function(2 * x - z)
-    close = jnp.linalg.norm(y - 2 * function(x) + function(z))
+    y = function(2 * x + z)
+    close = jnp.linalg.norm(y - 2 * function(x) - function(z))
     return bool(close <= 1e-3 * jnp.linalg.norm(y))
 
 
@@ -109,7 +112,7 @@ def _check(called: str, operator: Any, shape: ImageShape) -> None:
         )
     try:
         y = jax.eval_shape(operator, jax.ShapeDtypeStruct(shape, jnp.float32))
-    except Exception as error:  # whatever a user's code may raise
+    except (Exception, SystemExit) as error:  # whatever a user's code may raise
         raise UserError(
             f"config.operator: {called} raises {first_line(error)} on images of {shape}"
         ) from error

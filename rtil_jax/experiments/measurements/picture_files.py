@@ -4,11 +4,13 @@ import dataclasses
 import os
 import zlib
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
+from rtil_jax.data.crops import WHITE
 from rtil_jax.data.formats import is_hidden, is_image
-from rtil_jax.data.pixels import decode_whole
+from rtil_jax.data.pixels import Whole, Window, decode_whole
 from rtil_jax.data.sources import check_size, identity
 from rtil_jax.errors import UserError
 
@@ -39,6 +41,37 @@ class PictureFile:
                 return file.read()
         except (OSError, ValueError) as error:
             raise UserError(f"{self.path}: cannot be read ({error})") from error
+
+
+class Decoder:
+    """Decodes pictures, and notes the levels of those of more than 8 bits."""
+
+    def __init__(self, window: Window) -> None:
+        self.window = window
+        self.levels: list[tuple[float, float]] = []
+
+    def whole(self, file: PictureFile, channels: int) -> Whole:
+        """Raises UserError if it cannot be decoded."""
+        try:
+            found = decode_whole(file.encoded, channels, self.window)
+        except UserError:
+            raise
+        except Exception as error:  # Pillow raises almost any.
+            raise UserError(
+                f"{file.path}: cannot be read as a picture ({error})"
+            ) from error
+        if found.levels:
+            self.levels.append(found.levels)
+        return found
+
+    def opaque(self, file: PictureFile, channels: int) -> tuple[np.ndarray, list[str]]:
+        """(pixels, transparent ones on white; a remark if there are any)."""
+        pixels, alpha, _ = self.whole(file, channels)
+        if alpha is None or alpha.min(initial=255) == 255:
+            return pixels, []
+        share = alpha[..., None] / 255
+        on_white = np.round(share * pixels + 255 * (1 - share)).astype(np.uint8)
+        return on_white, [f"{file.name}: what is transparent is on white"]
 
 
 def fingerprint_of(encoded: bytes) -> str:
@@ -74,10 +107,24 @@ def folder_of(path: str) -> str:
     return path if os.path.isdir(path) else os.path.dirname(os.path.abspath(path))
 
 
+class Mask(NamedTuple):
+    """Where a picture is seen.
+
+    Attributes:
+        seen: `(height, width)`, bool.
+        path: the file.
+        is_soft: whether some pixels are neither black nor white; they are not seen.
+    """
+
+    seen: np.ndarray
+    path: str
+    is_soft: bool
+
+
 def mask_of(
     path: str, files: list[PictureFile]
-) -> Callable[[PictureFile], tuple[np.ndarray | None, str]]:
-    """A function: picture -> (where it is seen, the mask's file); None for no mask.
+) -> Callable[[PictureFile], Mask | None]:
+    """A function: picture -> its mask, if it has one.
 
     Raises:
         UserError: if the names in the folder `masks` are not those of the pictures.
@@ -97,11 +144,9 @@ def mask_of(
                 f"{masks}: found {' and '.join(parts)}, expected a mask of the same "
                 "name for each picture"
             )
-        return lambda file: (_read_mask(named[file.stem].path), named[file.stem].path)
-    if one:
-        mask = _read_mask(one)
-        return lambda file: (mask, one)
-    return lambda file: (None, "")
+        return lambda file: _read_mask(named[file.stem].path)
+    mask = _read_mask(one) if one else None
+    return lambda file: mask
 
 
 def kernel_of(path: str) -> tuple[np.ndarray, str]:
@@ -116,16 +161,17 @@ def kernel_of(path: str) -> tuple[np.ndarray, str]:
             f"{folder_of(path)}: found no kernel, expected kernel.png or kernel.npy: "
             "what becomes of a single white pixel, its centre in the middle"
         )
-    if found.endswith(".npy"):
+    if found.lower().endswith(".npy"):
         kernel = _numbers(found)
     else:
-        kernel = _decoded(found).astype(np.float64)[..., 0]
+        kernel = _decoded(found).pixels.astype(np.float64)
     kernel = kernel[..., 0] if kernel.ndim == 3 and kernel.shape[-1] == 1 else kernel
-    if kernel.ndim != 2 or not kernel.size or not np.isfinite(kernel).all():
+    if kernel.ndim != 2 or not kernel.size:
         raise UserError(
-            f"{found}: found shape {kernel.shape}, expected (rows, columns) of finite "
-            "numbers"
+            f"{found}: found shape {kernel.shape}, expected (rows, columns)"
         )
+    if not np.isfinite(kernel).all():
+        raise UserError(f"{found}: found NaN or infinity, expected finite numbers")
     total = kernel.sum()
     if abs(total) <= 1e-6 * np.abs(kernel).sum():
         raise UserError(
@@ -137,30 +183,45 @@ def kernel_of(path: str) -> tuple[np.ndarray, str]:
 
 def _special(folder: str, stem: str) -> str:
     """The path of the file of that name, as `mask.png` or `mask.npy`; "" for none."""
-    array = os.path.join(folder, f"{stem}.npy")
+    names = [name for name in os.listdir(folder) if name.lower() == f"{stem}.npy"]
     pictures = [f.path for f in _pictures_in(folder) if f.stem.lower() == stem]
-    found = [path for path in [array] if os.path.isfile(path)] + pictures
+    found = [os.path.join(folder, name) for name in names] + pictures
     if len(found) > 1:
-        names = " and ".join(map(os.path.basename, found))
-        raise UserError(f"{folder}: found {names}, expected one of them")
+        several = " and ".join(map(os.path.basename, found))
+        raise UserError(f"{folder}: found {several}, expected one of them")
     return found[0] if found else ""
 
 
-def _read_mask(path: str) -> np.ndarray:
-    """True where pixels are seen."""
-    values = _numbers(path) if path.endswith(".npy") else _decoded(path)
-    values = values[..., 0] if values.ndim == 3 else values
+def _read_mask(path: str) -> Mask:
+    """White is seen, if it is opaque; of arrays True, 1 or 255."""
+    alpha: np.ndarray | None = None
+    if path.lower().endswith(".npy"):
+        values = _numbers(path)
+    else:
+        values, alpha, _ = _decoded(path)
+    values = values[..., 0] if values.ndim == 3 and values.shape[-1] == 1 else values
     if values.ndim != 2:
         raise UserError(f"{path}: found shape {values.shape}, expected (height, width)")
-    if values.dtype == bool or values.max(initial=0) <= 1:  # as programs write them
-        return values > 0.5
-    return values > 127
+    if not (values.size and 0 <= values.min() <= values.max() <= 255):
+        raise UserError(
+            f"{path}: found values from {values.min(initial=0):g} to "
+            f"{values.max(initial=0):g}, expected 1 or 255 where a pixel is seen and 0 "
+            "elsewhere"
+        )
+    levels = np.asarray(values, np.float64)
+    if levels.max() > 1:  # else as programs write them
+        levels /= 255
+    least = WHITE / 255
+    seen, soft = levels >= least, (levels > 1 - least) & (levels < least)
+    if alpha is not None:
+        seen &= alpha >= WHITE
+    return Mask(seen, path, bool(soft.any()))
 
 
-def _decoded(path: str) -> np.ndarray:
+def _decoded(path: str) -> Whole:
     file = PictureFile(path)
     try:
-        return decode_whole(file.encoded, 1)[0]
+        return decode_whole(file.encoded, 1)
     except UserError:
         raise
     except Exception as error:  # Pillow raises almost any.

@@ -8,12 +8,15 @@ from typing import Any
 import numpy as np
 
 from rtil_jax.data import to_float
-from rtil_jax.data.pixels import Window, decode, decode_whole
+from rtil_jax.data.crops import WHITE
+from rtil_jax.data.loading import warn_of_levels
+from rtil_jax.data.pixels import Window, decode
 from rtil_jax.data.sources import identity
 from rtil_jax.errors import UserError
 from rtil_jax.experiments.inversion.measuring import in_range
 from rtil_jax.experiments.measurements.measured import Measured, ratio_of
 from rtil_jax.experiments.measurements.picture_files import (
+    Decoder,
     PictureFile,
     fingerprint_of,
     kernel_of,
@@ -84,8 +87,11 @@ def load_pictures(
             f"{known}, as --config.problem=inpainting"
         )
     name = PROBLEMS[problem]
-    files = list_pictures(path)
-    read = _READERS[name](files, path, image_shape, window)
+    files, decoder = list_pictures(path), Decoder(window)
+    read = _READERS[name](files, path, image_shape, decoder)
+    if decoder.levels and not window:
+        lows, highs = zip(*decoder.levels, strict=True)
+        warn_of_levels(path, min(lows), max(highs))
     ratio = read.ratio or ratio_of(read.operator, image_shape, read.shared)
     y = in_range(read.y, limits)
     if isinstance(read.operator, Inpainting):
@@ -108,47 +114,57 @@ def load_pictures(
 
 
 def _masked(
-    files: list[PictureFile], path: str, shape: ImageShape, window: Window
+    files: list[PictureFile], path: str, shape: ImageShape, decoder: Decoder
 ) -> _Read:
-    pictures, masks, marks = [], [], []
+    pictures, masks, marks, remarks = [], [], [], []
     find = mask_of(path, files)
     for file in files:
-        pixels, alpha = _whole(file, shape[-1], window)
-        mask, says = find(file)
-        if mask is not None:
-            seen = mask
-        elif alpha is not None:
-            seen = np.asarray(alpha > 127)
-        else:
+        pixels, alpha, _ = decoder.whole(file, shape[-1])
+        mask = find(file)
+        if mask is None and alpha is None:
             raise UserError(
                 f"{file.path}: found no mask, expected mask.png or masks/{file.name} "
                 "beside it (white is seen), or an alpha channel"
             )
-        if seen.shape != pixels.shape[:2]:
+        opaque = np.ones(pixels.shape[:2], bool) if alpha is None else alpha >= WHITE
+        seen, says = (opaque, file.path) if mask is None else (mask.seen, mask.path)
+        if seen.shape != opaque.shape:
             raise UserError(
                 f"{says}: found a mask of {_size(seen)} pixels, expected "
                 f"{_size(pixels)}, as of {file.name}"
             )
+        seen = seen & opaque
         if not seen.any():
             raise UserError(
-                f"{says or file.path}: found a mask that sees nothing, expected white "
-                "(or an opaque alpha channel) where pixels are seen"
+                f"{says}: found a mask that sees nothing, expected white (or an "
+                "opaque alpha channel) where pixels are seen"
             )
         _require_size(file, pixels, shape, mask=mask is not None)
+        if mask is not None and mask.is_soft:
+            name = os.path.basename(mask.path)
+            remarks.append(f"{name}: what is grey in it counts as not seen")
         pictures.append(to_float(pixels))
         masks.append(seen[..., None])
         marks.append(f"-{identity(seen.size, int(seen.sum()))}-{_crc(seen)}")
+    if np.all(masks):
+        remarks.append("every pixel is seen")
     operator = Inpainting(np.stack(masks), channels=shape[-1])
-    return _Read(np.stack(pictures), operator, shared=False, more=tuple(marks))
+    return _Read(
+        np.stack(pictures),
+        operator,
+        shared=False,
+        remarks=tuple(dict.fromkeys(remarks)),
+        more=tuple(marks),
+    )
 
 
 def _small(
-    files: list[PictureFile], path: str, shape: ImageShape, window: Window
+    files: list[PictureFile], path: str, shape: ImageShape, decoder: Decoder
 ) -> _Read:
     found: list[np.ndarray] = []
     remarks: list[str] = []
     for file in files:
-        pixels, remark = _square(file, shape[-1], window)
+        pixels, remark = _square(file, shape[-1], decoder)
         side = pixels.shape[0]
         whole = shape[0] == shape[1] and shape[0] % side == 0 and side < shape[0]
         if not whole:
@@ -174,7 +190,7 @@ def _small(
 
 
 def _blurred(
-    files: list[PictureFile], path: str, shape: ImageShape, window: Window
+    files: list[PictureFile], path: str, shape: ImageShape, decoder: Decoder
 ) -> _Read:
     kernel, says = kernel_of(path)
     if any(n > size for n, size in zip(kernel.shape, shape, strict=False)):
@@ -183,14 +199,15 @@ def _blurred(
             f"the image, expected at most {shape[0]} x {shape[1]}"
         )
     operator = Blur(kernel, shape, borders="reflect")
-    y = _all_whole(files, shape, window)
+    y, remarks = _all_whole(files, shape, decoder)
     marks = (f"-{_crc(kernel)}",) * len(files)
     remark = f"kernel of {_size(kernel)} pixels, of sum 1, reflected borders"
-    return _Read(y, operator, ratio=1.0, remarks=(remark,), more=marks)
+    remarks = (remark, *remarks)
+    return _Read(y, operator, ratio=1.0, remarks=remarks, more=marks)
 
 
 def _grey(
-    files: list[PictureFile], path: str, shape: ImageShape, window: Window
+    files: list[PictureFile], path: str, shape: ImageShape, decoder: Decoder
 ) -> _Read:
     if shape[-1] != 3:
         raise UserError(
@@ -200,19 +217,17 @@ def _grey(
     found, remarks = [], []
     for file in files:
         if shape[0] != shape[1]:
-            pixels = _whole(file, 1, window)[0]
+            pixels, more = decoder.opaque(file, 1)
             _require_size(file, pixels, shape)
         else:
-            decoded = _guarded(
-                file, lambda encoded: decode(encoded, shape[0], 1, window)
-            )
-            pixels = decoded.pixels
-            whole = _whole(file, 1, window)[0].shape
-            if whole[:2] != pixels.shape[:2]:
-                remarks.append(
-                    f"{file.name}: the central square of {whole[0]} x {whole[1]} "
-                    f"pixels, resized to {shape[0]} x {shape[1]}"
+            whole, more = decoder.opaque(file, 1)
+            pixels = decode(file.encoded, shape[0], 1, decoder.window).pixels
+            if whole.shape[:2] != pixels.shape[:2]:
+                more.append(
+                    f"{file.name}: the central square of {_size(whole)} pixels, "
+                    f"resized to {_size(pixels)}"
                 )
+        remarks += more
         found.append(pixels)
     y = to_float(np.stack(found))
     operator = Colourisation(image_shape=shape)
@@ -220,12 +235,13 @@ def _grey(
 
 
 def _noisy(
-    files: list[PictureFile], path: str, shape: ImageShape, window: Window
+    files: list[PictureFile], path: str, shape: ImageShape, decoder: Decoder
 ) -> _Read:
-    return _Read(_all_whole(files, shape, window), Denoising(shape), ratio=1.0)
+    y, remarks = _all_whole(files, shape, decoder)
+    return _Read(y, Denoising(shape), ratio=1.0, remarks=remarks)
 
 
-_READERS: dict[str, Callable[[list[PictureFile], str, ImageShape, Window], _Read]] = {
+_READERS: dict[str, Callable[[list[PictureFile], str, ImageShape, Decoder], _Read]] = {
     "inpainting": _masked,
     "super_resolution": _small,
     "deblurring": _blurred,
@@ -235,43 +251,30 @@ _READERS: dict[str, Callable[[list[PictureFile], str, ImageShape, Window], _Read
 
 
 def _all_whole(
-    files: list[PictureFile], shape: ImageShape, window: Window
-) -> np.ndarray:
-    found = []
+    files: list[PictureFile], shape: ImageShape, decoder: Decoder
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    found: list[np.ndarray] = []
+    remarks: list[str] = []
     for file in files:
-        pixels = _whole(file, shape[-1], window)[0]
+        pixels, more = decoder.opaque(file, shape[-1])
         _require_size(file, pixels, shape)
         found.append(pixels)
-    return to_float(np.stack(found))
-
-
-def _whole(
-    file: PictureFile, channels: int, window: Window
-) -> tuple[np.ndarray, np.ndarray | None]:
-    return _guarded(file, lambda encoded: decode_whole(encoded, channels, window))
+        remarks += more
+    return to_float(np.stack(found)), tuple(remarks)
 
 
 def _square(
-    file: PictureFile, channels: int, window: Window
+    file: PictureFile, channels: int, decoder: Decoder
 ) -> tuple[np.ndarray, list[str]]:
     """The central square of a picture in its own size, and a remark if it is cut."""
-    pixels = _whole(file, channels, window)[0]
+    pixels, remarks = decoder.opaque(file, channels)
     height, width = pixels.shape[:2]
     if height == width:
-        return pixels, []
+        return pixels, remarks
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
-    remark = f"{file.name}: the central square of {height} x {width} pixels"
-    return pixels[top : top + side, left : left + side], [remark]
-
-
-def _guarded(file: PictureFile, function: Callable[[bytes], Any]) -> Any:
-    try:
-        return function(file.encoded)
-    except Exception as error:  # Pillow raises almost any.
-        raise UserError(
-            f"{file.path}: cannot be read as a picture ({error})"
-        ) from error
+    remarks.append(f"{file.name}: the central square of {_size(pixels)} pixels")
+    return pixels[top : top + side, left : left + side], remarks
 
 
 def _require_size(
@@ -280,10 +283,11 @@ def _require_size(
     if pixels.shape[:2] == tuple(shape[:2]):
         return
     also = " --mask MASK" if mask else ""
+    rows = "" if pixels.shape[0] == pixels.shape[1] else " (height x width)"
     raise UserError(
-        f"{file.path}: found {_size(pixels)} pixels, expected {shape[0]} x {shape[1]} "
-        f"as the prior's; rtil crop {file.name}{also} --size {shape[0]} "
-        "makes them"
+        f"{file.path}: found {_size(pixels)} pixels{rows}, expected {shape[0]} x "
+        f"{shape[1]} as the prior's; rtil crop {file.path}{also} --size "
+        f"{shape[0]} --to DIR makes them"
     )
 
 

@@ -21,9 +21,9 @@ RULE = (
     f"if its residual is {BELOW:g} to {ABOVE:g} times the noise. Status `off_prior`: "
     "the prior cannot explain the measurements, as the residual is above both "
     f"{ABOVE:g} times the noise and {UNEXPLAINED:.0%} of ||y||² / m. "
-    "Spread is the standard deviation of images from as many further starts as "
-    "`restarts`, in [-1, 1], the mean over pixels: where it is large, the measurements "
-    "say little. The true images are not known here unless there is a PSNR."
+    "Spread is the standard deviation of the images of all `restarts`, in [-1, 1], the "
+    "mean over pixels: where it is large, the measurements say little. The true images "
+    "are not known here unless there is a PSNR."
 )
 
 

@@ -24,7 +24,8 @@ HOW_TO_READ = (
     "The residual is ||A(x) - y|| / sqrt(m), m the number of measurements: where y is "
     "explained up to its noise, it is the noise's standard deviation. Measurements "
     "that are no pictures are drawn as A^T of them, as bright as explains them best; "
-    "|A(x) - y| is brightest where it is largest."
+    "|A(x) - y| is brightest where it is largest. The spread of several starts is "
+    "black where they agree, and white where their standard deviation is 1 or more."
 )
 
 
@@ -74,6 +75,7 @@ def _rows(found: Reconstruction, problem: Problem) -> list[str]:
         "x": found.images,
         "A(x)": _pictures(problem, fitted),
         "|A(x) - y|": _errors(y, fitted),
+        "spread": None if found.spread is None else 2 * np.minimum(found.spread, 1) - 1,
     }
     known = {n: np.asarray(x) for n, x in columns.items() if x is not None}
     parts = [markup.paragraph(f"Every x has {height} x {width} pixels.")]
