@@ -22,8 +22,8 @@ def get_config(variant=None):
     config.ratios_for.super_resolution = (1 / 4,)
     # A minute of two cores has no time for the networks of LPIPS.
     config.lpips = ""
-    config.method.steps = 75
+    config.method.steps = (100, 50, 50, 100)
     if "tiny" in variants:
-        config.method.steps = 1
+        config.method.steps = (2, 1, 1, 1)
         config.images.count = 2
     return config

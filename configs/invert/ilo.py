@@ -1,19 +1,20 @@
 """Intermediate Layer Optimization, with one setting for every prior and problem.
 
 z_k is moved in units of the prior's own features, and a penalty relative to those and
-to the measurements keeps it near its start; 150 steps in each of up to five stages.
+to the measurements keeps it near its start; 700 steps in five stages, for generators
+from 64 pixels.
 
     python invert.py --config configs/invert/ilo.py:short \
         --config.priors.rtil=runs/avatars/rtil \
         --config.priors.vanilla=runs/avatars/vanilla --workdir runs/avatars/ilo
 
-Variants: `short` (8 images) and `tiny` (about a minute; three stages, from 16 pixels).
+Variants: `short` (8 images, four stages, from 32 pixels), `tiny` (about a minute; three
+stages, from 16 pixels).
 `baselines` adds what can be had without a prior to every table (`baselines.py`).
 
 `published` has the settings of the paper and of the public RTIL demo instead: absolute
 units, a rate for RTIL and one for vanilla, 7,000 steps, LPIPS in the loss where much is
-measured. With it `short` takes a tenth of the steps in four stages, for generators from
-32 pixels; `fast` a fifth, and needs not say `published`.
+measured. `published,short` takes a tenth of those steps, `fast` a fifth of them.
 
 Measured with `published,short` on 32 test faces and the priors of
 `configs/stylegan2_faces64.py:{vanilla,rtil},cpu`: PSNR in dB, and RTIL minus vanilla
@@ -80,7 +81,8 @@ def default(variants):
     config.method.prior_form = "relative"
     config.method.prior_weight = (0.05,)
     if "tiny" not in variants:
-        config.method.steps = 150
+        middle = (100, 100) if "short" in variants else (100, 100, 100)
+        config.method.steps = (200, *middle, 200)
     config.perceptual.distance = ""
     return config
 
