@@ -93,7 +93,7 @@ def test_configs_are_listed_with_their_first_lines(tmp_path, monkeypatch, capsys
     listed = capsys.readouterr().out
     for path in (CLONE / "configs").rglob("*.py"):
         assert f"  {path.relative_to(CLONE).as_posix()}\n      " in listed
-    assert "Intermediate Layer Optimization, with the settings of the public" in listed
+    assert "Intermediate Layer Optimization, with one setting for every prior" in listed
 
 
 def test_a_file_of_the_working_directory_comes_before_the_packages(

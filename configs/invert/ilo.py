@@ -77,9 +77,10 @@ def default(variants):
     """One setting for every prior and every problem."""
     config = sized(variants)
     config.method.units = "features"
+    config.method.unit = 4.0
     config.method.learning_rate = 0.2
     config.method.prior_form = "relative"
-    config.method.prior_weight = (0.05,)
+    config.method.prior_weight = (0.1,)
     if "tiny" not in variants:
         middle = (100, 100) if "short" in variants else (100, 100, 100)
         config.method.steps = (200, *middle, 200)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
-from rtil_jax.inversion.problems import Problem, mean_square
+from rtil_jax.inversion.problems import Problem, count_measurements, mean_square
 
 PriorForm = Literal["gaussian", "shell", "relative"]
 
@@ -74,10 +74,25 @@ def geocross(styles: Float[Array, "batch layers latent"]) -> Float[Array, " batc
     return styles.shape[-1] * jnp.mean(angle**2, axis=(1, 2)) / 8
 
 
+def relative_scale(
+    problem: Problem, images: Float[Array, "batch height width channels"]
+) -> Float[Array, " batch"]:
+    """(n / m) ||y||^2 / m, for n pixels and m measurements.
+
+    With a penalty times this one weight serves every operator: ||y||^2 / m is the loss
+    of A(G) = 0, and n / m pulls the more, the less is measured, as it does beside a sum
+    of squared errors instead of their mean.
+    """
+    return mean_square(problem) * images[0].size / count_measurements(problem)
+
+
 def relative_pull(
-    weight: float | Array | None, variables: Any, problem: Problem
+    weight: float | Array | None,
+    variables: Any,
+    problem: Problem,
+    images: Float[Array, "batch height width channels"],
 ) -> Float[Array, "*batch"]:
-    """weight * mean(z^2) * mean(y^2), over all entries of all variables of an image.
+    """weight * mean(z^2) * `relative_scale`, over all entries of an image's variables.
 
     What a method adds to its loss that searches z ~ N(0, I), or features in their own
     units. Nothing with weight None.
@@ -86,12 +101,13 @@ def relative_pull(
         weight: of the pull.
         variables: z, a tree of arrays.
         problem: whose measurements are y.
+        images: `(batch, height, width, channels)`, of which the size is read.
     """
     if weight is None:
         return jnp.zeros((), jnp.float32)
     leaves = [x.reshape(len(x), -1) for x in jax.tree.leaves(variables)]
     square = jnp.mean(jnp.concatenate(leaves, axis=1) ** 2, axis=1)
-    return weight * square * mean_square(problem)
+    return weight * square * relative_scale(problem, images)
 
 
 def prior_penalty(
@@ -103,7 +119,7 @@ def prior_penalty(
     to its scale and a constant -log p(z), lowest at 0. `shell` is (sqrt(q) - 1)^2,
     lowest where the draws are, because q of a draw is 1 +- sqrt(2 / n). Both are means
     over entries, so a weight means the same for z of any size. `relative` is q, too; a
-    stage weighs it by the mean square of the measurements.
+    stage multiplies it by `relative_scale`.
 
     Args:
         z: `(batch, ...)`; an image's entries are one vector.

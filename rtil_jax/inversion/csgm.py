@@ -27,8 +27,8 @@ class CSGM:
     Attributes:
         steps: number of Adam steps.
         learning_rate: at the top of the schedule, in units of z_0 ~ N(0, I).
-        prior_weight: of mean(z_0^2) mean(y^2) in the loss, for which one weight serves
-            every operator; 0, as in the paper's experiments, for none.
+        prior_weight: of mean(z_0^2) in the loss, times `constraints.relative_scale`, so
+            that one weight serves every operator; 0, as in the paper, for none.
 
     Raises:
         UserError: at once, for an argument of a wrong type or range.
@@ -65,4 +65,4 @@ class CSGMStage(Stage):
     def penalty(
         self, variables: Variables, images: Array, problem: Problem
     ) -> Float[Array, "*batch"]:
-        return relative_pull(self.prior_weight, codes_of(variables), problem)
+        return relative_pull(self.prior_weight, codes_of(variables), problem, images)

@@ -42,10 +42,11 @@ from rtil_jax.inversion.constraints import (
     PriorForm,
     geocross,
     prior_penalty,
+    relative_scale,
     to_l1_ball,
 )
 from rtil_jax.inversion.latents import clip_latents, rescale_latents, style_space
-from rtil_jax.inversion.problems import Problem, mean_square
+from rtil_jax.inversion.problems import Problem
 from rtil_jax.inversion.solutions import Solution
 from rtil_jax.inversion.stages import Mask, OptimizerName, Stage, number
 from rtil_jax.inversion.units import Units, all_to_absolute
@@ -84,12 +85,14 @@ class ILO:
             number is for all stages alike, () for none. Stage 0 has no z_k. With
             noise of standard deviation s on m measurements, n s^2 / m for the n
             entries of z_k makes the minimum the maximum a posteriori of z_k.
-        prior_form: `gaussian`, `shell`, or `relative`: `gaussian` times mean(y^2), for
-            which one weight serves every operator.
+        prior_form: `gaussian`, `shell`, or `relative`: `gaussian` times
+            `constraints.relative_scale`, for which one weight serves every operator.
         prior_sigma: sigma of the training, in `units`.
         units: of z_k and of what is said about it (rate, radii, penalty): `absolute`,
             as in the paper, or `features`, the standard deviation of the prior's own
             features after block k. Styles and noise maps are N(0, 1) either way.
+        unit: how many of these units the searched z_k counts in: Adam moves z_k by the
+            learning rate times `unit` of them, styles and noise maps by the rate.
         optimizer: `adam` (the paper), `ngd` (steps of fixed length) or `sgd`.
     """
 
@@ -106,6 +109,7 @@ class ILO:
     prior_sigma: Any = argument(1.0, NUMBER, ABOVE_0)
     units: Any = argument("absolute", named(*get_args(Units)))
     optimizer: Any = argument("adam", named(*get_args(OptimizerName)))
+    unit: Any = argument(1.0, NUMBER, ABOVE_0)
 
     def __post_init__(self) -> None:
         clean_arguments(self)
@@ -182,6 +186,7 @@ class ILO:
             prior_form=self.prior_form,
             prior_sigma=self.prior_sigma,
             units=self.units,
+            unit=self.unit,
             optimizer=self.optimizer,
         )
 
@@ -222,13 +227,14 @@ class ILOStage(Stage):
     prior_form: PriorForm
     prior_sigma: float = number()
     units: Units
+    unit: float = number()
 
     def begin(self, prior: Prior, variables: dict) -> dict:
         if self.block == 0:
             return variables
         generator, intermediates = prior.generator, variables["intermediates"]
         latents = style_space(generator).decode(prior, variables["latents"])
-        absolute = all_to_absolute(prior, self.units, intermediates)
+        absolute = all_to_absolute(prior, self.units, self.unit, intermediates)
         inputs = latents, self.block, absolute
         features = generator.apply(prior.variables, *inputs, method="head")
         if not self.keep_skip:
@@ -252,7 +258,7 @@ class ILOStage(Stage):
         if self.block == 0:
             return Solution(latents)
         intermediates = variables["intermediates"]
-        intermediates = all_to_absolute(prior, self.units, intermediates)
+        intermediates = all_to_absolute(prior, self.units, self.unit, intermediates)
         features = variables["features"] + intermediates[self.block]
         return Solution(latents, features, self.block, intermediates)
 
@@ -265,7 +271,7 @@ class ILOStage(Stage):
             z_k = variables["intermediates"][self.block]
             penalty = prior_penalty(z_k, self.prior_sigma, self.prior_form)
             if self.prior_form == "relative":
-                penalty = penalty * mean_square(problem)
+                penalty = penalty * relative_scale(problem, images)
             return self.prior_weight * penalty
         return super().penalty(variables, images, problem)
 

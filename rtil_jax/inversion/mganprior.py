@@ -52,8 +52,8 @@ class MGANPrior:
             does for vanilla priors.
         codes_at_once: how many codes go through g_0 together; the others wait, and
             are computed again for the gradient. 0 for all: fastest, most memory.
-        prior_weight: of mean(z^2) mean(y^2) in the loss, over all codes; 0, as
-            published, for none. Alpha is not pulled.
+        prior_weight: of mean(z^2) of all codes in the loss, not of alpha, times
+            `constraints.relative_scale`; 0, as published, for none.
 
     Raises:
         UserError: at once, for an argument of a wrong type or range.
@@ -152,7 +152,7 @@ class MGANPriorStage(Stage):
         self, variables: dict, images: Array, problem: Problem
     ) -> Float[Array, "*batch"]:
         codes = codes_of(variables["latents"])
-        return relative_pull(self.prior_weight, codes, problem)
+        return relative_pull(self.prior_weight, codes, problem, images)
 
     def _mix(
         self,

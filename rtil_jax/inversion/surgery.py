@@ -44,7 +44,8 @@ class Surgery:
         learning_rate: at the top of the schedule.
         units: of the features: `absolute`, as the authors have it, or `features`, their
             standard deviation over images of the prior.
-        prior_weight: of mean(h^2) mean(y^2) in the loss, h in those units; 0 for none.
+        prior_weight: of mean(h^2) in the loss, h in those units, times
+            `constraints.relative_scale`; 0 for none.
 
     Raises:
         UserError: at once, for an argument of a wrong type or range.
@@ -129,4 +130,4 @@ class SurgeryStage(Stage):
     def penalty(
         self, variables: dict, images: Array, problem: Problem
     ) -> Float[Array, "*batch"]:
-        return relative_pull(self.prior_weight, variables["features"], problem)
+        return relative_pull(self.prior_weight, variables["features"], problem, images)

@@ -22,11 +22,23 @@ def prior_for(method: Any, prior: Prior) -> Prior:
     return prior
 
 
-def to_absolute(prior: Prior, units: Units, block: int, u: Array) -> Array:
-    """z_k = s_k u; u itself where units are absolute."""
-    return prior.feature_scales[block - 1] * u if units == "features" else u
+def to_absolute(
+    prior: Prior, units: Units, block: int, u: Array, unit: float | Array = 1.0
+) -> Array:
+    """z_k = unit s_k u; unit u where units are absolute.
+
+    Args:
+        prior: with its feature scales where they are the units.
+        units: `absolute` or `features`.
+        block: k.
+        u: `(batch, height, width, channels)`.
+        unit: how many of them u counts in.
+    """
+    return unit * (prior.feature_scales[block - 1] * u if units == "features" else u)
 
 
-def all_to_absolute(prior: Prior, units: Units, intermediates: Variables) -> Variables:
-    """{k: z_k} of {k: u}."""
-    return {k: to_absolute(prior, units, k, u) for k, u in intermediates.items()}
+def all_to_absolute(
+    prior: Prior, units: Units, unit: float | Array, intermediates: Variables
+) -> Variables:
+    """{k: z_k} of {k: u}; see `to_absolute`."""
+    return {k: to_absolute(prior, units, k, u, unit) for k, u in intermediates.items()}

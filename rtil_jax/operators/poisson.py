@@ -109,6 +109,11 @@ class Poisson:
         """Of the noise on y of one image, the mean over what is measured.
 
         As y itself is what is known of A(x), of x the shape alone is read.
+
+        Args:
+            operator: A.
+            x: `(height, width, channels)`.
+            y: of the shape of A(x).
         """
         light = jnp.maximum(self._light(operator, x, y), 0)
         span = self.limits[1] - self.limits[0]

@@ -1,5 +1,7 @@
 """Units of z_k and of its penalty, and steps of fixed length."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,7 +10,7 @@ import pytest
 from rtil_jax.errors import UserError
 from rtil_jax.generators import LinearGenerator, init
 from rtil_jax.inversion import CSGM, ILO, MGANPrior, Prior, Problem, Surgery, invert
-from rtil_jax.inversion.constraints import prior_penalty, relative_pull
+from rtil_jax.inversion.constraints import prior_penalty, relative_pull, relative_scale
 from rtil_jax.inversion.problems import mean_square, settle
 from rtil_jax.inversion.stages import OPTIMIZERS
 from rtil_jax.operators import Inpainting
@@ -83,8 +85,22 @@ def test_the_relative_penalty_is_its_formula():
     z = jax.random.normal(jax.random.key(1), (3, 4, 4, 2))
     q = np.mean(np.square(z), axis=(1, 2, 3))
     np.testing.assert_allclose(prior_penalty(z, 0.5, "relative"), 4 * q, rtol=1e-5)
-    pull = relative_pull(0.1, {"a": z[:, :1], "b": z[:, 1:]}, problem)
-    np.testing.assert_allclose(pull, 0.1 * q * square, rtol=1e-5)
+    # A quarter of the pixels is measured: it pulls four times as much.
+    scale = 4 * square
+    np.testing.assert_allclose(relative_scale(problem, images), scale, rtol=1e-5)
+    pull = relative_pull(0.1, {"a": z[:, :1], "b": z[:, 1:]}, problem, images)
+    np.testing.assert_allclose(pull, 0.1 * q * scale, rtol=1e-5)
+
+
+def test_units_may_be_counted_in_several(sampled_problem):
+    """Three to a unit are features that are three times as large."""
+    problem, keys = sampled_problem(with_features(1.0), 2)
+    method = ILO(steps=(3, 6), units="features", unit=3.0)
+    threes = invert(method, with_features(1.0), problem, keys)
+    prior = with_features(1.0).with_feature_scales()
+    prior = dataclasses.replace(prior, feature_scales=3 * prior.feature_scales)
+    ones = invert(ILO(steps=(3, 6), units="features"), prior, problem, keys)
+    np.testing.assert_allclose(threes.images, ones.images, atol=1e-4)
 
 
 @pytest.mark.parametrize(

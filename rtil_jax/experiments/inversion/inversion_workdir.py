@@ -188,7 +188,7 @@ def _compare(path: str, old: dict | None, new: dict, free: tuple[str, ...]) -> N
 
 
 _YOUNGER: dict[Any, dict[str, Any]] = {
-    "ilo": {"units": "absolute", "optimizer": "adam"},
+    "ilo": {"units": "absolute", "optimizer": "adam", "unit": 1.0},
     "surgery": {"units": "absolute", "prior_weight": 0.0},
     "csgm": {"prior_weight": 0.0},
     "mganprior": {"prior_weight": 0.0},
