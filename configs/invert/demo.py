@@ -4,8 +4,9 @@ The variant `tiny` is for tests.
 
     python invert.py --config configs/invert/demo.py --workdir runs/demo
 
-Measured: 51 s on two CPU cores with an empty compilation cache; the table is in the
-README.
+Measured with an empty compilation cache on two shared CPU cores: 3 min 56 s, 5 min 40 s
+of CPU time; on another day, with the published settings, 51 s. What it prints is in
+`docs/start.md`.
 """
 
 from configs.invert import ilo
