@@ -435,7 +435,7 @@ def test_one_process_per_shard(home, copied):
 
 
 def test_fields_of_one_prior_alone(home):
-    config = inversion_config(home)
+    config = inversion_config(home, method_for__vanilla={"learning_rate": 0.1})
     rates = [build_method(config, name).learning_rate for name in ("rtil", "vanilla")]
     assert rates == [0.2, 0.1]
 
@@ -516,7 +516,12 @@ BAD = {
         "config.method.style_radii: found .*, expected above 0",
     ),
     "small": (
-        {"problem": "inpainting", "ratios": (0.5,)},
+        {
+            "problem": "inpainting",
+            "ratios": (0.5,),
+            "perceptual__distance": "lpips",
+            "perceptual__weights": {"inpainting": 1.0},
+        },
         "config.perceptual.distance: found 'lpips', expected '' for images of 16",
     ),
     "seed": ({"seed": -1}, "config.seed: found -1"),

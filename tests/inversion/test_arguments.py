@@ -53,7 +53,7 @@ def test_lists_and_numpy_s_numbers_do():
 
 def test_one_prior_weight_is_for_all_stages():
     stages = ILO(steps=1, prior_weight=2.0).stages(PGGANGenerator(8))
-    assert [stage.prior_weight for stage in stages] == [0, 2]
+    assert [stage.prior_weight for stage in stages] == [None, 2]
 
 
 def test_too_many_stages_are_told_what_fits():

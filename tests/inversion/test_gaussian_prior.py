@@ -95,9 +95,9 @@ def test_one_weight_is_for_every_stage_with_a_z():
         method = ILO((1, 1, 1), prior_weight=prior_weight)
         return [stage.prior_weight for stage in method.stages(PGGANGenerator(16))]
 
-    assert weights() == [0, 0, 0]
-    assert weights(2.0) == [0, 2, 2]
-    assert weights(1.0, 2.0, 3.0) == [0, 2, 3]
+    assert weights() == [None, None, None]
+    assert weights(2.0) == [None, 2, 2]
+    assert weights(1.0, 2.0, 3.0) == [None, 2, 3]
     with pytest.raises(UserError, match="method.prior_weight: found 2 numbers, exp"):
         weights(1.0, 2.0)
 
@@ -111,7 +111,7 @@ def test_the_ablation_compares_all_three():
         label: (stage.prior_weight, stage.prior_form) for label, stage in stages.items()
     }
     assert priors == {
-        "without": (0, "gaussian"),
+        "without": (None, "gaussian"),
         "with": (10, "gaussian"),
         "shell": (10, "shell"),
     }

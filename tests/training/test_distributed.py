@@ -193,7 +193,9 @@ def test_processes_that_do_not_come_are_missed_in_one_line(process, tmp_path):
     child.join(60)
     assert child.exitcode == 1
     text = (tmp_path / str(process)).read_text()
-    assert re.fullmatch("error: --distributed: found not all .* within 1 sec.*\n", text)
+    assert re.fullmatch(
+        "error: --distributed: some processes did not .* within 1 sec.*\n", text
+    )
 
 
 def compare(folder, process, port):
