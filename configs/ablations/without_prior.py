@@ -34,14 +34,12 @@ def get_config(variant=None):
     if "tiny" in variants:
         config.problem = "super_resolution"
         config.ratios_for.super_resolution = (1 / 4,)
-    ours = {"default": {}, "published": published()}
-    config.settings = ours | baselines.settings(variants)
+    paper = ilo.published(variants)
+    differ = ("units", "unit", "learning_rate", "prior_form", "prior_weight")
+    published = {name: paper.method[name] for name in differ}
+    config.settings = {
+        "default": {},
+        "published": {"method": published, "method_for": paper.method_for.to_dict()},
+    } | baselines.settings(variants)
     config.where_it_fits = True
     return config
-
-
-def published():
-    """What differs between `ilo.py` and `ilo.py:published`, but for the steps."""
-    method = {"units": "absolute", "unit": 1.0, "prior_form": "gaussian"}
-    method |= {"prior_weight": ()}
-    return {"method": method, "method_for": {"vanilla": {"learning_rate": 0.1}}}

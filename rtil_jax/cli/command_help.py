@@ -43,12 +43,8 @@ def print_usage(command: ModuleType, flags: list[argparse.Action]) -> None:
 def print_configs(command: str) -> None:
     """The config files whose docstring has a command of that name."""
     print("\n--help --config=FILE[:variant] lists a config's fields. Configs:")
-    called = f"python {command}.py ", f"rtil {command} "
-    print_first_lines(
-        path
-        for path in known_configs()
-        if any(words in about(path) for words in called)
-    )
+    called = re.compile(rf"python {command}\.py |rtil {command} ")
+    print_first_lines(path for path in known_configs() if called.search(about(path)))
 
 
 def print_first_lines(paths: Iterable[str]) -> None:

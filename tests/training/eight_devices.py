@@ -11,7 +11,11 @@ import jax
 from benchmarks.collectives import step_programs
 from rtil_jax import devices
 from rtil_jax.experiments.training.configured_recipe import build_recipe, resolved
-from rtil_jax.experiments.training.training_plan import count_parameters
+from rtil_jax.experiments.training.training_plan import (
+    abstract_state,
+    count_parameters,
+    fresh_state,
+)
 from tests.training.tiny_run import tiny_config, tiny_pggan_config
 
 STEPS = 4
@@ -28,8 +32,7 @@ def losses(recipe, num_devices):
     images = jax.random.uniform(jax.random.key(1), shape, minval=-1.0)
     with jax.set_mesh(mesh):
         images = jax.device_put(images, devices.batch_sharded(mesh))
-        create = jax.jit(recipe.fresh_state, out_shardings=devices.replicated(mesh))
-        state = create(jax.random.key(0))
+        state = fresh_state(recipe, mesh, jax.random.key(0))
         for step in range(STEPS):
             state, metrics = recipe.train_step(state, images, jax.random.key(2), step)
             lines.append({name: float(value) for name, value in metrics.items()})
@@ -39,13 +42,13 @@ def losses(recipe, num_devices):
 
 def exchanged(config):
     """(collectives of each program, bytes of each network)."""
-    recipe = recipe_of(config)
-    state = jax.eval_shape(recipe.fresh_state, jax.random.key(0))
+    recipe, mesh = recipe_of(config), devices.data_mesh(8)
+    state = abstract_state(recipe, mesh)
     networks = {
         name: 4 * count_parameters(getattr(state, name))
         for name in ("generator", "discriminator")
     }
-    programs = step_programs(recipe, devices.data_mesh(8))
+    programs = step_programs(recipe, mesh)
     return {name: each.collectives for name, each in programs.items()}, networks
 
 
