@@ -38,7 +38,7 @@ def network_fields(section: Any) -> dict[str, Any]:
     return {k: tuple(v) if isinstance(v, list) else v for k, v in section.items()}
 
 
-def build_generator(config: Any, **changes: float) -> Generator:
+def build_generator(config: Any, **changes: Any) -> Generator:
     """The generator of a training config, with `changes` of its attributes.
 
     Raises:

@@ -51,6 +51,7 @@ class ConvPair(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
+        x = x.astype(self.dtype)
         x = upsample_bilinear(x) if self.up else x
         x = NormalizedConv(self.features, self.dtype, name="conv_0")(x)
         return NormalizedConv(self.features, self.dtype, name="conv_1")(x)

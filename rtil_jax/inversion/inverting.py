@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int
 
+from rtil_jax.activations import in_precision
 from rtil_jax.arguments import check_method
 from rtil_jax.arrays import as_number
 from rtil_jax.devices import batch_sharded, data_mesh, replicated
@@ -88,6 +89,7 @@ def invert(
     restarts: Any = 1,
     perceptual: Any = None,
     finish: Any = None,
+    precision: Any = None,
     mesh: jax.sharding.Mesh | None = None,
     progress: Any = True,
     before: Callable[[list[tuple]], None] | None = None,
@@ -142,6 +144,10 @@ def invert(
         finish: what is done to the images after the last stage. `project`: A^+ (y - A
             x) is added, of noiseless y; `denoise`: turns of `PlugAndPlay`, with
             another denoiser as in `denoise:bm3d`, or a `PlugAndPlay` of your own.
+        precision: of the generator's activations and convolutions during the search,
+            `float32` or `bfloat16`, which is meant for GPUs (`rtil_jax.activations`
+            says what stays float32). None is that of the prior, which is float32 where
+            `load_prior` made it. What is found is rendered in float32.
         mesh: of the devices to split the images over; all of them by default.
         progress: called after every step with (stage, step, measurement losses); in
             both fits, if something is held out. True shows a bar, in a terminal or a
@@ -174,11 +180,13 @@ def invert(
         check_finish(finish)
     whole = dataclasses.replace(problem, noise_std=noise_std or None)
     if is_baseline(method):
-        _check_unused(select, restarts, perceptual)
+        _check_unused(select, restarts, perceptual, precision)
         steps = len(keys)
     else:
         network = prior if needs_prior(method) else method.own_prior(image_shape)
         prior = prior_for(method, network)
+        if precision is not None:
+            prior = prior.in_precision(precision, "invert: precision")
         perceptual = as_loss(perceptual, problem, image_shape)
         stages = method.stages(prior.generator)
         steps = sum(stage.steps + 1 for stage in stages)
@@ -195,6 +203,9 @@ def invert(
             fit = method, prior, problem, keys, select, restarts, perceptual
             devices = data_mesh() if mesh is None else mesh
             found = _descended(*fit, devices, on_step, before)
+            if prior.in_precision("float32").generator is not prior.generator:
+                loss = loss_jitted(whole, found.images)
+                found = dataclasses.replace(found, measurement_loss=loss)
     found = dataclasses.replace(found, problem=whole)
     return _finished(found, finish, problem, noise_std) if finish else found
 
@@ -300,7 +311,8 @@ def _descended(
     best = best_restarts(score[: batch * restarts], restarts)
     starts = _solution(stages[-1], prior, ends[-1].chosen)
     solution = jax.tree.map(lambda x: x[best], starts)
-    draw = functools.partial(render_jitted, prior.generator, prior.variables)
+    drawn = in_precision(prior.generator, "float32")
+    draw = functools.partial(render_jitted, drawn, prior.variables)
     history = [(index, step, np.asarray(x)[best]) for index, step, x in losses]
     return Reconstruction(
         images=draw(solution),
@@ -354,15 +366,16 @@ def _check_select(problem: Problem, select: Any) -> None:
         raise UserError("invert: select='oracle' needs problem.truth")
 
 
-def _check_unused(select: str, restarts: int, perceptual: Any) -> None:
+def _check_unused(select: str, restarts: int, perceptual: Any, precision: Any) -> None:
     """Raises UserError for what has no meaning without a loss that is descended."""
     given = {"select": select != "measurement", "restarts": restarts > 1}
     given["perceptual"] = perceptual is not None
+    given["precision"] = precision is not None
     for name, is_given in given.items():
         if is_given:
             raise UserError(
                 f"invert: found {name} with a baseline, expected none: it has no "
-                "iterates to choose from and no loss to descend"
+                "generator, no iterates to choose from and no loss to descend"
             )
 
 

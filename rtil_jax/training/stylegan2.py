@@ -23,6 +23,7 @@ import optax
 from jaxtyping import Array, Float, Int
 
 from rtil_jax import losses
+from rtil_jax.activations import in_precision
 from rtil_jax.devices import constrain_batch
 from rtil_jax.discriminators import Discriminator, stddev_group_size
 from rtil_jax.families import (
@@ -190,13 +191,15 @@ def discriminator_step(
 def r1_step(
     recipe: StyleGAN2Recipe, state: TrainState, images: Array
 ) -> tuple[TrainState, Metrics]:
-    """R1, weighted for being lazy: (r1_weight / 2) r1_every ||grad D||^2."""
+    """R1, weighted for being lazy: (r1_weight / 2) r1_every ||grad D||^2.
+
+    In float32: its gradient, of second order, is noisy in bfloat16.
+    """
     scale = recipe.r1_weight / 2 * recipe.r1_every
+    discriminator = in_precision(recipe.discriminator, "float32")
 
     def loss_fn(params: dict) -> tuple[Float[Array, ""], Metrics]:
-        penalty = losses.r1_penalty(
-            lambda x: recipe.discriminator.apply(params, x), images
-        )
+        penalty = losses.r1_penalty(lambda x: discriminator.apply(params, x), images)
         return scale * penalty, {"r1": penalty}
 
     grads, metrics = _gradient(loss_fn, state.discriminator, "r1")
@@ -226,9 +229,9 @@ def generator_step(
 def path_length_step(
     recipe: StyleGAN2Recipe, state: TrainState, key: jax.Array
 ) -> tuple[TrainState, Metrics]:
-    """Path-length penalty of the family, weighted for being lazy."""
+    """Path-length penalty of the family, weighted for being lazy; in float32, as R1."""
     member_key, input_key, noise_key = jax.random.split(key, 3)
-    family, generator = recipe.family, recipe.generator
+    family, generator = recipe.family, in_precision(recipe.generator, "float32")
     batch = max(recipe.batch_size // recipe.path_batch_shrink, 1)
     members, _ = draw_members(member_key, family.weights, batch, group_size=1)
     scale = recipe.path_weight * recipe.path_every

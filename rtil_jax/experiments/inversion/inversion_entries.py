@@ -62,6 +62,7 @@ class Entry:
         perceptual: what joins the loss; None for nothing.
         held_out_fraction: of the measurements, if they select.
         finish: what is done to the images after the last stage; "" for nothing.
+        precision: of the generator; that of a baseline is not read.
     """
 
     label: str
@@ -76,6 +77,7 @@ class Entry:
     perceptual: PerceptualTerm | None
     held_out_fraction: float
     finish: str = ""
+    precision: str = "float32"
 
     @property
     def fits(self) -> int:
@@ -153,6 +155,7 @@ def entries_of(
                         perceptual=_term(perceptual[prior], problem, ratio),
                         held_out_fraction=setting.held_out_fraction,
                         finish=setting.finish,
+                        precision=setting.precision,
                     )
 
 

@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from rtil_jax import data
+from rtil_jax import activations, data
 from rtil_jax.config import require
 from rtil_jax.experiments.parsing import open_section
 from rtil_jax.experiments.report import PUBLISHED
@@ -269,6 +269,13 @@ class Setting:
         1,
         "Independent starts per image, of which the lowest measurement loss is kept.",
         at_least(1),
+    )
+    precision: str = field(
+        "float32",
+        "Of the generator's activations and convolutions from 16 pixels on while it is "
+        "searched: `float32`, or `bfloat16`, which is meant for GPUs. What is found is "
+        "rendered in float32.",
+        activations.KNOWN,
     )
 
 

@@ -178,6 +178,7 @@ def _plan_of(
     if prior is None:
         return BatchPlan([], [], [])
     one = max(entries, key=lambda entry: entry.ratio)
+    prior = prior.in_precision(one.precision)
     loss = perceptual_loss(one, distances)
     if not isinstance(images, Measured):
         return plan_batch(prior, one.method, one.problem, one.ratio, starts, loss)

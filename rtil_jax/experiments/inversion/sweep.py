@@ -299,8 +299,9 @@ def invert_batch(
     # The last batch repeats an image, so that it does not compile anew.
     indices = np.minimum(batch, len(images) - 1)
     problem, keys = problem_of(run, entry, images, indices)
-    # A baseline has no iterates to select from.
-    select = "measurement" if is_baseline(entry.method) else entry.select
+    # A baseline has no iterates to select from, and no generator.
+    baseline = is_baseline(entry.method)
+    select = "measurement" if baseline else entry.select
     with Stopwatch() as watch:
         found = invert(
             entry.method,
@@ -311,6 +312,7 @@ def invert_batch(
             held_out_fraction=entry.held_out_fraction,
             restarts=entry.restarts,
             finish=entry.finish,
+            precision=None if baseline else entry.precision,
             **options,
         )
         found.images.block_until_ready()

@@ -36,6 +36,7 @@ SELECTION_RULES = {
 # What differences are taken of, and the words above them.
 PAIRED = {
     "prior": "Paired differences, over the images that both priors have:",
+    "method": "Paired differences of settings, over the images that both have:",
     "select": "Paired differences of selection rules, over the images that have both; "
     "what `oracle` gains, it owes to the true image:",
 }

@@ -13,7 +13,7 @@ from typing import Literal, get_args
 
 from ml_collections import ConfigDict
 
-from rtil_jax import data
+from rtil_jax import activations, data
 from rtil_jax.experiments.parsing import default_config
 from rtil_jax.families import SigmaUnits
 from rtil_jax.fields import (
@@ -290,6 +290,13 @@ class TrainingRun:
         RESOLUTION,
     )
     channels: int = field(3, "1 (grey) or 3 (RGB).", one_of(1, 3))
+    precision: str = field(
+        "float32",
+        "Of activations and convolutions from 16 pixels on: `float32`, or `bfloat16`, "
+        "which is meant for GPUs. Weights, losses, their regularisers and the "
+        "optimisers are float32 either way, so a run may be continued in the other.",
+        activations.KNOWN,
+    )
     init_from: str = field(
         "",
         "A training directory whose weights to start from; its family may be another. "

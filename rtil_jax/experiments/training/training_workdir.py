@@ -24,6 +24,7 @@ FREE_FIELDS = (
     "log",
     "data.cache_dir",
     "init_from",
+    "precision",
 )
 # And of these where it is known which images it was trained on: those are compared.
 PLACES = ("data.source", "data.split")
