@@ -1,8 +1,8 @@
 """The convolutions and resamplings of StyleGAN2, PGGAN and DCGAN.
 
-All are functions of images, `(batch, height, width, channels)`, most also of a kernel,
-`(height, width, in, out)` or `(in, out)`. `plain` and `resampling` define them; `cpu`
-has the forms that CPUs run instead (see `multilinear` for how one is chosen).
+Every function takes images, `(batch, height, width, channels)`. Most also take a
+kernel, `(height, width, in, out)` or `(in, out)`. `plain` and `resampling` define them.
+`cpu` has the faster forms for CPUs, and `multilinear` chooses between the two.
 
 All of them differentiate in forward and in reverse mode, to any order and in any
 combination, on every platform; `jax.vmap` maps them over images and kernels.

@@ -1,4 +1,4 @@
-"""JAX's convolution in this library's order of axes."""
+"""One call to JAX's convolution, with the axes in the order that this library uses."""
 
 import jax
 from jaxtyping import Array, Float
@@ -12,10 +12,18 @@ def convolve(
     stride: int = 1,
     spread: int = 1,
 ) -> Float[Array, "batch height2 width2 out"]:
-    """y[p, q] = sum over r, s of x'[stride p + r, stride q + s] kernel[r, s].
+    """Returns y[p, q] = sum over r, s of x'[stride p + r, stride q + s] kernel[r, s].
 
-    x' is x with `spread` - 1 zeros between its pixels and `padding` zeros above and
-    below; left and right as many, or `padding_across`.
+    x' is x with zeros inserted between its pixels and around it.
+
+    Args:
+        x: `(batch, height, width, in)`.
+        kernel: `(rows, columns, in, out)`.
+        padding: numbers of zero rows above and below x.
+        padding_across: numbers of zero columns left and right of x; None for the same
+            as `padding`.
+        stride: of the result, in both directions, at least 1.
+        spread: inserts `spread` - 1 zeros between neighbouring pixels of x.
     """
     return jax.lax.conv_general_dilated(
         x,

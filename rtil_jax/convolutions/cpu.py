@@ -17,9 +17,9 @@ Taps = tuple[slice, tuple[int, int]]
 
 
 def conv3x3_images(kernel: Array, y: Array) -> Array:
-    """What the adjoint is, a convolution with the flipped, transposed kernel.
+    """The adjoint of `conv3x3`: a convolution with the flipped, transposed kernel.
 
-    XLA:CPU is several times slower when it has to find that out (jax#12868).
+    XLA:CPU is several times slower when it derives this form itself (jax#12868).
     """
     return convolve(y, kernel[::-1, ::-1].swapaxes(2, 3), (1, 1))
 
@@ -78,8 +78,8 @@ def conv3x3_up_kernel(x: Array, y: Array) -> Array:
 def conv4x4_up(x: Array, kernel: Array) -> Array:
     """All 16 taps in one matrix product at the *input* resolution.
 
-    Even positions collect taps 1 and 3, odd ones taps 2 and 0. The adjoints XLA:CPU
-    finds by itself.
+    Even positions collect taps 1 and 3, odd ones taps 2 and 0. XLA:CPU derives the
+    adjoints well enough by itself.
     """
     channels, out = kernel.shape[2:]
     matrix = kernel.transpose(2, 0, 1, 3).reshape(channels, 16 * out)

@@ -1,15 +1,15 @@
-"""Functions that are linear in each of their arrays, with forms of their own on CPUs.
+"""Functions that are linear in each of their arrays, with separate code for CPUs.
 
-A convolution f(x, kernel) is one. Its derivatives of every order are made of three
-functions, the partial derivatives of one number that is linear in three arrays,
+A convolution f(x, kernel) is an example. Its derivatives of every order are made of
+three functions, the partial derivatives of one number that is linear in three arrays,
 
     T(x, kernel, y) = <f(x, kernel), y>,
 
 with respect to y (that is f itself), x and kernel (the adjoints of f). Each is linear
 in its two arguments again: its tangent is the same function of a tangent, its transpose
-another one of the three. So JAX has to be told how to evaluate three functions, and is
-told so for CPUs and for other platforms. `jit` chooses when it compiles, and
-`jax.export` likewise for the platforms that it exports to.
+another one of the three. So this module tells JAX how to evaluate these three
+functions, once for CPUs and once for other platforms. `jit` chooses when it compiles;
+`jax.export` chooses for the platforms that it exports to.
 """
 
 import functools
@@ -34,14 +34,14 @@ class Multilinear:
 
     Attributes:
         plain: the definition, a function of some arrays and then of hashable arguments.
-            The first array is images, `(batch, ...)`, and so is the result, each image
-            of which depends on the same one of the first array alone. The other arrays
-            (a kernel) belong to all images. Platforms other than CPUs run this and the
-            adjoints that JAX derives from it.
-        cpu: the same function as CPUs run it.
-        adjoints: one for each array: the derivative of <f, y> with respect to it on
-            CPUs, a function of the other arrays, y, and the hashable arguments. None
-            for what JAX derives from `cpu`.
+            The first array holds images, `(batch, ...)`, and so does the result: image
+            i of the result depends on image i of the first array alone. All images
+            share the other arrays (a kernel). Platforms other than CPUs run this and
+            the adjoints that JAX derives from it.
+        cpu: the same function in the form that CPUs run.
+        adjoints: for each array, the derivative of <f, y> with respect to it on CPUs:
+            a function of the other arrays, y, and the hashable arguments. None lets
+            JAX derive it from `cpu`.
     """
 
     def __init__(self, plain: Form, cpu: Form, adjoints: Sequence[Form | None]) -> None:
@@ -60,7 +60,7 @@ class Multilinear:
 def multilinear(
     cpu: Form | None = None, adjoints: Sequence[Form | None] = ()
 ) -> Callable[[Form], Multilinear]:
-    """Decorates a definition; without `cpu`, CPUs run it too (see `Multilinear`)."""
+    """Makes a `Multilinear` of a definition; without `cpu`, CPUs run it too."""
     return lambda plain: Multilinear(plain, cpu or plain, adjoints)
 
 
@@ -130,7 +130,7 @@ def _transpose(
 def _map(
     others: Sequence[Array], axes: Sequence[int | None], **parameters: Any
 ) -> tuple[Array, int]:
-    """A batch of batches of images is a larger batch; kernels are mapped over."""
+    """Merges a batch of batches of images into one batch; maps over kernels."""
     count, at = len(parameters["of"].adjoints), parameters["at"]
     # The images among `others`, where images result.
     images = {count: 0, 0: count - 1}.get(at)

@@ -1,6 +1,6 @@
-"""Every convolution as it is defined, which is what GPUs and TPUs run.
+"""The definition of every convolution, which GPUs and TPUs run as it stands.
 
-Beside each definition stand the forms of `cpu`, if CPUs have their own.
+The decorator of a definition names the functions of `cpu` that CPUs run instead.
 """
 
 import jax.numpy as jnp
@@ -18,7 +18,7 @@ def conv1x1(
     kernel: Float[Array, "in out"],
     dtype: DTypeLike | None = None,
 ) -> Float[Array, "batch height width out"]:
-    """1x1 convolution as a matrix product (its weight gradient stays one).
+    """1x1 convolution as a matrix product, so that its gradients are products too.
 
     Its sums are of `dtype`; by default of that of the factors.
     """

@@ -1,7 +1,7 @@
-"""Blurring, doubling and halving the size of images: the same on every platform.
+"""Blurs images, doubles and halves their size, in the same way on every platform.
 
-Only what XLA:CPU derives from the definitions as their transposes is too slow there;
-`blur` and the doublings have theirs written out.
+The transposes that XLA:CPU derives by itself are too slow, so `blur` and the doublings
+have theirs written out.
 """
 
 import functools
@@ -17,21 +17,35 @@ BLUR_TAPS = (1 / 8, 3 / 8, 3 / 8, 1 / 8)
 
 
 def pad(x: Array, axis: int, before: int, after: int, mode: str = "constant") -> Array:
-    """x with more positions along `axis`: zeros, or another mode of `jnp.pad`."""
+    """Pads one axis of an array.
+
+    Args:
+        x: any array.
+        axis: which axis to pad.
+        before: number of positions added before the first one.
+        after: number of positions added after the last one.
+        mode: of `jnp.pad`; zeros by default.
+    """
     widths = [(0, 0)] * x.ndim
     widths[axis] = (before, after)
     return jnp.pad(x, widths, mode=mode)
 
 
 def interleave(even: Array, odd: Array, axis: int) -> Array:
-    """even_0, odd_0, even_1, odd_1, ... along `axis`."""
+    """Returns even_0, odd_0, even_1, odd_1, ... along one axis.
+
+    Args:
+        even: what comes at positions 0, 2, ...
+        odd: what comes at positions 1, 3, ...; the same shape.
+        axis: which axis becomes twice as long.
+    """
     shape = list(even.shape)
     shape[axis] *= 2
     return jnp.stack([even, odd], axis + 1).reshape(shape)
 
 
 def _blur_transpose(y: Array, padding: int) -> Array:
-    """The taps are symmetric: the blur that restores the size."""
+    """Restores the size. Because the taps are symmetric, it is a blur too."""
     return blur(y, 3 - padding)
 
 
@@ -39,8 +53,10 @@ def _blur_transpose(y: Array, padding: int) -> Array:
 def blur(
     x: Float[Array, "batch height width channels"], padding: int
 ) -> Float[Array, "batch height2 width2 channels"]:
-    """[1, 3, 3, 1] / 8 along both axes after zero padding; the size grows by
-    2 * padding - 3. Shifted adds: a depthwise convolution is far slower.
+    """Blurs with [1, 3, 3, 1] / 8 along both axes after zero padding.
+
+    The size grows by 2 * padding - 3. It adds shifted images, because a depthwise
+    convolution is far slower.
     """
     for axis in (1, 2):
         x = pad(x, axis, padding, padding)
@@ -86,9 +102,10 @@ def _double(
 def upsample(
     x: Float[Array, "batch height width channels"],
 ) -> Float[Array, "batch height2 width2 channels"]:
-    """Doubling of the RGB skip: zero insertion, then [1, 3, 3, 1] / 4, padding (2, 1).
+    """Doubles the size as StyleGAN2 does with its RGB skip.
 
-    Away from the border this is bilinear interpolation.
+    It inserts zeros, then filters with [1, 3, 3, 1] / 4 and padding (2, 1). Away from
+    the border this is bilinear interpolation.
     """
     return _double(x, "constant")
 
@@ -96,14 +113,14 @@ def upsample(
 def upsample_bilinear(
     x: Float[Array, "batch height width channels"],
 ) -> Float[Array, "batch height2 width2 channels"]:
-    """Bilinear interpolation to twice the size, the border continued."""
+    """Interpolates bilinearly to twice the size; the border pixels are repeated."""
     return _double(x, "edge")
 
 
 def average_pool(
     x: Float[Array, "batch height width channels"],
 ) -> Float[Array, "batch half_height half_width channels"]:
-    """Means of 2 x 2 pixels: bilinear interpolation to half the size."""
+    """Halves the size by averaging 2 x 2 pixels, as bilinear interpolation does."""
     batch, height, width, channels = x.shape
     pairs = x.reshape(batch, height // 2, 2, width // 2, 2, channels)
     return jnp.mean(pairs, axis=(2, 4))

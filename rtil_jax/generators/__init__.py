@@ -1,4 +1,7 @@
-"""Generators as chains of blocks that can be cut anywhere (see `interface`)."""
+"""Generators: networks made of a chain of blocks, which can be cut after any block.
+
+`interface` says what a generator must offer to be inverted or trained here.
+"""
 
 from rtil_jax.generators.chain import BlockChain
 from rtil_jax.generators.dcgan import DCGANGenerator

@@ -1,4 +1,4 @@
-"""Cuts and intermediate inputs of any generator that says how to take one block."""
+"""Base classes of generators: they add cuts and intermediate inputs to your blocks."""
 
 import math
 
@@ -11,28 +11,28 @@ from rtil_jax.generators.interface import Features, Intermediates, Latents
 
 
 class BlockChain(nn.Module):
-    """A generator by its blocks: what they do is the subclass's, cutting them is here.
+    """A generator made of blocks. The subclass runs a block; this class cuts the chain.
 
-    A subclass has the attributes, `sample_latents` and `intermediate_shape` of
-    `rtil_jax.generators.Generator`, and these:
+    A subclass defines the attributes, `sample_latents` and `intermediate_shape` of
+    `rtil_jax.generators.Generator`, and these methods:
 
-        first(latents): the features after block 1;
-        advance(features, latents, block): from those after `block` to those after the
-            next;
-        to_image(features, latents): the image from those after the last block. By
-            default they are it.
+        first(latents): returns the features after block 1;
+        advance(features, latents, block): takes the features after `block` and returns
+            those after the next one;
+        to_image(features, latents): returns the image from the features after the last
+            block. By default these features are the image.
     """
 
     def first(self, latents: Latents) -> Features:
         raise NotImplementedError
 
     def advance(self, features: Features, latents: Latents, block: int) -> Features:
-        """Features after `block` -> features after `block` + 1.
+        """Takes the features after `block` and returns those after `block` + 1.
 
         Args:
             features: after `block`, `(batch, height, width, channels)` or a tree.
             latents: z_0, which a block may read.
-            block: counted from 1.
+            block: the last block that has run, counted from 1.
         """
         raise NotImplementedError
 
@@ -42,12 +42,12 @@ class BlockChain(nn.Module):
     def head(
         self, latents: Latents, block: int, intermediates: Intermediates | None = None
     ) -> Features:
-        """g_0: the features after `block`; see `Generator.head`.
+        """Returns g_0, the features after `block`; see `Generator.head`.
 
         Args:
             latents: z_0, from `sample_latents`.
-            block: where to cut, from 1.
-            intermediates: perturbations of blocks before `block`.
+            block: where to cut, counted from 1.
+            intermediates: perturbations `{k: z_k}` of blocks before `block`.
         """
         start = self.first(latents)
         features = self._run(start, latents, 1, block, intermediates or {})
@@ -56,12 +56,12 @@ class BlockChain(nn.Module):
     def tail(
         self, features: Features, latents: Latents, block: int
     ) -> Float[Array, "batch height width channels"]:
-        """g_1: the image from the features after `block`; see `Generator.tail`.
+        """Returns g_1, the image from the features after `block`; see `Generator.tail`.
 
         Args:
             features: after `block`, from `head`.
             latents: z_0, which later blocks may read.
-            block: where it was cut, from 1.
+            block: where `head` cut the chain, counted from 1.
         """
         features = self._run(features, latents, block, self.num_blocks, {})
         return self.to_image(features, latents)
@@ -69,7 +69,7 @@ class BlockChain(nn.Module):
     def __call__(
         self, latents: Latents, intermediates: Intermediates | None = None
     ) -> Float[Array, "batch height width channels"]:
-        """G~(z_0, z_1, ..., z_K); G(z_0) without `intermediates`."""
+        """Returns G~(z_0, z_1, ..., z_K), or G(z_0) without `intermediates`."""
         last = self.num_blocks
         features = self.head(latents, last, intermediates)
         if intermediates and last in intermediates:
@@ -84,7 +84,7 @@ class BlockChain(nn.Module):
         end: int,
         intermediates: Intermediates,
     ) -> Features:
-        """From the features after block `start` to those after block `end`."""
+        """Takes the features after block `start` to those after block `end`."""
         for block in range(start, end):
             if block in intermediates:
                 features = features + intermediates[block]
@@ -98,10 +98,10 @@ def _float32(x: Array) -> Array:
 
 
 class DoublingChain(BlockChain):
-    """A chain whose block k has 2^(k + 1) pixels.
+    """A chain whose features have 2^(k + 1) x 2^(k + 1) pixels after block k.
 
-    A subclass has `resolution` and `width(block)` for `num_blocks` and
-    `intermediate_shape`.
+    A subclass defines `resolution` and `width(block)`; this class computes `num_blocks`
+    and `intermediate_shape` from them.
     """
 
     @property

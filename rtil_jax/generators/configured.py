@@ -1,4 +1,4 @@
-"""The generator that a training config describes."""
+"""Builds the generator that a training config describes."""
 
 from typing import Any
 
@@ -16,10 +16,12 @@ ARCHITECTURES = {
 
 
 def architecture_of(config: Any) -> str:
-    """The architecture of a training config; version 0.1 had StyleGAN2 only.
+    """Returns the name of the architecture in a training config.
+
+    A config of version 0.1 does not name it; it means StyleGAN2.
 
     Raises:
-        UserError: for an unknown architecture.
+        UserError: if the architecture is unknown.
     """
     architecture = config.get("architecture", "stylegan2")
     if architecture not in ARCHITECTURES:
@@ -31,18 +33,18 @@ def architecture_of(config: Any) -> str:
 
 
 def network_fields(section: Any) -> dict[str, Any]:
-    """The fields of config.generator or .discriminator as hashable attributes.
+    """Returns the fields of `config.generator` or `.discriminator`, made hashable.
 
-    A config that was saved has lists where it had tuples.
+    A config that was saved as JSON has lists in place of tuples.
     """
     return {k: tuple(v) if isinstance(v, list) else v for k, v in section.items()}
 
 
 def build_generator(config: Any, **changes: Any) -> Generator:
-    """The generator of a training config, with `changes` of its attributes.
+    """Builds the generator of a training config; `changes` replace its attributes.
 
     Raises:
-        UserError: for an unknown architecture or unknown attributes.
+        UserError: if the architecture or an attribute is unknown.
     """
     architecture = architecture_of(config)
     attributes = {"resolution": config["resolution"], "channels": config["channels"]}
@@ -59,7 +61,10 @@ def build_generator(config: Any, **changes: Any) -> Generator:
 
 
 def steps_to_grow(config: Any) -> int:
-    """Steps after which a network with `resolved` phases is at its full resolution."""
+    """Returns after how many steps the network has grown to its full resolution.
+
+    `config` is a training config with all defaults filled in.
+    """
     if architecture_of(config) != "pggan" or config["growing"] == "none":
         return 0
     return growing_steps(
@@ -68,5 +73,8 @@ def steps_to_grow(config: Any) -> int:
 
 
 def growing_steps(num_phases: int, steps: int) -> int:
-    """Steps until the last of phases of `steps` steps has faded in, over half of it."""
+    """Returns when the last of several phases of `steps` steps has faded in.
+
+    A phase fades in over the first half of its steps.
+    """
     return steps * (num_phases - 1) + (steps // 2 if num_phases > 1 else 0)

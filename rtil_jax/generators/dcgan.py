@@ -26,7 +26,7 @@ class DoublingConv(nn.Module):
     def __call__(
         self, x: Float[Array, "batch height width in"]
     ) -> Float[Array, "batch height2 width2 out"]:
-        # A pixel of the result sees 2 x 2 of the taps.
+        # Each pixel of the result sees 2 x 2 of the taps.
         init = nn.initializers.normal(math.sqrt(2 / (4 * x.shape[-1])))
         kernel = self.param(
             "kernel", init, (4, 4, x.shape[-1], self.features), jnp.float32
@@ -61,8 +61,8 @@ class DCGANGenerator(DoublingChain):
     Attributes:
         resolution: a power of two, at least 8.
         channels: image channels, 1 or 3. Images are in [-1, 1].
-        base_channels: width of the last block but one; each earlier one has twice as
-            many channels.
+        base_channels: channels of the second-last block; each earlier block has twice
+            as many.
         latent_dim: size of z.
     """
 

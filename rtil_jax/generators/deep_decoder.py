@@ -1,12 +1,12 @@
-"""The Deep Decoder (Heckel and Hand 2019): an image as a small network's weights.
+"""The Deep Decoder (Heckel and Hand 2019): represents an image by a network's weights.
 
 x = tanh(cn(relu(B_d W_d)) V),  B_{i+1} = cn(relu(U B_i W_i)),
 
 where B_0 is random and fixed, W_i and V weigh channels (1x1 convolutions), U enlarges
 bilinearly and cn gives every channel mean 0 and variance 1, then a scale and a shift.
-There are fewer weights than pixels, so what can be represented is smooth: that is the
-whole prior. It has no parameters of its own that are trained: the weights of one image
-are its latents.
+The network has fewer weights than the image has pixels, so it can only represent smooth
+images: that is the whole prior. Nothing is trained beforehand: the weights that
+represent one image are its latents.
 """
 
 from typing import Any
@@ -25,7 +25,7 @@ EPSILON = 1e-5
 
 
 class DeepDecoderNetwork(nn.Module):
-    """One image from its weights.
+    """The network that draws one image from its weights.
 
     Attributes:
         image_shape: `(height, width, channels)`.
@@ -60,10 +60,9 @@ class DeepDecoderNetwork(nn.Module):
 
 
 class DeepDecoderGenerator(nn.Module):
-    """The network as a generator, whose latents are the weights of each image.
+    """The Deep Decoder as a generator: its latents are the weights of each image.
 
-    It is one block, after which there is nothing but the image. Images need not be
-    square.
+    It has one block, whose features are the image. Images need not be square.
 
     Attributes:
         image_shape: `(height, width, channels)`.
@@ -78,7 +77,7 @@ class DeepDecoderGenerator(nn.Module):
 
     @property
     def resolution(self) -> int:
-        """The height."""
+        """Height of the images."""
         return self.image_shape[0]
 
     @property
@@ -89,7 +88,7 @@ class DeepDecoderGenerator(nn.Module):
         return DeepDecoderNetwork(self.image_shape, self.width, self.depth, parent=None)
 
     def sample_latents(self, key: jax.Array, batch: int) -> Any:
-        """Weights as they are before they are fitted."""
+        """Draws the weights that fitting starts from, for each image of the batch."""
         network = self._network()
         return jax.vmap(lambda key: network.init(key)["params"])(
             jax.random.split(key, batch)
@@ -101,6 +100,13 @@ class DeepDecoderGenerator(nn.Module):
     def head(
         self, latents: Any, block: int, intermediates: Intermediates | None = None
     ) -> Images:
+        """Returns the images, which are the features after the only block.
+
+        Args:
+            latents: the weights of each image, from `sample_latents`.
+            block: 1, the only block.
+            intermediates: not read, because no block comes before.
+        """
         network = self._network()
 
         def image(weights: Any) -> Any:
@@ -109,6 +115,13 @@ class DeepDecoderGenerator(nn.Module):
         return jax.vmap(image)(latents)
 
     def tail(self, features: Images, latents: Any, block: int) -> Images:
+        """Returns the features, which are the images.
+
+        Args:
+            features: from `head`.
+            latents: not read.
+            block: 1, the only block.
+        """
         return features
 
     def __call__(

@@ -1,4 +1,4 @@
-"""Features that carry an RGB skip, and the weighted sum of several codes' features."""
+"""Features with an RGB skip, and the weighted sum of the features of several codes."""
 
 import dataclasses
 from typing import Any
@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 
 @struct.dataclass
 class SkipFeatures:
-    """Features after a block, before anything reads them, and the image so far.
+    """The activations after a block, together with the image that earlier blocks made.
 
     Adding z_k to it perturbs the activations, as in g_1(z_k + g_0(z_0)).
 
@@ -28,22 +28,23 @@ class SkipFeatures:
         return dataclasses.replace(self, activations=self.activations + perturbation)
 
     def drop_skip(self) -> "SkipFeatures":
-        """Without the RGB of this and all earlier blocks.
+        """Returns the features without the RGB of this and all earlier blocks.
 
-        The public ILO code restarts the synthesis like this at each stage; it is not
+        The public ILO code restarts the synthesis like this at each stage. That is not
         the g_1 that the prior was trained with.
         """
         return dataclasses.replace(self, rgb=None)
 
 
 def mix_codes(features: Any, weights: Float[Array, "batch codes channels"]) -> Any:
-    """sum_n F^n * alpha^n: several codes' features as one (Section 2.3).
+    """Returns sum_n F^n * alpha^n, a weighted sum of the features of N codes
+    (Section 2.3).
 
     Args:
         features: of every code, `(batch * codes, height, width, channels)`; the codes
-            of an image lie side by side. Or a pytree of such arrays.
-        weights: alpha, per code and channel; one channel weighs all of them alike. An
-            RGB skip, which has other channels, takes their mean.
+            of an image are neighbours. Or a pytree of such arrays.
+        weights: alpha, `(batch, codes, channels)`. A single channel weighs all channels
+            alike. An RGB skip has other channels, so it takes the mean over channels.
 
     Returns:
         The features of `batch` images.

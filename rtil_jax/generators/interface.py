@@ -1,4 +1,4 @@
-"""What the rest of the library asks of a generator.
+"""The interface of a generator: the methods that the rest of the library calls.
 
 A generator is a chain of `num_blocks` blocks that can be cut after any of them:
 block k turns the features of block k - 1 into its own, and G = g1 o g0 with
@@ -11,11 +11,11 @@ The law that every generator keeps, for every block k:
     tail(head(z, k), z, k)        == G(z)
     tail(head(z, k) + z_k, z, k)  == G(z, {k: z_k})
 
-A generator of your own is a `flax.linen.Module` with these methods; it needs nothing
-else to be inverted with CSGM and ILO or trained with RTIL for ILO. mGANprior and its
-RTIL also need features that `mix_codes` can weigh (see `generators.features`), and
-growing needs `clone(resolution=r)` (see `generators.pggan`). A generator with a mapping
-network and per-layer styles may add `map_styles` (see `StyledGenerator`).
+To bring your own generator, write a `flax.linen.Module` with these methods. CSGM, ILO
+and RTIL training for ILO need nothing else. mGANprior and its RTIL training also need
+features that `mix_codes` can weigh (see `generators.features`). Progressive growing
+needs `clone(resolution=r)` (see `generators.pggan`). A generator with a mapping network
+and per-layer styles may add `map_styles` (see `StyledGenerator`).
 """
 
 from typing import Any, Protocol, runtime_checkable
@@ -37,7 +37,7 @@ Intermediates = dict[int, Array]
 
 @runtime_checkable
 class Generator(Protocol):
-    """The interface; a `flax.linen.Module` has the last three methods by itself."""
+    """What a generator must have (`flax.linen` adds `init`, `apply` and `clone`)."""
 
     @property
     def resolution(self) -> int:
@@ -49,22 +49,22 @@ class Generator(Protocol):
 
     @property
     def num_blocks(self) -> int:
-        """Number of blocks; they are counted from 1."""
+        """Number of blocks, which are counted from 1."""
 
     def sample_latents(self, key: jax.Array, batch: int) -> Latents:
-        """z_0 ~ p(z_0) in the form that `head` and `tail` read."""
+        """Draws z_0 ~ p(z_0) of each image, in the form that `head` and `tail` read."""
 
     def intermediate_shape(self, block: int) -> tuple[int, int, int]:
-        """`(height, width, channels)` of z_k, the features after `block`."""
+        """Returns `(height, width, channels)` of z_k and the features after `block`."""
 
     def head(
         self, latents: Latents, block: int, intermediates: Intermediates | None = None
     ) -> Features:
-        """g_0: the features after `block`, before anything reads them.
+        """Returns g_0, the features after `block` before the next block reads them.
 
         Args:
             latents: z_0, from `sample_latents`.
-            block: where to cut, from 1.
+            block: where to cut, counted from 1.
             intermediates: perturbations of blocks before `block`, `{k: z_k}` with z_k
                 of `(batch, *intermediate_shape(k))`.
         """
@@ -72,27 +72,27 @@ class Generator(Protocol):
     def tail(
         self, features: Features, latents: Latents, block: int
     ) -> Float[Array, "batch height width channels"]:
-        """g_1: the image from the features after `block`.
+        """Returns g_1, the image from the features after `block`.
 
         Args:
             features: after `block`, from `head`.
             latents: z_0, which later blocks may read.
-            block: where it was cut, from 1.
+            block: where `head` cut the chain, counted from 1.
         """
 
     def __call__(
         self, latents: Latents, intermediates: Intermediates | None = None
     ) -> Float[Array, "batch height width channels"]:
-        """G~(z_0, z_1, ..., z_K); G(z_0) without `intermediates`."""
+        """Returns G~(z_0, z_1, ..., z_K), or G(z_0) without `intermediates`."""
 
     def init(self, rngs: jax.Array, *args: Any, method: Any = None) -> Any:
-        """Variables of the modules that `method` calls on `args`."""
+        """Draws the variables of the modules that `method` calls on `args`."""
 
     def apply(self, variables: dict, *args: Any, method: Any = None) -> Any:
-        """What `method`, `__call__` by default, returns for `args`."""
+        """Calls `method` (`__call__` by default) on `args` with these variables."""
 
     def clone(self, **updates: Any) -> "Generator":
-        """The same module with other values of some attributes."""
+        """Returns the same module with other values of some attributes."""
 
 
 @runtime_checkable
@@ -109,11 +109,11 @@ class StyledGenerator(Generator, Protocol):
     def map_styles(
         self, z: Float[Array, "batch latent"]
     ) -> Float[Array, "batch layers latent"]:
-        """The styles of z ~ N(0, I)."""
+        """Returns the style of each layer for z ~ N(0, I)."""
 
 
 def init(generator: Generator, key: jax.Array) -> dict:
-    """The variables of `generator`, `{"params": ...}`, drawn from `key`."""
+    """Draws the variables of `generator`, `{"params": ...}`, from `key`."""
 
     def sample_and_render(module: Generator, key: jax.Array) -> Array:
         return module(module.sample_latents(key, 1))
@@ -124,13 +124,13 @@ def init(generator: Generator, key: jax.Array) -> dict:
 def sample_latents(
     generator: Generator, params: dict, key: jax.Array, batch: int
 ) -> Latents:
-    """`generator.sample_latents(key, batch)` with the variables `params`.
+    """Draws the latents z_0 of a batch of images.
 
     Args:
         generator: any with the interface of `rtil_jax.generators`.
         params: its variables, `{"params": ...}`.
-        key: of the draw.
-        batch: how many.
+        key: the PRNG key to draw from.
+        batch: the number of images.
     """
     return single(generator.apply(params, key, batch, method="sample_latents"))
 
@@ -138,12 +138,12 @@ def sample_latents(
 def zero_intermediates(
     generator: Generator, blocks: tuple[int, ...], batch: int
 ) -> Intermediates:
-    """z_k = 0 for every block of `blocks`: the extended model at its base G.
+    """Returns z_k = 0 for every block of `blocks`, with which G~ equals G.
 
     Args:
         generator: any with the interface of `rtil_jax.generators`.
-        blocks: counted from 1.
-        batch: images.
+        blocks: the blocks k, counted from 1.
+        batch: the number of images.
     """
     return {
         block: jnp.zeros((batch, *generator.intermediate_shape(block)), jnp.float32)
@@ -152,15 +152,15 @@ def zero_intermediates(
 
 
 def check_blocks(generator: Generator, blocks: tuple[int, ...], field: str) -> None:
-    """Checks that `blocks` are increasing blocks of `generator`.
+    """Checks that `blocks` are blocks of `generator`, in increasing order.
 
     Args:
         generator: any with the interface of `rtil_jax.generators`.
         blocks: counted from 1.
-        field: what to call them in an error.
+        field: the name of the field that an error message mentions.
 
     Raises:
-        UserError: if they are not.
+        UserError: if one is missing, repeated or out of order.
     """
     known = range(1, generator.num_blocks + 1)
     increasing = all(a < b for a, b in zip(blocks, blocks[1:], strict=False))

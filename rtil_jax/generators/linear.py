@@ -1,8 +1,8 @@
 """The two-layer linear generator of Section 5: G~(z_0, z_1) = W_1 (W_0 z_0 + z_1).
 
-Its images are square, because the interface counts pixels by one `resolution`: the
-n_d numbers of the paper are the resolution^2 * channels numbers of an image in
-`(height, width, channels)` order. Nothing else about them is an image.
+The paper's output is a vector of n_d numbers. The generator interface wants square
+images, so the vector is stored as an image of resolution^2 * channels = n_d numbers in
+`(height, width, channels)` order.
 """
 
 import math
@@ -19,9 +19,10 @@ _INIT = nn.initializers.lecun_normal(in_axis=-1, out_axis=-2)
 
 
 class LinearGenerator(BlockChain):
-    """Block 1 is W_0, whose features are `(1, 1, n_1)`; block 2 is W_1.
+    """The linear generator of Section 5: block 1 multiplies by W_0, block 2 by W_1.
 
-    Its variables are {"params": {"W0": (n_1, n_0), "W1": (n_d, n_1)}}.
+    The features after block 1 are `(1, 1, n_1)`. The variables are
+    {"params": {"W0": (n_1, n_0), "W1": (n_d, n_1)}}.
 
     Attributes:
         resolution: height and width; n_d = resolution^2 * channels.

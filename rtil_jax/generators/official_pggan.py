@@ -1,7 +1,8 @@
-"""The layers of PGGAN as its authors released it, and as mGANprior inverts it.
+"""The layers of the PGGAN that its authors released, which mGANprior inverts.
 
-PixelNorm comes before each layer, z and the to-RGB layer included, and the leaky ReLU
-last; upsampling repeats pixels; block 1 is a dense layer and one convolution.
+PixelNorm comes before each layer, also before the first one and the to-RGB layer, and
+the leaky ReLU after it. Upsampling repeats pixels. Block 1 is a dense layer and one
+convolution.
 """
 
 import math
@@ -20,7 +21,7 @@ from rtil_jax.layers import GAIN, LEAKY_SLOPE, add_bias, pixel_norm, scaled_kern
 def upsample_nearest(
     x: Float[Array, "batch height width channels"],
 ) -> Float[Array, "batch height2 width2 channels"]:
-    """Every pixel four times."""
+    """Doubles the size by repeating every pixel four times."""
     return jnp.repeat(jnp.repeat(x, 2, axis=1), 2, axis=2)
 
 
@@ -44,7 +45,7 @@ class OfficialCode(nn.Module):
 
 
 class OfficialConv(nn.Module):
-    """PixelNorm, 3x3 convolution at twice the size if `up`, bias, leaky ReLU."""
+    """PixelNorm, doubling if `up`, 3x3 convolution, bias, leaky ReLU."""
 
     features: int
     up: bool = False
@@ -61,7 +62,7 @@ class OfficialConv(nn.Module):
 
 
 class OfficialBlock(nn.Module):
-    """Two convolutions, the first at twice the size; one in the block without `up`."""
+    """Two convolutions at twice the size; without `up`, one convolution."""
 
     features: int
     up: bool = False

@@ -1,15 +1,15 @@
 """PGGAN (Karras et al. 2018) as a chain of blocks with open inputs.
 
-The network is that of the public RTIL code, Table 2 of the paper with a second
-convolution at 4 x 4: bilinear upsampling, and in every layer convolution, PixelNorm,
-leaky ReLU in this order. `layout="official"` is the network of the original authors
-instead (see `official_pggan`).
+The default is the network of the public RTIL code: Table 2 of the paper with a second
+convolution at 4 x 4. It upsamples bilinearly, and every layer applies convolution,
+PixelNorm and leaky ReLU in this order. `layout="official"` is the network of the
+original authors instead (see `official_pggan`).
 
-It grows: its first blocks with the to-RGB layer of their size are the same network at
-a smaller resolution, `generator.clone(resolution=r)`, on the same variables. While a
-block fades in, the variables have a collection {"growth": {"fade": alpha}} beside
-their params, and the image is alpha times the new one plus 1 - alpha times the
-enlarged one of half the size.
+The network can grow. Its first blocks and the to-RGB layer of their size are the same
+network at a smaller resolution, `generator.clone(resolution=r)`, with the same
+variables. While a block fades in, the variables also hold {"growth": {"fade": alpha}},
+and the image is alpha times the new one plus 1 - alpha times the enlarged image of half
+the size.
 """
 
 import math
@@ -43,7 +43,7 @@ from rtil_jax.layers import (
 
 
 class ConvPair(nn.Module):
-    """Two 3x3 convolutions of the same width; `up` doubles the size before them."""
+    """Two 3x3 convolutions with equally many channels; `up` doubles the size first."""
 
     features: int
     up: bool = False
@@ -60,8 +60,9 @@ class ConvPair(nn.Module):
 class CodeLayer(nn.Module):
     """z -> 4 x 4 features: a transposed convolution on a single pixel.
 
-    Its constant is that of the public code, sqrt(2 / (16 features)), whose equalised
-    learning rate counts the outputs; the PixelNorm after it hides the difference.
+    The public code scales its kernel by sqrt(2 / (16 features)), counting outputs where
+    inputs are meant, and so does this layer. The PixelNorm after it hides the
+    difference.
     """
 
     features: int
@@ -79,18 +80,18 @@ class CodeLayer(nn.Module):
 class PGGANGenerator(DoublingChain):
     """The PGGAN generator with intermediate inputs.
 
-    Latents are {"z": `(batch, latent_dim)`}, z ~ N(0, I), not put on a sphere. Block k
-    has resolution r = 2^(k + 1); only block 1 reads z, so a tail reads no latents.
-    Features are arrays `(batch, r, r, width)`; those after the last block while it
-    fades in are `SkipFeatures` with the enlarged image of half the size.
+    Latents are {"z": `(batch, latent_dim)`}, z ~ N(0, I), not normalised to a sphere.
+    Block k has resolution r = 2^(k + 1); only block 1 reads z, so `tail` reads no
+    latents. Features are arrays `(batch, r, r, width)`. While the last block fades in,
+    its features are `SkipFeatures` with the enlarged image of half the size.
 
     Attributes:
         resolution: a power of two, at least 4.
         channels: image channels, 1 or 3. Images are nominally in [-1, 1], not clipped.
-        max_channels: cap on the width of a block; 256 in the paper.
-        channel_base: the width at resolution r is channel_base / r, within
+        max_channels: the most channels that a block has; 256 in the paper.
+        channel_base: a block of resolution r has channel_base / r channels, clipped to
             [64, max_channels]; 8,192 in the paper.
-        widths: of every block, in place of these two; () for them.
+        widths: channels of every block; () computes them from the two fields above.
         latent_dim: size of z.
         layout: `rtil` or `official`.
         precision: `float32` or `bfloat16`, see `rtil_jax.activations`.

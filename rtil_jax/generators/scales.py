@@ -1,4 +1,7 @@
-"""How large a generator's features are: the units of what is added to them."""
+"""Measures how large the features of a generator are.
+
+These sizes are the units of the perturbations z_k, which are added to the features.
+"""
 
 import functools
 
@@ -12,15 +15,15 @@ from rtil_jax.generators.interface import Generator, Latents, sample_latents
 def feature_rms(
     generator: Generator, variables: dict, latents: Latents, blocks: tuple[int, ...]
 ) -> dict[int, Float[Array, ""]]:
-    """Block -> root mean square of G's features there, those that z_k is added to.
+    """Returns the root mean square of G's features after each block, as {block: rms}.
 
-    The mean is over the images of the latents, pixels and channels.
+    The mean is over images, pixels and channels.
 
     Args:
         generator: any with the interface of `rtil_jax.generators`.
         variables: its variables, `{"params": ...}`.
-        latents: of the images to measure.
-        blocks: counted from 1.
+        latents: z_0 of the images to measure.
+        blocks: after which blocks to measure, counted from 1.
     """
     features = features_after(generator, variables, latents, blocks)
     return {block: jnp.sqrt(jnp.mean(x**2)) for block, x in features.items()}
@@ -30,13 +33,13 @@ def feature_rms(
 def drawn_feature_rms(
     generator: Generator, variables: dict, key: jax.Array, images: int
 ) -> dict[int, Float[Array, ""]]:
-    """`feature_rms` after every block, over as many images of G as are asked for.
+    """Returns `feature_rms` after every block, measured on random images of G.
 
     Args:
         generator: any with the interface of `rtil_jax.generators`.
         variables: its variables, `{"params": ...}`.
-        key: of the latents.
-        images: how many to measure.
+        key: the PRNG key to draw the latents from.
+        images: how many images to measure.
     """
     latents = sample_latents(generator, variables, key, images)
     blocks = tuple(range(1, generator.num_blocks + 1))
@@ -46,16 +49,16 @@ def drawn_feature_rms(
 def features_after(
     generator: Generator, variables: dict, latents: Latents, blocks: tuple[int, ...]
 ) -> dict[int, Float[Array, "batch height width channels"]]:
-    """Block -> G's features there in float32, without an RGB skip.
+    """Returns G's features after each block in float32, without an RGB skip.
 
     Args:
         generator: any with the interface of `rtil_jax.generators`.
         variables: its variables, `{"params": ...}`.
-        latents: of a batch.
-        blocks: counted from 1.
+        latents: z_0 of a batch.
+        blocks: after which blocks, counted from 1.
     """
     found = {}
-    for block in blocks:  # what the heads share, XLA computes once
+    for block in blocks:  # XLA computes once what the heads share
         features = generator.apply(variables, latents, block, method="head")
         found[block] = jnp.float32(getattr(features, "activations", features))
     return found

@@ -1,4 +1,4 @@
-"""A generator made of modules that you have: the shortest way to bring your own."""
+"""A generator made of a list of modules: the shortest way to bring your own."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,15 +11,17 @@ from rtil_jax.generators.chain import BlockChain
 
 
 class SequentialGenerator(BlockChain):
-    """Block 1 reads z, every later block the features of the one before.
+    """A generator made of a list of modules, each of which is one block.
 
-    Latents are {"z": `(batch, latent_dim)`}, z ~ N(0, I). The features after the last
-    block are the image.
+    Block 1 reads z; every later block reads the features of the block before. Latents
+    are {"z": `(batch, latent_dim)`}, z ~ N(0, I). The features after the last block are
+    the image.
 
     Attributes:
-        blocks: `flax.linen` modules, arrays to arrays.
-        shapes: `(height, width, channels)` of the features after each block, as which
-            its output is read; the last is that of the images, which are square.
+        blocks: `flax.linen` modules that map an array to an array.
+        shapes: `(height, width, channels)` of the features after each block; the output
+            of a block is reshaped to it. The last one is the shape of the images, which
+            are square.
         latent_dim: size of z.
     """
 

@@ -1,8 +1,9 @@
 """StyleGAN2 (Karras et al. 2020) as a chain of blocks with open inputs.
 
 The synthesis network is that of the public RTIL code: skip architecture, [1, 3, 3, 1]
-resampling, per-pixel noise; with `max_channels=256` it is the paper's Table 1 (whose
-parameter count is an artefact of the tool that made it: the network has 10,206,434).
+resampling, per-pixel noise. With `max_channels=256` it is the network of the paper's
+Table 1, which has 10,206,434 parameters (the table prints another number, an artefact
+of the tool that counted).
 """
 
 import dataclasses
@@ -29,9 +30,9 @@ from rtil_jax.layers import (
 
 
 class ModulatedConv(nn.Module):
-    """Modulated (and demodulated) convolution, by scaling activations.
+    """A modulated (and demodulated) convolution that scales activations, not kernels.
 
-    Equals a convolution with the per-sample kernel W s_i d_o, where
+    It equals a convolution with the per-sample kernel W s_i d_o, where
     d_o = rsqrt(sum over i, k of (W s_i)^2 + 1e-8), but never forms that kernel:
     scaling channels commutes with convolving.
 
@@ -110,7 +111,7 @@ class ToRGB(nn.Module):
 
 
 class MappingNetwork(nn.Module):
-    """z -> w: PixelNorm, then dense layers with a 100 times smaller learning rate."""
+    """Maps z to w: PixelNorm, then dense layers with 1/100 of the learning rate."""
 
     layers: int
 
@@ -129,20 +130,21 @@ class StyleGAN2Generator(DoublingChain):
 
     Latents are a dict: `styles` `(batch, 2 * num_blocks, latent_dim)`, the w of each
     layer ("w+"), and `noises`, a tuple of `(batch, r, r, 1)` maps, one per 3x3
-    convolution. Block k has resolution r = 2^(k + 1) and reads styles 2k - 3
+    convolution. Block k has resolution r = 2^(k + 1). It reads styles 2k - 3
     (up-convolution), 2k - 2 (convolution) and 2k - 1 (RGB, shared with the next
-    block), so `head` and `tail` read disjoint latents at every cut.
+    block), so `head` and `tail` read disjoint latents wherever the chain is cut.
 
     Attributes:
         resolution: a power of two, at least 8.
         channels: image channels, 1 or 3. Images are nominally in [-1, 1], not clipped.
-        max_channels: cap on the width of a block; 256 in the paper.
-        channel_base: the width at resolution r is min(max_channels, channel_base / r).
-        widths: of every block, in place of these two; () for them.
+        max_channels: the most channels that a block has; 256 in the paper.
+        channel_base: a block of resolution r has min(max_channels, channel_base / r)
+            channels.
+        widths: channels of every block; () computes them from the two fields above.
         latent_dim: size of z and w.
         mapping_layers: depth of the mapping network.
-        style_mixing: probability that an image's styles come from two z, split at a
-            random layer. Training sets it; 0 samples G itself.
+        style_mixing: probability that the styles of an image come from two z, split at
+            a random layer. Training sets it; 0 samples G itself.
         precision: `float32` or `bfloat16`, see `rtil_jax.activations`.
     """
 
@@ -177,17 +179,17 @@ class StyleGAN2Generator(DoublingChain):
     def map_styles(
         self, z: Float[Array, "batch latent"]
     ) -> Float[Array, "batch layers latent"]:
-        """z -> the same w for every layer."""
+        """Maps z to w and returns the same w for every layer."""
         return self._for_every_layer(self.mapping(z))
 
     def _for_every_layer(self, w: Array) -> Array:
         return jnp.repeat(w[:, None], 2 * self.num_blocks, axis=1)
 
     def sample_latents(self, key: jax.Array, batch: int) -> dict[str, Any]:
-        """Styles of z ~ N(0, I) (mixed if `style_mixing`) and noise maps ~ N(0, I)."""
+        """Draws styles from z ~ N(0, I) (mixed if `style_mixing`) and noise maps."""
         z_key, noise_key, mix_key, cut_key = jax.random.split(key, 4)
         if self.style_mixing:
-            # Two axes, not one of 2 * batch: both of an image are on its device.
+            # Two axes, not one of 2 * batch: both z of an image are on its device.
             z = jax.random.normal(z_key, (2 * batch, self.latent_dim), jnp.float32)
             w = self.mapping(z.reshape(2, batch, self.latent_dim))
             first, second = map(self._for_every_layer, w)
@@ -203,7 +205,7 @@ class StyleGAN2Generator(DoublingChain):
         return {"styles": styles, "noises": self.sample_noises(noise_key, batch)}
 
     def sample_noises(self, key: jax.Array, batch: int) -> tuple[Array, ...]:
-        """Noise maps ~ N(0, I): one for block 1, two for each later block."""
+        """Draws noise maps ~ N(0, I): one for block 1, two for each later block."""
         sizes = [2 ** (i // 2 + 2) for i in range(1, 2 * self.num_blocks)]
         # One draw, cut up: each separate one takes XLA:CPU nearly a second to compile.
         ends = np.cumsum([size**2 for size in sizes])
@@ -221,7 +223,7 @@ class StyleGAN2Generator(DoublingChain):
         return self._enter(SkipFeatures(constant, rgb), latents, 1)
 
     def _enter(self, features: SkipFeatures, latents: dict, block: int) -> SkipFeatures:
-        """Features after `block` - 1, already read by its RGB -> after `block`."""
+        """Takes the features after `block` - 1 to those after `block`."""
         styles, noises = latents["styles"], latents["noises"]
         x = features.activations
         if block > 1:

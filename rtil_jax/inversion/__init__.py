@@ -1,4 +1,7 @@
-"""Inversion: methods as lists of stages, and the solver that runs them."""
+"""Inversion: recovers images from measurements.
+
+A method (`ILO`, `MGANPrior`, `CSGM`, ...) is a list of stages; the solver runs them.
+"""
 
 from rtil_jax.inversion.csgm import CSGM
 from rtil_jax.inversion.deep_decoder import DeepDecoder

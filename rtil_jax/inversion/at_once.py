@@ -1,6 +1,6 @@
-"""How much one call of the solver's compiled program does: steps, and images.
+"""Chooses how many steps and images one call of the compiled solver handles.
 
-It changes how long an inversion takes, not what it finds.
+The choice changes how long an inversion takes, not what it finds.
 """
 
 import functools
@@ -15,17 +15,18 @@ from rtil_jax.generators import Generator, sample_latents
 from rtil_jax.priors.prior import Prior
 
 STEPS_AT_ONCE = 10
-# On CPUs alone, whose caches are small: a batch of 16 at 64 pixels is then a fifth
-# faster, and needs no more memory than two images.
+# On CPUs only, because their caches are small: a batch of 16 at 64 pixels is then a
+# fifth faster, and needs no more memory than two images.
 IMAGES_AT_ONCE = 2
 
 
 def steps_at_once(prior: Prior, mesh: jax.sharding.Mesh) -> int:
-    """How many steps a call of `descend` makes.
+    """Returns how many steps one call of `descend` makes.
 
-    On CPUs XLA differentiates a convolution several times more slowly within a loop
+    On CPUs, XLA differentiates a convolution several times more slowly within a loop
     than outside, unless the transposed kernel is explicit, as in
-    `rtil_jax.convolutions`. So a generator that convolves in another way makes one.
+    `rtil_jax.convolutions`. So a generator that convolves in another way makes one
+    step per call.
     """
     if not _on_cpu(mesh):
         return STEPS_AT_ONCE
@@ -40,7 +41,7 @@ def _sample(generator: Generator, variables: dict) -> Array:
 
 
 def images_at_once(steps: int, mesh: jax.sharding.Mesh) -> int:
-    """How many images a call that makes `steps` takes together; 0 for all."""
+    """Returns how many images a call of `steps` steps takes together; 0 for all."""
     return IMAGES_AT_ONCE if steps > 1 and _on_cpu(mesh) else 0
 
 
@@ -49,7 +50,14 @@ def _on_cpu(mesh: jax.sharding.Mesh) -> bool:
 
 
 def in_pieces(function: Callable, size: int, batched: Any) -> Any:
-    """`function` of gcd(images, `size`) images at a time; 0 for all at once."""
+    """Applies a function to a batch, a few images at a time.
+
+    Args:
+        function: from a pytree with a leading batch axis to another one.
+        size: the most images at a time; pieces have gcd(images, size) images. 0 takes
+            all images at once.
+        batched: the pytree of the whole batch.
+    """
     batch = jax.tree.leaves(batched)[0].shape[0]
     size = math.gcd(batch, size)
     if size == batch:

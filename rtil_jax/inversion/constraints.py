@@ -1,6 +1,6 @@
-"""What keeps the optimised variables where the prior has its mass.
+"""Constraints and penalties that keep the variables where the prior is likely.
 
-All functions treat each image of the leading batch axis by itself.
+All functions treat each image of the leading batch axis separately.
 """
 
 from typing import Any, Literal
@@ -20,15 +20,15 @@ def to_sphere(
     start: Float[Array, "batch *rest"],
     axes: tuple[int, ...],
 ) -> Float[Array, "batch *rest"]:
-    """x rescaled to the norm that `start` has over `axes`.
+    """Rescales x to the norm that `start` has over `axes`.
 
-    A Gaussian vector of many entries lies near a sphere; ILO keeps styles and noise
-    maps on the one they were drawn on (as PULSE does; Menon et al. 2020).
+    A Gaussian vector with many entries lies near a sphere; ILO keeps styles and noise
+    maps on the sphere that they were drawn on (as PULSE does; Menon et al. 2020).
 
     Args:
         x: `(batch, ...)`.
-        start: of the same shape.
-        axes: the axes of one vector.
+        start: sets the norms; the same shape as x.
+        axes: the axes that make up one vector.
     """
 
     def norm(v: Array) -> Array:
@@ -42,12 +42,12 @@ def to_l1_ball(
     centre: Float[Array, "batch *rest"],
     radius: float | Array,
 ) -> Float[Array, "batch *rest"]:
-    """The nearest point with ||x - centre||_1 <= radius (Daras et al. 2021).
+    """Returns the nearest point with ||x - centre||_1 <= radius (Daras et al. 2021).
 
     Args:
-        x: `(batch, ...)`; an image's entries are one vector.
-        centre: of each ball, of the shape of x.
-        radius: of all balls, at least 0.
+        x: `(batch, ...)`; all entries of an image make up one vector.
+        centre: the centre of each ball; the same shape as x.
+        radius: the radius of all balls, at least 0.
     """
 
     def project(x: Array) -> Array:
@@ -60,10 +60,11 @@ def to_l1_ball(
 
 
 def geocross(styles: Float[Array, "batch layers latent"]) -> Float[Array, " batch"]:
-    """Mean squared angle between the styles of all pairs of layers, as PULSE weighs it.
+    """Returns the mean squared angle between the styles of all pairs of layers.
 
-    mean over i, j of latent_dim (2 atan2(||z_i - z_j||, ||z_i + z_j||))^2 / 8: it pulls
-    the layers' styles together, as they are in samples of the generator.
+    With PULSE's weighting it is the mean over i, j of
+    latent_dim (2 atan2(||z_i - z_j||, ||z_i + z_j||))^2 / 8. As a penalty it pulls the
+    styles of all layers together; in samples of the generator they are equal.
     """
     first, second = styles[:, :, None], styles[:, None]
 
@@ -77,11 +78,11 @@ def geocross(styles: Float[Array, "batch layers latent"]) -> Float[Array, " batc
 def relative_scale(
     problem: Problem, images: Float[Array, "batch height width channels"]
 ) -> Float[Array, " batch"]:
-    """(n / m) ||y||^2 / m, for n pixels and m measurements.
+    """Returns (n / m) ||y||^2 / m, for n pixels and m measurements.
 
-    With a penalty times this one weight serves every operator: ||y||^2 / m is the loss
-    of A(G) = 0, and n / m pulls the more, the less is measured, as it does beside a sum
-    of squared errors instead of their mean.
+    A penalty is multiplied by it so that one weight serves every operator. ||y||^2 / m
+    is the loss of A(G) = 0. n / m strengthens the penalty where less is measured, as if
+    the loss were a sum of squared errors rather than their mean.
     """
     return mean_square(problem) * images[0].size / count_measurements(problem)
 
@@ -92,16 +93,16 @@ def relative_pull(
     problem: Problem,
     images: Float[Array, "batch height width channels"],
 ) -> Float[Array, "*batch"]:
-    """weight * mean(z^2) * `relative_scale`, over all entries of an image's variables.
+    """Returns weight * mean(z^2) * `relative_scale`, a penalty that pulls z to zero.
 
-    What a method adds to its loss that searches z ~ N(0, I), or features in their own
-    units. Nothing with weight None.
+    The mean is over all entries of an image's variables. Methods that search
+    z ~ N(0, I), or features in their own units, add it to their loss.
 
     Args:
-        weight: of the pull.
-        variables: z, a tree of arrays.
-        problem: whose measurements are y.
-        images: `(batch, height, width, channels)`, of which the size is read.
+        weight: of the pull, at least 0; None returns 0.
+        variables: z, a tree of arrays `(batch, ...)`.
+        problem: holds the measurements y.
+        images: `(batch, height, width, channels)`; only their size is read.
     """
     if weight is None:
         return jnp.zeros((), jnp.float32)
@@ -113,17 +114,17 @@ def relative_pull(
 def prior_penalty(
     z: Float[Array, "batch *rest"], sigma: float | Array, form: PriorForm
 ) -> Float[Array, " batch"]:
-    """How far z is from a draw of N(0, sigma^2 I), the prior that RTIL trains with.
+    """Returns how far z is from a draw of N(0, sigma^2 I), the prior of RTIL training.
 
-    With q = ||z||^2 / (n sigma^2) and n the number of entries of z, `gaussian` is q: up
-    to its scale and a constant -log p(z), lowest at 0. `shell` is (sqrt(q) - 1)^2,
-    lowest where the draws are, because q of a draw is 1 +- sqrt(2 / n). Both are means
-    over entries, so a weight means the same for z of any size. `relative` is q, too; a
+    Let q = ||z||^2 / (n sigma^2), where z has n entries. `gaussian` is q, which is
+    -log p(z) up to scale and a constant, and lowest at 0. `shell` is (sqrt(q) - 1)^2,
+    lowest where draws lie, because q of a draw is 1 +- sqrt(2 / n). Both are means over
+    entries, so a weight means the same for z of any size. `relative` is q too; the
     stage multiplies it by `relative_scale`.
 
     Args:
-        z: `(batch, ...)`; an image's entries are one vector.
-        sigma: of the prior.
+        z: `(batch, ...)`; all entries of an image make up one vector.
+        sigma: the standard deviation of the prior, above 0.
         form: `gaussian`, `shell` or `relative`.
     """
     q = jnp.mean((z / sigma) ** 2, axis=tuple(range(1, z.ndim)))

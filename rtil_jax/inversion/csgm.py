@@ -1,7 +1,8 @@
-"""CSGM (Bora et al. 2017): optimise z_0 alone, in one stage.
+"""CSGM (Bora et al. 2017): optimises z_0 alone, in one stage.
 
-min over z_0 of ||A(G(z_0)) - y||^2, so the reconstruction is in the generator's range.
-For StyleGAN2, z_0 is the input of the mapping network and the noise maps stay as drawn.
+It minimises ||A(G(z_0)) - y||^2 over z_0, so the reconstruction is an image that the
+generator can make. For StyleGAN2, z_0 is the input of the mapping network, and the
+noise maps stay as drawn.
 """
 
 import dataclasses
@@ -26,12 +27,13 @@ class CSGM:
 
     Attributes:
         steps: number of Adam steps.
-        learning_rate: at the top of the schedule, in units of z_0 ~ N(0, I).
-        prior_weight: of mean(z_0^2) in the loss, times `constraints.relative_scale`, so
-            that one weight serves every operator; 0, as in the paper, for none.
+        learning_rate: the highest rate of the schedule, in units of z_0 ~ N(0, I).
+        prior_weight: weight of mean(z_0^2) in the loss, at least 0. It is multiplied by
+            `constraints.relative_scale`, so that one weight serves every operator. The
+            paper has no such term; 0 removes it.
 
     Raises:
-        UserError: at once, for an argument of a wrong type or range.
+        UserError: on construction, if an argument has a wrong type or range.
     """
 
     steps: Any = argument(2_000, WHOLE)
@@ -46,13 +48,13 @@ class CSGM:
         return (CSGMStage(*optimisation, prior_weight=self.prior_weight or None),)
 
     def start(self, prior: Prior, key: jax.Array) -> Variables:
-        """z_0 ~ p(z_0) of one image."""
+        """Draws z_0 ~ p(z_0) of one image."""
         return mapping_space(prior.generator).sample(prior, key)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CSGMStage(Stage):
-    """The only stage: the whole generator, z_0 free."""
+    """The only stage of CSGM: it moves z_0 and runs the whole generator."""
 
     prior_weight: float | None = number(None)
 

@@ -1,8 +1,8 @@
 """Deep Decoder (Heckel and Hand 2019): fits the weights of an untrained network.
 
-min over theta of ||A(DD(theta)) - y||^2, theta the weights of
-`generators.deep_decoder`, of which there are fewer than pixels. No prior is needed: the
-method brings a generator of its own, whose latents are the weights.
+It minimises ||A(DD(theta)) - y||^2 over theta, the weights of
+`generators.deep_decoder`, which has fewer weights than the image has pixels. It needs
+no trained prior: the method brings its own generator, whose latents are the weights.
 """
 
 import dataclasses
@@ -26,16 +26,16 @@ COARSEST = 4
 
 @dataclasses.dataclass(frozen=True)
 class DeepDecoder:
-    """Fits a small untrained network to y; `invert(DeepDecoder(), None, ...)`.
+    """Fits a small untrained network to y, as in `invert(DeepDecoder(), None, ...)`.
 
     Attributes:
         width: channels of the network's layers.
-        depth: how often it doubles its maps, at most; images of few pixels allow fewer.
+        depth: how often the network doubles its maps; small images allow fewer times.
         steps: number of Adam steps.
-        learning_rate: at the top of the schedule.
+        learning_rate: the highest rate of the schedule.
 
     Raises:
-        UserError: at once, for an argument of a wrong type or range.
+        UserError: on construction, if an argument has a wrong type or range.
     """
 
     width: Any = argument(32, WHOLE)
@@ -47,7 +47,7 @@ class DeepDecoder:
         clean_arguments(self)
 
     def own_prior(self, image_shape: ImageShape) -> Prior:
-        """The untrained network, as what `invert` takes for a prior."""
+        """Returns the untrained network in the form of a prior, for `invert`."""
         possible = max(0, int(math.log2(min(image_shape[:2]) / COARSEST)))
         depth = min(self.depth, possible)
         return Prior(DeepDecoderGenerator(image_shape, self.width, depth), {})
@@ -56,5 +56,5 @@ class DeepDecoder:
         return (CSGMStage(self.steps, self.learning_rate),)
 
     def start(self, prior: Prior, key: jax.Array) -> Variables:
-        """Random weights of one image."""
+        """Draws the random weights of one image."""
         return mapping_space(prior.generator).sample(prior, key)

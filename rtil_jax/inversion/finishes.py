@@ -1,9 +1,10 @@
-"""Finishes: what is done to images after the last stage of a method.
+"""Finishes: they change the recovered images after the last stage of a method.
 
-What a generator cannot represent, no method in its range recovers, however much is
-measured. `project` takes what is measured from y and the rest from the image; `denoise`
-takes turns of plug-and-play from the image on. The image is then no longer in the range
-of the generator: the solution stays what it was.
+A method that searches the range of a generator cannot recover what the generator cannot
+represent, however much is measured. `project` keeps the image only where nothing is
+measured, and takes the measured part from y. `denoise` continues from the image with
+plug-and-play iterations. After a finish, the image is no longer in the range of the
+generator, and the saved solution still describes the image before it.
 """
 
 from typing import Any
@@ -23,15 +24,22 @@ from rtil_jax.inversion.without_prior import measured_images, require_linear
 
 Images = Float[Array, "batch height width channels"]
 KNOWN = "project, denoise or denoise:bm3d, or '' for none"
-# The noise that a denoiser is told at first: what is left to a GAN is small.
+# The noise level at which the denoiser starts: after a GAN prior little error is left.
 FIRST_SIGMA = 0.05
 
 
 def find_finish(path: str, finish: Any, noise_std: float) -> Any:
-    """ "project", the plug-and-play method that a name stands for, or None for "".
+    """Turns the name of a finish into what `finished` takes.
+
+    Returns "project", a plug-and-play method, or None for no finish.
+
+    Args:
+        path: the name of the field that an error message mentions.
+        finish: `project`, `denoise`, `denoise:NAME`, a `PlugAndPlay`, "" or None.
+        noise_std: standard deviation of the noise on y, at least 0.
 
     Raises:
-        UserError: for another name, or `project` with noise.
+        UserError: if the name is unknown, or for `project` with noise.
     """
     if finish in ("", None) or isinstance(finish, PlugAndPlay):
         return finish or None
@@ -44,7 +52,7 @@ def find_finish(path: str, finish: Any, noise_std: float) -> Any:
     if noise_std:
         raise UserError(
             f"{path}: found 'project' with noise of {noise_std:g} on y, expected no "
-            "noise, which it would put into the image; 'denoise' allows for it"
+            "noise, because 'project' copies it into the image; use 'denoise' instead"
         )
     return finish
 
@@ -61,13 +69,15 @@ def finished(
     images: Images,
     noise_std: float,
 ) -> Images:
-    """The images after a finish; those that it makes infinite stay as they were.
+    """Returns the images after a finish.
+
+    An image that the finish would make infinite stays as it was.
 
     Args:
-        finish: as `find_finish` returns it, not None.
-        problem: settled.
-        images: of which each has its measurements.
-        noise_std: of the noise on y.
+        finish: from `find_finish`, not None.
+        problem: the measurements, as `settle` returns them.
+        images: `(batch, height, width, channels)` in [-1, 1].
+        noise_std: standard deviation of the noise on y, at least 0.
 
     Raises:
         UserError: if the operator is not linear, or a package is missing.

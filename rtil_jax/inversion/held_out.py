@@ -1,8 +1,8 @@
-"""Some measurements held out of the fit, to choose the iterate by.
+"""Holds out some measurements from the fit, and chooses the iterate by them.
 
-The first fit sees the others, and each iterate's error on what is held out says when
-it began to fit what does not generalise. The second fit sees all measurements, and
-stops each image at the stage and the step that the first one found.
+The first fit sees the remaining measurements. The error of each iterate on the held-out
+ones shows when the fit stopped generalising. The second fit sees all measurements, and
+stops each image at the stage and step that the first fit found best.
 """
 
 from collections.abc import Sequence
@@ -21,44 +21,47 @@ from rtil_jax.operators.interface import ImageShape
 from rtil_jax.operators.noise import PICTURED, noise_unit
 
 FRACTION = 0.1
-# Folded into an image's key. Far from the numbers of restarts and of noise keys.
+# Folded into an image's key. Far from the numbers folded for restarts and noise.
 HELD_OUT_KEY = 2_000_000
 
 
 def checked_fraction(name: str, fraction: Any) -> float:
-    """Raises UserError unless it is a number from 0.01 to 0.5."""
+    """Returns the fraction as a float; raises UserError unless it is in [0.01, 0.5]."""
     return float(as_number(name, fraction, 0.01, 0.5, "a number from 0.01 to 0.5"))
 
 
 def check_held_out(stages: Sequence[Stage], perceptual: object) -> None:
-    """Raises UserError if a fit of `stages` would see what is held out, or not return.
+    """Raises UserError if measurements cannot be held out from these stages.
 
-    A perceptual loss compares whole pictures. And an image that stops in one stage goes
-    through the later ones unchanged, unless they drop its RGB skip.
+    A perceptual loss compares whole pictures, so it would see what is held out. And an
+    image that stops in one stage must pass through the later ones unchanged, which
+    fails if they drop its RGB skip.
     """
     if perceptual is not None:
         raise UserError(
-            "select: found held_out beside a perceptual loss, which sees all pixels, "
+            "select: found 'held_out' with a perceptual loss, which sees all pixels, "
             "expected no perceptual loss (config.perceptual.distance='')"
         )
     if len(stages) > 1 and not all(getattr(one, "keep_skip", True) for one in stages):
         raise UserError(
-            "method.keep_skip: found False with select=held_out, expected True: the "
-            "image of a stage is lost as the next one drops the skip"
+            "method.keep_skip: found False with select='held_out', expected True: the "
+            "next stage would drop the RGB skip and lose the image of this one"
         )
 
 
 def hold_out(
     problem: Problem, image_shape: ImageShape, keys: jax.Array, fraction: float
 ) -> Problem:
-    """A settled problem, of which a random share of each image's measurements is held
-    out: of pixels in all channels where y is a picture, or else of the entries of y.
+    """Returns the problem with a random share of each image's measurements held out.
+
+    Where y is a picture, whole pixels are held out, with all their channels; otherwise
+    entries of y.
 
     Args:
-        problem: of the images.
-        image_shape: of one image.
-        keys: one per image.
-        fraction: of what is measured.
+        problem: the measurements, as `settle` returns them.
+        image_shape: `(height, width, channels)` of one image.
+        keys: `(batch,)`, one PRNG key per image.
+        fraction: the share of the measurements, from 0.01 to 0.5.
 
     Raises:
         UserError: if an image has fewer than two measurements.
@@ -66,7 +69,7 @@ def hold_out(
     picture = noise_unit(problem.operators) in PICTURED
 
     def measured(operator: object, key: jax.Array) -> Bool[Array, "*entries"]:
-        """What is not always 0."""
+        """Marks the entries of y that are not always 0."""
         x = jax.random.normal(key, image_shape, jnp.float32)
         found = jnp.abs(operator(x)) > 0  # type: ignore[operator]
         return jnp.any(found, axis=-1, keepdims=True) if picture else found
@@ -92,7 +95,10 @@ def hold_out(
 
 
 def nothing_held_out(problem: Problem) -> Problem:
-    """The same shapes, hence the same compiled program, with everything fitted."""
+    """Returns the problem with nothing held out, in the same shapes.
+
+    So the second fit runs the program that was compiled for the first.
+    """
     return problem.replace(  # type: ignore[attr-defined]
         held_out=jax.tree.map(jnp.zeros_like, problem.held_out)
     )
@@ -103,14 +109,15 @@ def stops_of(
     scores: Float[np.ndarray, "stages batch"],
     steps: Int[np.ndarray, "stages batch"],
 ) -> Int[np.ndarray, "stages batch"]:
-    """After how many updates of each stage each image stops.
+    """Returns after how many updates of each stage each image stops.
 
-    All of those before the stage of its lowest score, none of those after it.
+    An image runs every stage before the one with its lowest score in full, and none
+    after it.
 
     Args:
-        stages: of the method.
-        scores: the lowest of each stage.
-        steps: updates before the iterate that has it.
+        stages: the stages of the method.
+        scores: `(stages, batch)`, the lowest score in each stage.
+        steps: `(stages, batch)`, the number of updates before that iterate.
     """
     chosen = np.argmin(np.nan_to_num(scores, nan=np.inf), axis=0)
     number = np.arange(len(stages))[:, None]

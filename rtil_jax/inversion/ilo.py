@@ -1,16 +1,16 @@
 """Intermediate Layer Optimization (Daras et al. 2021), Algorithm 1 of the paper.
 
-Stage 0 optimises z_0; stage k starts from where stage k - 1 ended, and optimises the
+Stage 0 optimises z_0. Stage k starts where stage k - 1 ended, and optimises the
 perturbation z_k of the features after block k together with the latents that later
 blocks read:
 
     min over z_k, z_0 of ||A(g_1(z_k + g_0, z_0)) - y||^2.
 
-RTIL draws z_k ~ N(0, sigma^2 I) in training, so a Gaussian prior on z_k is a faithful
-one at inversion, and an option here. Neither the paper nor its code has it.
+RTIL draws z_k ~ N(0, sigma^2 I) in training, so a Gaussian prior on z_k also suits the
+inversion. It is an option here; neither the paper nor its code has it.
 
-The paper's Algorithm 1 draws z_k ~ N(0, I) to start with; the public code, and this
-one, start from z_k = 0, the solution of the stage before.
+The paper's Algorithm 1 starts from z_k ~ N(0, I). The public code and this module start
+from z_k = 0, which is the solution of the stage before.
 """
 
 import dataclasses
@@ -60,40 +60,45 @@ PUBLISHED_STEPS = (2_000, 1_000, 1_000, 1_000, 2_000)
 class ILO:
     """Intermediate Layer Optimization: searches z_0, then the features block by block.
 
-    `ILO()`, `ILO(steps=100)` and `ILO(steps=(40, 20, 20))` are all methods. Numbers may
-    be NumPy's, and lists do for tuples; a wrong one raises UserError at once.
+    `ILO()`, `ILO(steps=100)` and `ILO(steps=(40, 20, 20))` are all valid. NumPy numbers
+    and lists are accepted too.
 
     >>> ILO(steps=(40, 20, 20), learning_rate=0.1).steps
     (40, 20, 20)
 
-    Defaults are those of the public RTIL demo, but for `keep_skip`, which it has False.
+    The defaults are those of the public RTIL demo, except `keep_skip`, which is False
+    there.
 
     Attributes:
-        steps: of each stage; stage k frees the features after block k. One number is
-            that many in every stage. By default 2,000, 1,000, 1,000, 1,000 and 2,000,
-            as published. A generator of fewer than five blocks has fewer stages: one
-            per block, the last of which has the 2,000 (or the one number).
-        learning_rate: at the top of each stage's schedule.
-        geocross: weight of `constraints.geocross` in stage 0.
+        steps: number of steps of each stage; stage k frees the features after block k.
+            One number is used for every stage. The default is 2,000, 1,000, 1,000,
+            1,000 and 2,000, as published. A generator with fewer than five blocks has
+            one stage per block, and the last stage has the 2,000 (or the one number).
+        learning_rate: the highest rate of each stage's schedule.
+        geocross: weight of `constraints.geocross` in stage 0, at least 0.
         sphere: keep the norm of each style vector and noise map.
         keep_skip: keep the RGB skip of earlier blocks, as in training. False drops it
             from stage 1 on, as the public code does.
-        noise_radii, style_radii, feature_radii: radius per stage of an l1 ball around
-            each noise map, the styles and the features at the stage's start; ()
-            for none, as in the published results.
-        prior_weight: of `constraints.prior_penalty` of z_k in the loss, per stage; one
-            number is for all stages alike, () for none. Stage 0 has no z_k. With
-            noise of standard deviation s on m measurements, n s^2 / m for the n
-            entries of z_k makes the minimum the maximum a posteriori of z_k.
-        prior_form: `gaussian`, `shell`, or `relative`: `gaussian` times
-            `constraints.relative_scale`, for which one weight serves every operator.
-        prior_sigma: sigma of the training, in `units`.
-        units: of z_k and of what is said about it (rate, radii, penalty): `absolute`,
-            as in the paper, or `features`, the standard deviation of the prior's own
-            features after block k. Styles and noise maps are N(0, 1) either way.
-        unit: how many of these units the searched z_k counts in: Adam moves z_k by the
-            learning rate times `unit` of them, styles and noise maps by the rate.
-        optimizer: `adam` (the paper), `ngd` (steps of fixed length) or `sgd`.
+        noise_radii, style_radii, feature_radii: for each stage, the radius of an l1
+            ball around each noise map, the styles and the features at the start of the
+            stage. () sets no ball, as in the published results.
+        prior_weight: weight of `constraints.prior_penalty` of z_k in the loss, for each
+            stage. One number is used for all stages; () for no penalty. Stage 0 has no
+            z_k. With noise of standard deviation s on m measurements and n entries of
+            z_k, a weight of n s^2 / m makes the minimum the maximum a posteriori
+            estimate of z_k.
+        prior_form: `gaussian`, `shell` or `relative`. `relative` is `gaussian` times
+            `constraints.relative_scale`, so that one weight serves every operator.
+        prior_sigma: the sigma of the training, in `units`.
+        units: the units of z_k, its learning rate, radii and penalty. `absolute`, as in
+            the paper, or `features`: the standard deviation of the prior's features
+            after block k. Styles and noise maps are N(0, 1) in both cases.
+        unit: z_k is searched in multiples of `unit` units. So Adam moves z_k by `unit`
+            times the learning rate, and styles and noise maps by the rate itself.
+        optimizer: `adam` (as in the paper), `ngd` (steps of fixed length) or `sgd`.
+
+    Raises:
+        UserError: on construction, if an argument has a wrong type or range.
     """
 
     steps: Any = argument(None, WHOLE_OR_WHOLES, published=PUBLISHED_STEPS)
@@ -115,7 +120,7 @@ class ILO:
         clean_arguments(self)
 
     def steps_for(self, generator: Generator) -> tuple[int, ...]:
-        """The steps of each stage, which for some `steps` depend on the generator."""
+        """Returns the number of steps of each stage for this generator."""
         if isinstance(self.steps, Sequence):
             return tuple(self.steps)
         count = min(len(PUBLISHED_STEPS), generator.num_blocks)
@@ -124,7 +129,7 @@ class ILO:
         return (*PUBLISHED_STEPS[: count - 1], PUBLISHED_STEPS[-1])
 
     def stages(self, generator: Generator) -> tuple["ILOStage", ...]:
-        """One stage per entry of `steps_for(generator)`.
+        """Returns one stage for each entry of `steps_for(generator)`.
 
         Raises:
             UserError: if the generator has too few blocks, or radii or weights are
@@ -137,14 +142,13 @@ class ILO:
                 f"method.steps: found {count} stages, expected 1 to "
                 f"{generator.num_blocks}: stage k frees the features after block k < "
                 f"{generator.num_blocks}, the last block of {generator.resolution} "
-                "pixels"
-                + (f"; such as {(*steps[: last - 1], steps[-1])}" if steps else "")
+                "pixels" + (f"; try {(*steps[: last - 1], steps[-1])}" if steps else "")
             )
         for name in RADII:
             if len(getattr(self, name)) not in (0, count):
                 raise UserError(
                     f"method.{name}: found {len(getattr(self, name))} radii, expected "
-                    f"none or one per stage ({count})"
+                    f"no radius, or one per stage ({count})"
                 )
         if not self.keep_skip and not has_skip(generator):
             raise UserError(
@@ -155,8 +159,8 @@ class ILO:
         weights = tuple(weights) if isinstance(weights, Sequence) else (weights,)
         if len(weights) not in (0, 1, count):
             raise UserError(
-                f"method.prior_weight: found {len(weights)} numbers, "
-                f"expected none, one, or one per stage ({count})"
+                f"method.prior_weight: found {len(weights)} numbers, expected no "
+                f"number, one for all stages, or one per stage ({count})"
             )
         if len(weights) == 1:
             weights *= count
@@ -191,13 +195,13 @@ class ILO:
         )
 
     def start(self, prior: Prior, key: jax.Array) -> dict:
-        """z_0 of one image; z_k joins as stage k begins."""
+        """Draws z_0 of one image; z_k is added when stage k begins."""
         latents = style_space(prior.generator).sample(prior, key)
         return {"latents": latents, "intermediates": {}}
 
 
 def has_skip(generator: Generator) -> bool:
-    """Whether features carry an RGB skip that can be dropped."""
+    """Tells whether the features carry an RGB skip that can be dropped."""
 
     def features(key: jax.Array) -> Any:
         variables = init(generator, key)
@@ -209,11 +213,11 @@ def has_skip(generator: Generator) -> bool:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ILOStage(Stage):
-    """Stage `block`: see `ILO`.
+    """Stage number `block` of `ILO`.
 
-    Its variables are `latents`, `intermediates` {j: z_j} (in the method's units) of the
-    blocks up to its own, and, but in stage 0, `features` after its block, before z_k is
-    added.
+    Its variables are `latents` and `intermediates`, {j: z_j} of the blocks up to its
+    own in the method's units. From stage 1 on they also hold `features`, those after
+    its block before z_k is added.
     """
 
     block: int
@@ -239,7 +243,7 @@ class ILOStage(Stage):
         features = generator.apply(prior.variables, *inputs, method="head")
         if not self.keep_skip:
             features = features.drop_skip()
-        if self.block not in intermediates:  # it is there if this stage goes on
+        if self.block not in intermediates:  # else this stage continues another one
             batch = jax.tree.leaves(latents)[0].shape[0]
             intermediates = intermediates | zero_intermediates(
                 generator, (self.block,), batch
@@ -265,7 +269,7 @@ class ILOStage(Stage):
     def penalty(
         self, variables: dict, images: Array, problem: Problem
     ) -> Float[Array, "*batch"]:
-        if self.geocross is not None:  # in stage 0 alone, where there is no z_k
+        if self.geocross is not None:  # in stage 0 only, which has no z_k
             return self.geocross * geocross(variables["latents"]["styles"])
         if self.prior_weight is not None:
             z_k = variables["intermediates"][self.block]

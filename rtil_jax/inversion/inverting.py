@@ -1,4 +1,4 @@
-"""`invert`: from measurements to images, whatever the method."""
+"""`invert`, the function that recovers images from measurements with any method."""
 
 import dataclasses
 import functools
@@ -58,21 +58,21 @@ from rtil_jax.priors.prior import Prior, check_prior
 HISTORY_EVERY = 10
 # A run that lowers its measurement loss by less than this fraction has stalled.
 STALL = 0.01
-FULL = 2**31 - 1  # updates that no stage has
-# Folded into an image's key for the noise of stage 0. Far from small numbers, because
-# JAX's `fold_in(key, i)` may be `split(key)[i]`, which methods start from.
+FULL = 2**31 - 1  # more updates than any stage has
+# Folded into an image's key for the noise of stage 0. It is far from small numbers,
+# because JAX's `fold_in(key, i)` may equal `split(key)[i]`, which methods start from.
 NOISE_KEYS = 1_000_000
 
 
 @runtime_checkable
 class Method(Protocol):
-    """What `invert` runs. Hashable."""
+    """The interface of a method with a prior, which `invert` runs. It is hashable."""
 
     def stages(self, generator: Generator) -> tuple[Stage, ...]:
-        """The stages, in order."""
+        """Returns the stages for this generator, in order."""
 
     def start(self, prior: Prior, key: jax.Array) -> Variables:
-        """The variables of one image before the first stage."""
+        """Draws the variables of one image before the first stage."""
 
 
 def invert(
@@ -94,11 +94,11 @@ def invert(
     progress: Any = True,
     before: Callable[[list[tuple]], None] | None = None,
 ) -> Reconstruction:
-    """Reconstructs a batch of images from their measurements.
+    """Recovers a batch of images from their measurements.
 
-    `invert(method, prior, y, operator, key=0)` takes measurements of your own and the
-    operator that made them; `invert(method, prior, problem, key=0)` what is known
-    besides, such as the noise:
+    `invert(method, prior, y, operator, key=0)` takes your measurements and the operator
+    that made them. `invert(method, prior, problem, key=0)` takes a `Problem`, which
+    also holds what else is known, such as the noise:
 
     >>> import numpy as np
     >>> from rtil_jax.baselines import Biharmonic
@@ -112,49 +112,47 @@ def invert(
     ((1, 8, 8, 1), True)
 
     Args:
-        method: `CSGM`, `ILO`, `MGANPrior`, or anything with their two methods; or a
-            baseline, as those of `rtil_jax.baselines`.
+        method: `ILO`, `MGANPrior`, `CSGM`, `Surgery`, `DeepDecoder`, a baseline of
+            `rtil_jax.baselines`, or your own object with `stages` and `start`.
         prior: from `load_prior`, or `Prior.of(generator, variables)`. None for
-            baselines and `DeepDecoder`, which have none.
-        problem: one measurement per image, and one operator for all or one per image.
-            Or y, if an operator follows.
-        keys: see `key`. Or the operator, after y.
-        y: A(x) + noise of each image, `(batch, ...)`. Of one image it may be without a
-            batch axis; what is found has one then too, of length 1.
-        operator: A, one for all images, or one per image as in a `Problem`.
-        key: one for all, from which each image's is folded (`keys_of_images`), or a
-            seed. Or one per image, `(batch,)`; an image's result depends on its own
-            only.
-        select: which iterate to return. Of the last stage, `measurement`: the one of
-            the lowest measurement loss; `last`; `oracle`: the one closest to
-            `problem.truth`, an upper bound that no user can reach. Of all stages,
-            `held_out`: a share of the measurements is not fitted and chooses stage and
-            step, then the fit is repeated with all of them up to there. It takes twice
-            the time.
-        held_out_fraction: that share, from 0.01 to 0.5; of the pixels, coefficients or
-            rows that are measured, at least one.
-        restarts: independent starts per image, run as one batch; the one of the
-            lowest measurement loss is returned (of the lowest loss on what was held
-            out, if something was), and the spread of all of them.
-        perceptual: added to the loss that is descended: a `PerceptualLoss`, or a pure
-            function of (problem, images) that returns one number per image. Iterates
-            and restarts are chosen by the measurement loss alone. Some of the images
-            at a time reach the function, which is compiled: what it reads besides its
-            arguments is read once.
-        finish: what is done to the images after the last stage. `project`: A^+ (y - A
-            x) is added, of noiseless y; `denoise`: turns of `PlugAndPlay`, with
-            another denoiser as in `denoise:bm3d`, or a `PlugAndPlay` of your own.
+            baselines and `DeepDecoder`, which need no prior.
+        problem: a `Problem`. Or y, if the operator follows.
+        keys: the same as `key`. Or the operator, if y comes before it.
+        y: the measurements A(x) + noise of each image, `(batch, ...)`. A single image
+            may come without the batch axis; the result then has a batch axis of 1.
+        operator: A, either one for all images, or one per image as in a `Problem`.
+        key: a seed, one PRNG key for all images, or one key per image, `(batch,)`. From
+            a single key, each image gets its own (see `keys_of_images`). The result
+            of an image depends on its own key only.
+        select: which iterate to return. `measurement`: the iterate of the last stage
+            with the lowest measurement loss. `last`: the last iterate. `oracle`: the
+            iterate of the last stage closest to `problem.truth`, an upper bound that
+            is out of reach in practice. `held_out`: a first fit leaves out a share of
+            the measurements, which choose the stage and the step; a second fit uses
+            all measurements and stops there. This takes twice the time.
+        held_out_fraction: the share that `held_out` leaves out, from 0.01 to 0.5, of
+            the measured pixels, coefficients or rows; at least one is left out.
+        restarts: number of independent starts per image, at least 1, run as one batch.
+            The start with the lowest measurement loss (with `held_out`, the lowest
+            loss on the held-out measurements) is returned, with the spread of all.
+        perceptual: a term added to the loss: a `PerceptualLoss`, or a pure function of
+            (problem, images) that returns one number per image. Iterates and restarts
+            are still chosen by the measurement loss alone. The function is compiled
+            and called on a few images at a time, so it must not depend on variables
+            that change.
+        finish: how to change the images after the last stage. `project` adds
+            A^+ (y - A x), for noiseless y. `denoise` runs `PlugAndPlay` iterations;
+            `denoise:bm3d` uses another denoiser. Or your own `PlugAndPlay`.
         precision: of the generator's activations and convolutions during the search,
             `float32` or `bfloat16`, which is meant for GPUs (`rtil_jax.activations`
             says what stays float32). None is that of the prior, which is float32 where
             `load_prior` made it. What is found is rendered in float32.
-        mesh: of the devices to split the images over; all of them by default.
-        progress: called after every step with (stage, step, measurement losses); in
-            both fits, if something is held out. True shows a bar, in a terminal or a
-            notebook; False and None show nothing.
-        before: called once before the first step with the program of each stage, a
-            jitted function and its arguments or their shapes, for who wants to
-            compile them first.
+        mesh: the devices to split the images over; all devices by default.
+        progress: True shows a progress bar in a terminal or notebook; False and None
+            show nothing. A function is called after every step with (stage, step,
+            measurement losses), in both fits of `held_out`.
+        before: a function called once before the first step with the program of each
+            stage, (jitted function, *arguments or their shapes), to compile them.
 
     Raises:
         UserError: if the arguments do not fit each other, or the method does not fit
@@ -218,7 +216,7 @@ def _recovered(
     keys: jax.Array,
     progress: Progress | None,
 ) -> Reconstruction:
-    """What a baseline finds. `progress` counts images as steps of one stage."""
+    """Runs a baseline; `progress` counts images as steps of one stage."""
     losses = jnp.full(len(keys), jnp.nan)
 
     def on_image(index: int) -> None:
@@ -235,7 +233,7 @@ def _recovered(
 def _finished(
     found: Reconstruction, finish: Any, problem: Problem, noise_std: float
 ) -> Reconstruction:
-    """The same with its images finished, as one more stage of one step."""
+    """Applies a finish to the images; the history records it as a stage of one step."""
     images = finished(finish, problem, found.images, noise_std)
     loss, history = loss_jitted(problem, images), found.history
     if history:
@@ -263,7 +261,7 @@ def _descended(
     progress: Progress | None,
     before: Callable[[list[tuple]], None] | None,
 ) -> Reconstruction:
-    """What a method's stages find, of arguments that are checked."""
+    """Runs the stages of a method; the arguments are checked already."""
     stages = method.stages(prior.generator)
     batch = keys.shape[0]
     rows = np.repeat(np.arange(batch), restarts)
@@ -337,7 +335,7 @@ def _run_stages(
     progress: Progress | None,
     stops: Int[np.ndarray, "stages batch"] | None,
 ) -> list[StageEnd]:
-    """Each stage from where the one before ended; fills `losses`."""
+    """Runs each stage from where the one before ended, and fills `losses`."""
     ends = []
     for index, stage in enumerate(stages):
 
@@ -363,24 +361,26 @@ def _check_select(problem: Problem, select: Any) -> None:
         known = ", ".join(SELECTIONS)
         raise UserError(f"invert: found select={select!r}, expected one of {known}")
     if select == "oracle" and problem.truth is None:
-        raise UserError("invert: select='oracle' needs problem.truth")
+        raise UserError(
+            "problem.truth: found None, expected the true images for select='oracle'"
+        )
 
 
 def _check_unused(select: str, restarts: int, perceptual: Any, precision: Any) -> None:
-    """Raises UserError for what has no meaning without a loss that is descended."""
+    """Raises UserError for arguments that a baseline, which has no loss, cannot use."""
     given = {"select": select != "measurement", "restarts": restarts > 1}
     given["perceptual"] = perceptual is not None
     given["precision"] = precision is not None
     for name, is_given in given.items():
         if is_given:
             raise UserError(
-                f"invert: found {name} with a baseline, expected none: it has no "
-                "generator, no iterates to choose from and no loss to descend"
+                f"invert: found {name} with a baseline, expected the default, because "
+                "a baseline has no generator, no iterates to choose from and no loss"
             )
 
 
 def _status(first: np.ndarray, last: np.ndarray, finite: np.ndarray) -> list[str]:
-    """One word per image, from its first and last loss and whether all were finite."""
+    """Returns `ok`, `stalled` or `failed` for each image, from its losses."""
     stalled = last > (1 - STALL) * first
     return [
         "failed" if not f else "stalled" if s else "ok"

@@ -1,4 +1,4 @@
-"""The keys that `invert` takes: one per image, or one for all."""
+"""Makes one PRNG key per image from what the user gives `invert` as a key."""
 
 from typing import Any
 
@@ -13,17 +13,16 @@ _EXPECTED = "expected a seed, jax.random.key(seed), or one key per image"
 
 
 def keys_of_images(keys: Any, batch: int) -> jax.Array:
-    """One key per image, `(batch,)`.
+    """Returns one PRNG key per image, `(batch,)`.
 
     Args:
-        keys: one per image, which is returned as it is; or one for all, from which
-            image i gets `fold_in(key, i)`; or its seed, a whole number in [0, 2^32).
-            Keys of the older form, uint32 numbers as from `jax.random.PRNGKey`, do as
-            well.
+        keys: one key per image, returned as they are; or one key for all, from which
+            image i gets `fold_in(key, i)`; or a seed, a whole number in [0, 2^32).
+            Keys in the older form of `jax.random.PRNGKey`, uint32 numbers, work too.
         batch: the number of images.
 
     Raises:
-        UserError: if they are no keys, or not one or `batch`.
+        UserError: if these are not keys, or neither 1 nor `batch` of them.
     """
     if isinstance(keys, list | tuple) and keys:
         keys = jnp.stack(keys)

@@ -1,23 +1,23 @@
-"""Posterior samples of z_k: ILO, then a Langevin chain from where its last stage ended.
+"""Posterior samples of z_k: runs ILO, then a Langevin chain from where it ended.
 
 With Gaussian noise of standard deviation s on m measurements and z_k ~ N(0, sigma^2 I),
-as RTIL draws it, the posterior is in proportion to exp(-U / T) with
+as in RTIL training, the posterior is proportional to exp(-U / T) with
 
     U = ||A(G) - y||^2 / m + w ||z_k||^2 / (n sigma^2),  T = 2 s^2 / m,  w = n T / 2,
 
-so the chain's updates are x - rate grad U + sqrt(2 rate T) N(0, I). What to know about
-the draws:
+so the chain's updates are x - rate grad U + sqrt(2 rate T) N(0, I). Three things to
+know about the draws:
 
-- z_0 and the z_j of earlier blocks stay what ILO found. The latents that the last stage
-  moves are drawn too, uniformly on the sphere of their norm, where nearly all of their
-  Gaussian prior is (noise, then projection, is a random walk on the sphere).
-- There is no Metropolis step. Where U / T has curvature c, the variance of a chain at a
-  constant rate is too large by 1 / (1 - rate T c / 2). The schedule takes the rate to 0
-  by the end of the chain and the bias with it, if the chain is long enough to forget
-  its start before: rate * steps >> n sigma^2 / (2 w) for directions that y says
-  nothing about.
-- It is plain gradient descent, not Adam: preconditioning by Adam's moments would need
-  the noise to match, and a correction for their change that is never computed.
+- z_0 and the z_j of earlier blocks stay as ILO found them. The latents that the last
+  stage moves are drawn too, uniformly on the sphere of their norm, which holds nearly
+  all of their Gaussian prior (noise, then projection, is a random walk on the sphere).
+- The chain has no Metropolis step. Where U / T has curvature c, a constant rate makes
+  the variance too large by 1 / (1 - rate T c / 2). The schedule takes the rate, and
+  with it the bias, to 0 by the end of the chain. The chain must be long enough to
+  forget its start before that: rate * steps >> n sigma^2 / (2 w) in directions that y
+  does not determine.
+- The chain uses plain gradient descent, not Adam. Preconditioning by Adam's moments
+  would need matching noise and a correction for how the moments change.
 """
 
 import dataclasses
@@ -44,17 +44,17 @@ from rtil_jax.priors.prior import Prior, check_prior
 
 @dataclasses.dataclass(frozen=True)
 class Langevin:
-    """The method: the stages of an ILO, and a chain from where they end.
+    """A method that draws posterior samples: ILO, then a Langevin chain.
 
-    Its last iterate is the draw: `invert` it with `select="last"`.
+    The last iterate is the draw, so use it with `invert(..., select="last")`.
 
     Attributes:
-        method: an ILO of at least two stages, whose `prior_sigma` is the training's
-            (in its `units`, in which the chain moves too).
-            Its `sphere`, radii and prior weights count for its own stages only.
-        temperature: T.
-        steps: of the chain.
-        learning_rate: the chain's rate at the top of the schedule.
+        method: an ILO with at least two stages. Its `prior_sigma` is the sigma of the
+            training, in its `units`; the chain moves in these units too. Its `sphere`,
+            radii and prior weights apply to its own stages only.
+        temperature: T, above 0.
+        steps: number of steps of the chain.
+        learning_rate: the highest rate of the chain's schedule.
     """
 
     method: ILO
@@ -67,10 +67,11 @@ class Langevin:
         return self.method.units
 
     def stages(self, generator: Generator) -> tuple[Stage, ...]:
-        """Those of `method`, and the chain.
+        """Returns the stages of `method`, followed by the chain.
 
         Raises:
-            UserError: as `method`, or if no stage of it has a z_k.
+            UserError: if `method` does not fit the generator, or has no stage with a
+                z_k.
         """
         stages = self.method.stages(generator)
         if len(stages) < 2:
@@ -100,12 +101,13 @@ class Langevin:
 
 @dataclasses.dataclass(frozen=True)
 class PosteriorSamples:
-    """What `posterior_samples` returns.
+    """The posterior samples of a batch of images, from `posterior_samples`.
 
     Attributes:
         images: `(batch, samples, height, width, channels)`.
-        chains: of every chain, those of an image side by side; a chain that is
-            `failed` has a draw of no meaning, and asks for a lower rate.
+        chains: the `Reconstruction` of all chains; the chains of an image are
+            neighbours. Ignore the draw of a chain whose status is `failed`, and lower
+            the learning rate.
     """
 
     images: Float[Array, "batch samples height width channels"]
@@ -117,12 +119,12 @@ class PosteriorSamples:
 
     @property
     def mean(self) -> Float[Array, "batch height width channels"]:
-        """Pixelwise: the estimate of lowest mean squared error."""
+        """The mean of the samples of each pixel, which minimises the squared error."""
         return jnp.mean(self.images, axis=1)
 
     @property
     def std(self) -> Float[Array, "batch height width channels"]:
-        """Pixelwise, with samples - 1 in the denominator."""
+        """The standard deviation of each pixel, with samples - 1 in the denominator."""
         return jnp.std(self.images, axis=1, ddof=1)
 
 
@@ -138,31 +140,36 @@ def posterior_samples(
     samples: Any = 16,
     mesh: jax.sharding.Mesh | None = None,
 ) -> PosteriorSamples:
-    """Draws images from the posterior given y; see the module for which.
+    """Draws images from the posterior given y.
 
-    Every draw is the end of a chain of its own, with an ILO of its own before it: they
-    are independent. All chains of all images are one batch.
+    Each sample is the end of its own Langevin chain, which starts from its own run of
+    ILO, so the samples are independent. All chains of all images run as one batch. The
+    docstring of `rtil_jax.inversion.langevin` derives the posterior.
 
     Args:
-        method: what finds the start of each chain.
-        prior: as for `invert`; so are `problem`, `keys` and `mesh`.
-        noise_std: s, of the noise on y in the units of y; of a complex y, on the real
-            and on the imaginary part.
-        steps: of each chain.
-        learning_rate: of the chain. Diverges above 2 / the curvature of U, which for
-            `PartialCirculant` is of the order of the image's number of pixels.
-        samples: draws per image.
+        method: an `ILO`, which finds the start of each chain.
+        prior: as for `invert`, and likewise `problem`, `keys` and `mesh`.
+        problem: the measurements, with Gaussian noise.
+        keys: a seed, one PRNG key, or one key per image.
+        noise_std: s, the standard deviation of the noise on y, above 0, in the units of
+            y; if y is complex, that of its real and of its imaginary part.
+        steps: number of steps of each chain, at least 0.
+        learning_rate: the highest rate of the chain's schedule, above 0. The chain
+            diverges above 2 / the curvature of U, which for `PartialCirculant` is of
+            the order of the number of pixels.
+        samples: number of samples per image, at least 2.
+        mesh: the devices to split the images over; all devices by default.
 
     Raises:
-        UserError: if an argument is out of range, or the images' operators measure
-            different numbers of entries, hence differ in T.
+        UserError: if an argument is out of range, or the images have different numbers
+            of measurements, and therefore different T.
     """
     if not isinstance(method, ILO):
         kind = type(method).__name__
         raise UserError(f"method: found a {kind}, expected an ILO, as ILO(steps=100)")
     check_prior(prior)
     least, expected = sys.float_info.min, "a number above 0"
-    samples = as_number("samples", samples, 2, 2**31, "at least 2 for a spread")
+    samples = as_number("samples", samples, 2, 2**31, "a whole number from 2")
     steps = as_number("steps", steps, 0, 2**31, "a whole number from 0")
     rate = as_number("learning_rate", learning_rate, least, math.inf, expected)
     expected += ": without noise the posterior has no density"

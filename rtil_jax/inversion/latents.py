@@ -1,7 +1,8 @@
-"""The free form of z_0: which variables an inversion moves to reach other latents.
+"""Latent spaces: the variables that an inversion moves in order to change z_0.
 
-A latent space draws its variables for one image from a key, says which of them a stage
-moves, and decodes them to the generator's latents. Everything but `sample` is batched.
+A latent space draws the variables of one image from a key, says which of them a stage
+moves, and decodes them to the generator's latents. All methods except `sample` take a
+batch.
 """
 
 import dataclasses
@@ -20,16 +21,16 @@ from rtil_jax.priors.prior import Prior, has_styles
 
 @runtime_checkable
 class LatentSpace(Protocol):
-    """The interface; implementations are hashable."""
+    """The interface of a latent space; implementations are hashable."""
 
     def sample(self, prior: Prior, key: jax.Array) -> Variables:
-        """The starting point of one image, without a batch axis."""
+        """Draws the starting point of one image, without a batch axis."""
 
     def free(self, variables: Variables, stage: int) -> Mask:
-        """Which of the variables stage `stage` moves."""
+        """Returns the mask of the variables that this stage moves."""
 
     def decode(self, prior: Prior, variables: Variables) -> Latents:
-        """What the generator reads."""
+        """Returns the latents that the generator reads."""
 
 
 def _one_sample(prior: Prior, key: jax.Array) -> Latents:
@@ -39,7 +40,7 @@ def _one_sample(prior: Prior, key: jax.Array) -> Latents:
 
 @dataclasses.dataclass(frozen=True)
 class PlainSpace:
-    """The generator's own latents, all free: for generators without styles."""
+    """Moves all latents of the generator directly: for generators without styles."""
 
     def sample(self, prior: Prior, key: jax.Array) -> Variables:
         return _one_sample(prior, key)
@@ -53,7 +54,7 @@ class PlainSpace:
 
 @dataclasses.dataclass(frozen=True)
 class MappingSpace:
-    """z of StyleGAN2, through its mapping network; the noise maps keep their draw."""
+    """Moves z before StyleGAN2's mapping network; the noise maps stay as drawn."""
 
     def sample(self, prior: Prior, key: jax.Array) -> Variables:
         z_key, noise_key = jax.random.split(key)
@@ -72,9 +73,10 @@ class MappingSpace:
 
 @dataclasses.dataclass(frozen=True)
 class StyleSpace:
-    """One z per layer through `StyleFit`, and noise maps: what ILO moves.
+    """Moves one z per layer, mapped to styles by `StyleFit`, and the noise maps.
 
-    As in the public code, stage k moves the first 5 + 2 k noise maps.
+    ILO searches this space. As in the public code, stage k moves the first 5 + 2 k
+    noise maps.
     """
 
     def sample(self, prior: Prior, key: jax.Array) -> Variables:
@@ -92,25 +94,25 @@ class StyleSpace:
 
 
 def codes_of(variables: Variables) -> Variables:
-    """The z of a mapping space's variables, without noise maps."""
+    """Returns z from the variables of a mapping space, without the noise maps."""
     return variables["z"] if "z" in variables else variables
 
 
 def mapping_space(generator: Generator) -> LatentSpace:
-    """z of a generator with a mapping network, else its latents as they are."""
+    """Returns the latent space of z: before the mapping network if there is one."""
     return MappingSpace() if has_styles(generator) else PlainSpace()
 
 
 def style_space(generator: Generator) -> LatentSpace:
-    """Styles per layer where the generator has them, else its latents as they are."""
+    """Returns the latent space of styles per layer, or of z without styles."""
     return StyleSpace() if has_styles(generator) else PlainSpace()
 
 
 def rescale_latents(latents: Variables, start: Variables) -> Variables:
-    """Every style vector and every other array back to its norm in `start`.
+    """Rescales every style vector and every other array to its norm in `start`.
 
-    Styles are `(batch, layers, latent)`: a sphere for each layer. Noise maps and plain
-    latents have one sphere per image and array.
+    Styles are `(batch, layers, latent)`, with one norm for each layer. Noise maps and
+    plain latents have one norm for each image and array.
     """
 
     def rescale(path: tuple, x: Array, start: Array) -> Array:
@@ -127,15 +129,16 @@ def clip_latents(
     style_radius: float | Array | None,
     noise_radius: float | Array | None,
 ) -> Variables:
-    """Styles (together) and noise maps (each) into l1 balls around `start`.
+    """Projects styles and noise maps into l1 balls around `start`.
 
-    None leaves them free. Plain latents count as styles.
+    All styles of an image share one ball; each noise map has its own. Plain latents
+    count as styles.
 
     Args:
         latents: styles and noise maps of a batch.
-        start: the centres, alike.
-        style_radius: of the ball of all styles of an image.
-        noise_radius: of that of each noise map.
+        start: the centres of the balls, in the same form.
+        style_radius: the radius for the styles, at least 0; None for no ball.
+        noise_radius: the radius for each noise map, at least 0; None for no ball.
     """
 
     def clip(path: tuple, x: Array, start: Array) -> Array:

@@ -1,12 +1,12 @@
 """Multi-code GAN prior (Gu et al. 2020), Algorithm 2 of the paper.
 
-N codes and the weight of each of their channels are free:
+It optimises N codes z^n and a weight for each channel of their features:
 
     min over {z^n}, {alpha^n} of ||A(g_1(sum_n g_0(z^n) * alpha^n)) - y||^2,
 
-where * weighs channels and g = g_1 o g_0 is cut after one block. The codes of all
-images are one batch. On a StyleGAN2, z^n goes through the mapping network, noise maps
-stay as drawn, and g_1 reads the styles and noise maps of the first code.
+where * weighs channels and G = g_1 o g_0 is cut after one block. The codes of all
+images run as one batch. With StyleGAN2, z^n goes through the mapping network, noise
+maps stay as drawn, and g_1 reads the styles and noise maps of the first code.
 """
 
 import dataclasses
@@ -35,28 +35,31 @@ PUBLISHED_BLOCK = 4
 
 @dataclasses.dataclass(frozen=True)
 class MGANPrior:
-    """Multi-code GAN prior. Defaults are the public RTIL demo's for RTIL priors.
+    """Multi-code GAN prior: searches several codes and mixes their features.
+
+    The defaults are those of the public RTIL demo for RTIL priors.
 
     Attributes:
-        codes: N.
-        block: the codes are mixed after this block; by default after block 4 (32
-            pixels), as published, or the last one of a generator that has fewer. Best
-            is where training mixed them.
+        codes: N, the number of codes, at least 1.
+        block: the features of the codes are mixed after this block. The default is
+            block 4 (32 pixels), as published, or the last block of a smaller
+            generator. The block after which training mixed them works best.
         steps: number of updates.
-        learning_rate: at the top of the schedule, of codes in units of z ~ N(0, I) and
-            of alpha, a share of 1.
+        learning_rate: the highest rate of the schedule, for codes in units of
+            z ~ N(0, I) and for alpha.
         optimizer: `adam`, `sgd`, or `ngd` (steps of fixed length).
         start_weights: alpha at the start. `dirichlet`: one draw per image from the
             distribution of RTIL training, the same for all channels. `uniform`: 1 / N.
-            `channels`: one over the number of channels, which is what the public code
-            does for vanilla priors.
-        codes_at_once: how many codes go through g_0 together; the others wait, and
-            are computed again for the gradient. 0 for all: fastest, most memory.
-        prior_weight: of mean(z^2) of all codes in the loss, not of alpha, times
-            `constraints.relative_scale`; 0, as published, for none.
+            `channels`: one over the number of channels, as the public code does for
+            vanilla priors.
+        codes_at_once: how many codes go through g_0 together, a divisor of `codes`.
+            The rest are computed in turn, and once more for the gradient. 0 takes all
+            codes together, which is fastest and needs most memory.
+        prior_weight: weight of mean(z^2) of all codes in the loss, at least 0. It is
+            multiplied by `constraints.relative_scale`. The published value is 0.
 
     Raises:
-        UserError: at once, for an argument of a wrong type or range.
+        UserError: on construction, if an argument has a wrong type or range.
     """
 
     codes: Any = argument(20, WHOLE)
@@ -72,16 +75,17 @@ class MGANPrior:
         clean_arguments(self)
 
     def block_of(self, generator: Generator) -> int:
-        """After which block codes are mixed."""
+        """Returns the block after which this generator's codes are mixed."""
         if self.block is None:
             return min(PUBLISHED_BLOCK, generator.num_blocks)
         return self.block
 
     def stages(self, generator: Generator) -> tuple[Stage, ...]:
-        """The one stage.
+        """Returns the only stage.
 
         Raises:
-            UserError: if the generator has no such block, or N is no number of codes.
+            UserError: if the generator has no such block, or `codes` is below 1, or
+                `codes_at_once` does not divide it.
         """
         block = self.block_of(generator)
         if not 1 <= block <= generator.num_blocks:
@@ -109,7 +113,7 @@ class MGANPrior:
         )
 
     def start(self, prior: Prior, key: jax.Array) -> dict:
-        """{"latents": the codes, "weights": alpha `(codes, channels)`} of one image."""
+        """Draws the codes and weights alpha `(codes, channels)` of one image."""
         latent_key, weight_key = jax.random.split(key)
         sample = jax.vmap(mapping_space(prior.generator).sample, (None, 0))
         block = self.block_of(prior.generator)
@@ -128,7 +132,7 @@ class MGANPrior:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MGANPriorStage(Stage):
-    """The only stage: codes and weights, both unconstrained."""
+    """The only stage of mGANprior: it moves codes and weights without constraints."""
 
     block: int
     codes_at_once: int
@@ -160,7 +164,7 @@ class MGANPriorStage(Stage):
         codes: Latents,
         weights: Float[Array, "batch codes channels"],
     ) -> Features:
-        """sum_n g_0(z^n) * alpha^n, all codes of all images in one batch."""
+        """Returns sum_n g_0(z^n) * alpha^n, all codes of all images in one batch."""
         flat = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), codes)
         latents = mapping_space(prior.generator).decode(prior, flat)
         features = prior.generator.apply(
@@ -169,7 +173,7 @@ class MGANPriorStage(Stage):
         return mix_codes(features, weights)
 
     def _mix_in_turns(self, prior: Prior, codes: Latents, weights: Array) -> Features:
-        """The same sum, `codes_at_once` at a time, activations not kept."""
+        """Returns the same sum, `codes_at_once` at a time; activations are not kept."""
 
         def turns(x: Array) -> Array:
             x = x.reshape(x.shape[0], -1, self.codes_at_once, *x.shape[2:])

@@ -1,4 +1,4 @@
-"""The two ways to call `invert`: with a `Problem`, or with y and its operator."""
+"""Reads the two forms of `invert`: with a `Problem`, or with y and its operator."""
 
 import contextlib
 from collections.abc import Iterator
@@ -14,30 +14,30 @@ from rtil_jax.inversion.readings import read_operators
 from rtil_jax.operators.interface import ForwardOperator, ImageShape
 
 FORM = "invert(method, prior, y, operator, key=0)"
-# What a problem's parts are called by those who have handed in none.
+# How errors name the parts of a problem to a caller who passed y and an operator.
 _NAMES = {"problem.measurements": "y", "problem.operators": "operator"}
 
 
 def as_problem(
     problem: Any, keys: Any, y: Any, operator: Any, key: Any
 ) -> tuple[Any, Any, bool]:
-    """(the problem, its keys, whether it was made of y and an operator).
+    """Returns (problem, keys, whether the caller passed y and an operator).
 
     Args:
         problem: the third positional argument of `invert`: a `Problem`, or y.
-        keys: the fourth: keys, or the operator of y.
-        y: by name, or None.
-        operator: likewise.
-        key: likewise.
+        keys: the fourth positional argument: keys, or the operator of y.
+        y: the measurements, if given by name, or None.
+        operator: the operator, if given by name, or None.
+        key: the key, if given by name, or None.
 
     Raises:
-        UserError: if something is missing, or said twice.
+        UserError: if an argument is missing, or given twice.
     """
     named = y is not None or operator is not None
     if isinstance(problem, Problem):
         if named or callable(keys):
             raise UserError(
-                f"invert: found y or an operator beside a Problem, expected {FORM}, or "
+                f"invert: found a Problem and y or an operator, expected {FORM}, or "
                 "invert(method, prior, problem, key=0)"
             )
         keys = _one_of("key", key, keys)
@@ -59,7 +59,7 @@ def as_problem(
 
 
 def _are_keys(found: Any) -> bool:
-    """Whether they are meant to be keys rather than an operator."""
+    """Tells whether the argument holds keys rather than an operator."""
     dtype = getattr(found, "dtype", None)
     if dtype is None:
         return isinstance(found, int | list | tuple)
@@ -74,12 +74,12 @@ def _one_of(name: str, first: Any, second: Any) -> Any:
 
 
 def with_batch_axis(problem: Problem, image_shape: ImageShape) -> Problem:
-    """The problem with a batch axis, where y is A(x) of one image without one.
+    """Adds a batch axis to y if it holds the measurements of one image without one.
 
-    What has another number of axes is returned as it is.
+    Returns the problem unchanged if y has another number of axes.
 
     Raises:
-        UserError: if it has as many as A(x) of one image, but another shape.
+        UserError: if y has as many axes as A(x) of one image, but another shape.
     """
     operator, y = problem.operators, problem.measurements
     if isinstance(operator, ForwardOperator):
@@ -87,7 +87,7 @@ def with_batch_axis(problem: Problem, image_shape: ImageShape) -> Problem:
     try:
         x = jax.ShapeDtypeStruct(image_shape, "float32")
         one = jax.eval_shape(lambda x: operator(x), x).shape
-    except Exception:  # an operator of others' fails in any way; `settle` tells of it
+    except Exception:  # a user's operator may raise anything; `settle` reports it
         return problem
     if y.ndim != len(one):
         return problem
@@ -105,7 +105,7 @@ def with_batch_axis(problem: Problem, image_shape: ImageShape) -> Problem:
 
 @contextlib.contextmanager
 def called(own: bool) -> Iterator[None]:
-    """A block whose errors say y and operator, if these were handed in."""
+    """Makes errors in its block name `y` and `operator` if the caller passed these."""
     try:
         yield
     except UserError as error:

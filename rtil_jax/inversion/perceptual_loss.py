@@ -1,9 +1,9 @@
-"""A perceptual distance in the loss, beside the squared error (Appendices A.3, A.4).
+"""Adds a perceptual distance to the squared error in the loss (Appendices A.3, A.4).
 
     ||A(G) - y||^2 / m  +  weight * d(A(G), y)
 
-The paper adds LPIPS on VGG16 to ILO's loss, and Gu et al.'s l1 distance of VGG features
-to mGANprior's, where y is a picture of enough pixels.
+Where y is a picture with enough pixels, the paper adds LPIPS on VGG16 to ILO's loss,
+and Gu et al.'s l1 distance of VGG features to mGANprior's.
 """
 
 import dataclasses
@@ -43,14 +43,15 @@ _UNPICTURED: tuple[type, ...] = (
 
 @struct.dataclass
 class PerceptualLoss:
-    """weight * d between what is measured of G and y, one number per image.
+    """A perceptual distance between A(G) and y, which can be added to the loss.
 
     Attributes:
         distance: d, a `rtil_jax.metrics.perceptual.Perceptual`.
-        weight: lambda.
-        fill: how an inpainting problem is compared. True: all of G with
-            y + (1 - mask) * G, whose gaps G fills, as the public code of ILO does.
-            False: mask * G with y, whose gaps are grey, as that of mGANprior does.
+        weight: the factor of d in the loss.
+        fill: how inpainting problems are compared. True compares G with
+            y + (1 - mask) * G, in which G fills the gaps, as the public code of ILO
+            does. False compares mask * G with y, in which the gaps are grey, as the
+            public code of mGANprior does.
     """
 
     distance: Any
@@ -58,19 +59,19 @@ class PerceptualLoss:
     fill: bool = struct.field(pytree_node=False, default=True)
 
     def prepare(self, problem: Problem) -> Problem:
-        """The problem with the features of its y, which no step computes again.
+        """Returns the problem with the features of y, so that they are computed once.
 
         Raises:
-            UserError: if y is no picture.
+            UserError: if y is not a picture.
         """
         y = as_array("problem.measurements", problem.measurements)
         shape, real = y.shape[1:], jnp.issubdtype(y.dtype, jnp.floating)
         unpictured = isinstance(problem.operators, _UNPICTURED)
         if len(shape) != 3 or unpictured or not real:
             raise UserError(
-                f"perceptual loss: found measurements of shape {shape}, {y.dtype}, by "
-                f"{type(problem.operators).__name__}, expected pictures, as of "
-                f"{', '.join(PICTURED)}"
+                f"perceptual: found {type(problem.operators).__name__}, whose "
+                f"measurements ({y.dtype} of shape {shape}) are not pictures, expected "
+                f"one of {', '.join(PICTURED)}"
             )
         if self._fills(problem):
             return problem
@@ -80,7 +81,7 @@ class PerceptualLoss:
     def __call__(
         self, problem: Problem, images: Float[Array, "batch height width channels"]
     ) -> Float[Array, " batch"]:
-        """The loss of images in [-1, 1]; `problem` is what `prepare` returned."""
+        """Returns the loss of images in [-1, 1]; `problem` comes from `prepare`."""
         if problem.shared is None:
             _, height, width, channels = images.shape
             problem = settle(problem, (height, width, channels))
@@ -101,7 +102,7 @@ class PerceptualLoss:
 
 @struct.dataclass
 class OwnLoss:
-    """A user's function of (problem, images), as a loss beside the squared error.
+    """A user's function of (problem, images), which is added to the loss.
 
     Attributes:
         function: returns one number per image.
@@ -129,10 +130,15 @@ Loss = PerceptualLoss | OwnLoss
 
 
 def as_loss(perceptual: Any, problem: Problem, image_shape: ImageShape) -> Loss | None:
-    """What `invert` adds to the loss: a `PerceptualLoss`, or a function made one.
+    """Turns the argument `perceptual` of `invert` into a loss.
+
+    Args:
+        perceptual: a `PerceptualLoss`, a function of (problem, images), or None.
+        problem: the measurements, on which a function is tried.
+        image_shape: `(height, width, channels)` of one image.
 
     Raises:
-        UserError: if it is neither, or the function fails on images of `image_shape`.
+        UserError: if it is neither, or the function fails on images of this shape.
     """
     is_class = isinstance(perceptual, type)
     if perceptual is None or (hasattr(perceptual, "prepare") and not is_class):
@@ -149,7 +155,7 @@ def as_loss(perceptual: Any, problem: Problem, image_shape: ImageShape) -> Loss 
         jax.eval_shape(loss, problem, jax.ShapeDtypeStruct(batch, jnp.float32))
     except UserError:
         raise
-    except Exception as error:  # whatever a user's code may raise
+    except Exception as error:  # a user's code may raise anything
         raise UserError(
             f"perceptual: {name} fails ({first_line(error)}), expected a function of "
             "(problem, images) that returns one number per image"
@@ -158,7 +164,7 @@ def as_loss(perceptual: Any, problem: Problem, image_shape: ImageShape) -> Loss 
 
 
 def _as_pytree(function: Callable) -> Any:
-    """JAX takes functions apart only in this wrapping, and needs to hash them."""
+    """Wraps a function as a pytree, the only form in which JAX sees its arrays."""
     arrays = all(hasattr(x, "dtype") for x in jax.tree.leaves(function))
     if arrays and not isinstance(function, jax.tree_util.Partial):
         return function
@@ -172,7 +178,7 @@ def _as_pytree(function: Callable) -> Any:
 def enlarge(
     images: Float[Array, "batch height width channels"],
 ) -> Float[Array, "batch _ _ channels"]:
-    """Pixels repeated the least whole number of times that the networks accept."""
+    """Repeats pixels until the images are as large as the networks need."""
     times = -(-LEAST_SIZE // min(images.shape[1:3]))
     for axis in (1, 2) if times > 1 else ():
         images = jnp.repeat(images, times, axis=axis)

@@ -1,6 +1,7 @@
 """Inverse problems of a batch of images: operators, measurements and their loss.
 
-Arrays in pytrees are typed `Any`: JAX also rebuilds pytrees of shapes and specs.
+Arrays in pytrees are typed `Any`, because JAX also builds these pytrees with shapes or
+specs in place of arrays.
 """
 
 import dataclasses
@@ -38,11 +39,11 @@ Placement = jax.sharding.Sharding | jax.sharding.PartitionSpec
 
 @struct.dataclass
 class HeldOut:
-    """What is measured, but not fitted.
+    """The measurements that are held out from a fit.
 
     Attributes:
-        mask: `(batch, ...)`, which entries of y; it may broadcast over channels.
-        share: `(batch,)`, of the measurements.
+        mask: `(batch, ...)`, marks their entries in y; it may broadcast over channels.
+        share: `(batch,)`, their share of all measurements.
     """
 
     mask: Any
@@ -51,23 +52,26 @@ class HeldOut:
 
 @struct.dataclass
 class Problem:
-    """y = A(x) for a batch of images.
+    """An inverse problem y = A(x) + noise for a batch of images.
 
     Attributes:
-        operators: one operator for all images, or one per image: then its arrays have
-            a leading batch axis, as from `operators.sample_operators`. An
-            `operators.Operator`: any pytree to call on an image, with
-            `num_measurements`.
-        measurements: y, real or complex, `(batch, ...)`: A(x) of each image.
-        truth: x, `(batch, height, width, channels)`; read only to select by `oracle`.
-        features: of y, for a perceptual loss; see `PerceptualLoss.prepare`.
-        held_out: `HeldOut` of y, where some of it chooses the iterate; None for none.
-        shared: whether the operator is one for all images. None finds out, by the
-            shapes of the operator's arrays and of what it measures.
-        noise: `operators.Poisson(peak)` if photons were counted: then the loss is its
-            likelihood. None is Gaussian noise, whose likelihood is the squared error.
-        noise_std: of the noise on y, in the units of y, for baselines and finishes,
-            which go no nearer to y. None, if it is not known, counts as 0.
+        operators: A, an `operators.Operator`: any pytree with `num_measurements` that
+            can be called on an image. Either one for all images, or one per image;
+            then its arrays have a leading batch axis, as from
+            `operators.sample_operators`.
+        measurements: y, real or complex, `(batch, ...)`: the measurements of each
+            image.
+        truth: x, `(batch, height, width, channels)` in [-1, 1], or None. Only
+            `select="oracle"` reads it.
+        features: the features of y for a perceptual loss; `PerceptualLoss.prepare`
+            sets them.
+        held_out: the `HeldOut` measurements, or None.
+        shared: whether all images share one operator. None finds out from the shapes
+            of the operator's arrays and of its measurements.
+        noise: None for Gaussian noise, where the loss is the squared error, or
+            `operators.Poisson(peak)` for counted photons, where it is their likelihood.
+        noise_std: standard deviation of the noise on y, in the units of y, at least 0.
+            Baselines and finishes fit y no better than that. None counts as 0.
     """
 
     operators: Any
@@ -80,14 +84,14 @@ class Problem:
     noise_std: Any = struct.field(pytree_node=False, default=None)
 
     def __repr__(self) -> str:
-        """The kind of operator and shapes; no arrays."""
+        """Shows the kind of operator and the shapes, not the arrays."""
         shape = getattr(self.measurements, "shape", self.measurements)
         truth = "" if self.truth is None else ", truth known"
         return f"Problem({type(self.operators).__name__}, measurements {shape}{truth})"
 
 
 def noise_of(problem: Any) -> float:
-    """`problem.noise_std` checked; 0 where it is not known."""
+    """Returns `problem.noise_std` after checking it; 0 if it is None."""
     found = getattr(problem, "noise_std", None)
     if found is None:
         return 0.0
@@ -96,9 +100,9 @@ def noise_of(problem: Any) -> float:
 
 
 def settle(problem: Any, image_shape: ImageShape) -> Problem:
-    """The problem checked, with `shared` found out and arrays in single precision.
+    """Checks a problem, finds out `shared`, and converts arrays to single precision.
 
-    It is without `noise_std`, so that what is compiled for it does for any noise.
+    The result has no `noise_std`, so that a program compiled for it serves any noise.
 
     Raises:
         UserError: if its parts do not fit each other or images of `image_shape`, or
@@ -107,13 +111,14 @@ def settle(problem: Any, image_shape: ImageShape) -> Problem:
     if not isinstance(problem, Problem):
         raise UserError(
             f"problem: found a {type(problem).__name__}, expected Problem(operators, "
-            "measurements), or the first of the two that make_problem returns"
+            "measurements), or the first value that make_problem returns"
         )
     name, convert = "problem.measurements", f"{TO_FLOAT}, or .astype('float32')"
     y = as_floats(name, problem.measurements, convert, complex_too=True)
     if not y.ndim or not len(y):
         raise UserError(
-            f"{name}: found shape {y.shape}, expected (batch, ...) of at least 1 image"
+            f"{name}: found shape {y.shape}, expected (batch, ...) with a batch of at "
+            "least 1"
         )
     operators, shared = read_operators(
         problem.operators, y, image_shape, problem.shared
@@ -160,13 +165,13 @@ def _check_noise(problem: Problem) -> None:
 
 
 def over_images(function: Callable, problem: Problem, *batched: Any) -> Any:
-    """`function(operator, *of one image)` for every image, of a settled problem."""
+    """Calls `function(operator, *batched)` for every image of a settled problem."""
     axes = (None if problem.shared else 0, *[0] * len(batched))
     return jax.vmap(function, axes)(problem.operators, *batched)
 
 
 def map_batched(function: Callable, problem: Problem) -> Problem:
-    """`function` of every array with a batch axis; a shared operator stays."""
+    """Applies `function` to every array with a batch axis; keeps a shared operator."""
     if not problem.shared:
         return jax.tree.map(function, problem)
     rest = jax.tree.map(function, dataclasses.replace(problem, operators=None))
@@ -174,8 +179,13 @@ def map_batched(function: Callable, problem: Problem) -> Problem:
 
 
 def placed(problem: Problem, images: Placement, everywhere: Placement) -> Problem:
-    """A pytree like `problem`: `images` for arrays of a batch, `everywhere` for the
-    others."""
+    """Returns a pytree like `problem` that says where each of its arrays belongs.
+
+    Args:
+        problem: as `settle` returns it.
+        images: what stands for arrays with a batch axis, such as a PartitionSpec.
+        everywhere: what stands for arrays that all images share.
+    """
     placed = map_batched(lambda _: images, problem)
     if not problem.shared:
         return placed
@@ -184,7 +194,7 @@ def placed(problem: Problem, images: Placement, everywhere: Placement) -> Proble
 
 
 def count_measurements(problem: Problem) -> Float[Array, " *batch"]:
-    """m of each image, or of all if they share the operator."""
+    """Returns m, the number of measurements, for each image or the shared operator."""
     return _counts(problem.operators, problem.shared)
 
 
@@ -197,13 +207,13 @@ def _counts(operators: Any, shared: bool | None) -> Float[Array, " *batch"]:
 
 
 def measurement_loss(problem: Any, images: Any) -> Float[Array, " batch"]:
-    """||A(G) - y||^2 / m, the mean squared error over the m measured numbers.
+    """Returns ||A(G) - y||^2 / m, the mean squared error over the m measured numbers.
 
-    Of a problem with `noise=Poisson(peak)` the loss is that of `Poisson.loss`.
+    For a problem with `noise=Poisson(peak)` it returns `Poisson.loss` instead.
 
     Args:
-        problem: of the images.
-        images: G, `(batch, height, width, channels)` floating-point numbers.
+        problem: a `Problem`.
+        images: G, `(batch, height, width, channels)` floating-point numbers in [-1, 1].
 
     Raises:
         UserError: if the problem does not fit the images.
@@ -221,7 +231,7 @@ def measurement_loss(problem: Any, images: Any) -> Float[Array, " batch"]:
 def data_loss(
     problem: Problem, images: Float[Array, "batch height width channels"]
 ) -> Float[Array, " batch"]:
-    """`measurement_loss` of a settled problem, of what is not held out."""
+    """Returns `measurement_loss` of a settled problem without what is held out."""
 
     def one_image(operator: Any, y: Array, x: Array, held: Any = None) -> Array:
         losses, count = _losses(problem, operator, y, x), operator.num_measurements
@@ -238,7 +248,7 @@ def data_loss(
 def held_out_error(
     problem: Problem, images: Float[Array, "batch height width channels"]
 ) -> Float[Array, " batch"]:
-    """`data_loss` of what is held out; 0 if nothing is."""
+    """Returns the loss on the held-out measurements; 0 if nothing is held out."""
 
     def one_image(operator: Any, y: Array, x: Array, held: HeldOut) -> Array:
         losses = jnp.where(held.mask, _losses(problem, operator, y, x), 0)
@@ -250,7 +260,7 @@ def held_out_error(
 
 
 def mean_square(problem: Problem) -> Float[Array, " batch"]:
-    """||y||^2 / m of a settled problem."""
+    """Returns ||y||^2 / m of each image of a settled problem."""
 
     def one_image(operator: Any, y: Array) -> Array:
         return jnp.sum(_squares(y)) / operator.num_measurements
@@ -261,7 +271,7 @@ def mean_square(problem: Problem) -> Float[Array, " batch"]:
 def photon_variance(
     problem: Problem, image_shape: ImageShape
 ) -> Float[Array, " batch"]:
-    """Mean variance of the noise on y, of a settled problem with Poisson noise."""
+    """Returns the mean variance of Poisson noise on y for each image."""
     x = jnp.zeros(image_shape, jnp.float32)
 
     def one_image(operator: Any, y: Array) -> Array:
@@ -287,7 +297,10 @@ def _squares(error: Array) -> Array:
 def image_keys(
     seed: int, indices: Int[Array | np.ndarray, " batch"]
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """(operator, noise, start) keys of each image; they depend on its index alone."""
+    """Returns the keys (operator, noise, start) of each image.
+
+    The keys of an image depend on the seed and its index alone.
+    """
     root = jax.random.key(seed)
     split = jax.vmap(lambda index: jax.random.split(jax.random.fold_in(root, index), 3))
     operator, noise, start = split(indices).T
@@ -305,7 +318,7 @@ def make_problem(
     value_range: Any = (-1, 1),
     peak: Any = None,
 ) -> tuple[Problem, jax.Array]:
-    """Measures images in [-1, 1], each with an operator of its own.
+    """Measures images in [-1, 1], each with its own randomly drawn operator.
 
     >>> import numpy as np
     >>> images = np.zeros((2, 8, 8, 3), np.float32)
@@ -314,24 +327,27 @@ def make_problem(
     ((2, 8, 8, 3), (2,))
 
     Args:
-        problem: a name in `operators.OPERATORS`.
+        problem: a name in `operators.OPERATORS`, such as `inpainting`.
         truth: the images, `(batch, height, width, channels)` floating-point numbers;
-            `rtil_jax.data.to_float` makes them of uint8 ones.
-        indices: of the images in their data set, from which their keys are folded.
-        ratio: of measurements; the masks of smaller ratios are nested in it.
-        seed: of operators, noise and starting points.
-        noise_std: of Gaussian noise, in the units of y: of pixels in [-1, 1] where y
-            is a picture; for other operators see their classes.
-        value_range: what black and white are, if not -1 and 1.
-        peak: photons of a white pixel; with it the noise is Poisson's, of problems
+            `rtil_jax.data.to_float` converts uint8 images.
+        indices: `(batch,)` whole numbers, the index of each image in its data set. The
+            keys of an image are folded from its index.
+        ratio: how much is measured; its meaning depends on the problem (see
+            `operators`). Masks of smaller ratios are nested in those of larger ones.
+        seed: of operators, noise and starting points, a whole number in [0, 2^32).
+        noise_std: standard deviation of Gaussian noise, at least 0, in the units of y.
+            Where y is a picture, these are pixels in [-1, 1]; the classes of other
+            operators state theirs.
+        value_range: the values of black and white in `truth`.
+        peak: mean number of photons of a white pixel, for Poisson noise; for problems
             whose y is a picture.
 
     Returns:
-        The problem, and a key for the inversion of each image.
+        The problem, and a PRNG key for the inversion of each image.
 
     Raises:
-        UserError: for images of another shape, kind of numbers or range, NaN, indices
-            that do not fit them, or as `operators.sample_operator`.
+        UserError: if the images have a wrong shape, type or range or hold NaN, if the
+            indices do not fit them, or if `operators.sample_operator` raises it.
     """
     limits = as_limits("make_problem: value_range", value_range)
     truth = as_images("make_problem: truth", truth, limits)
@@ -356,7 +372,7 @@ def make_problem(
 
 
 def _as_indices(found: Any, batch: int) -> Array | np.ndarray:
-    """Whole numbers, one per image."""
+    """Checks the indices: whole numbers, one per image."""
     name = "make_problem: indices"
     indices = as_array(name, found)
     fits = indices.shape == (batch,) and jnp.issubdtype(indices.dtype, jnp.integer)

@@ -1,4 +1,4 @@
-"""The programs of an inversion's stages, by the shapes that they are called with."""
+"""Lists the programs of an inversion's stages, to compile them before they run."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -26,15 +26,15 @@ def stage_programs(
     mesh: jax.sharding.Mesh,
     at_once: int | None = None,
 ) -> list[tuple]:
-    """(`descend`, *arguments) of each stage, as `run_stage` calls it.
+    """Returns (`descend`, *arguments) of each stage, as `run_stage` calls it.
 
     Args:
-        stages: of a method.
-        prior, perceptual: on the devices of `mesh`.
-        problem, variables, keys: what the first stage gets, arrays or shapes.
-        select: the selection rule.
-        mesh: of the devices.
-        at_once: steps of a call; what `run_stage` takes by default.
+        stages: the stages of a method.
+        prior, perceptual: the prior and the loss, on the devices of `mesh`.
+        problem, variables, keys: what the first stage receives, as arrays or shapes.
+        select: the selection rule, one of `solver.SELECTIONS`.
+        mesh: the devices.
+        at_once: steps per call; None for what `run_stage` uses.
     """
     at_once = at_once or steps_at_once(prior, mesh)
     rates, programs = np.zeros(at_once, np.float32), []
@@ -43,7 +43,7 @@ def stage_programs(
         batch = jax.tree.leaves(problem.measurements)[0].shape[:1]
         stops = jax.ShapeDtypeStruct(batch, np.int32)
     for stage in stages:
-        # What a stage leaves has the shapes that it began with.
+        # The variables after a stage have the same shapes as before it.
         variables, iterate = _placed(
             begin.eval_shape(stage, prior, variables, keys, stops), mesh
         )
@@ -54,6 +54,6 @@ def stage_programs(
 
 
 def _placed(shapes: Any, mesh: jax.sharding.Mesh) -> Any:
-    """Shapes with the sharding that `run_stage` gives to what has them."""
+    """Gives shapes the sharding that `run_stage` gives to their arrays."""
     sharding = batch_sharded(mesh)
     return jax.tree.map(lambda x: x.update(sharding=sharding), shapes)

@@ -1,4 +1,4 @@
-"""What shows how far an inversion is."""
+"""Shows the progress of an inversion as a bar, or through a function of the caller."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ SHOW_EVERY = 20  # steps; reading the losses waits for the device
 
 
 def display(bar: tqdm) -> Progress:
-    """What shows, after each step, that it is done and now and then its loss."""
+    """Returns a function that advances the bar after each step and updates its loss."""
 
     def show(stage: int, step: int, loss: Array) -> None:
         if step % SHOW_EVERY == 0 and np.isfinite(loss).any():
@@ -32,10 +32,15 @@ def display(bar: tqdm) -> Progress:
 
 @contextlib.contextmanager
 def shown(progress: Any, steps: int, label: str) -> Iterator[Progress | None]:
-    """What `invert` calls after every step, of what it was handed as `progress`.
+    """Yields the function that `invert` calls after every step, or None.
+
+    Args:
+        progress: the argument of `invert`: True, False, None or a function.
+        steps: number of all steps, for the length of the bar.
+        label: the text before the bar.
 
     Raises:
-        UserError: if it is neither a function nor True, False or None.
+        UserError: if `progress` is neither a function nor True, False or None.
     """
     if progress is True and on_terminal():
         with new_bar(steps, label) as bar:

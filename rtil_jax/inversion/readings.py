@@ -1,7 +1,7 @@
-"""Whether one operator serves all images of a batch, or each image has its own.
+"""Finds out whether all images of a batch share one operator, or each has its own.
 
-The arrays of an operator do not say whether their first axis counts images. For the
-operators of this library their rank does. For others both readings are tried without
+The first axis of an operator's arrays may or may not count images. For the operators of
+this library the number of axes decides. For others both readings are tried without
 computing anything: the right one has the shape of the measurements.
 """
 
@@ -26,10 +26,10 @@ _CHOOSE = "Problem(..., shared=True) or shared=False says which"
 
 @struct.dataclass
 class OpaqueOperator:
-    """An operator that JAX cannot take apart, hence one for all images.
+    """An operator that is not a pytree, so that all images share it.
 
-    Its arrays become part of the compiled program, which is a new one every time,
-    because nothing says whether they have changed.
+    Its arrays become constants of the compiled program. The program is compiled for
+    every call, because the arrays may have changed.
     """
 
     call: Callable = struct.field(pytree_node=False)
@@ -42,16 +42,17 @@ class OpaqueOperator:
 def read_operators(
     operators: Any, measurements: Array, image_shape: ImageShape, shared: bool | None
 ) -> tuple[Any, bool]:
-    """(the operators as a pytree of arrays, whether they are one for all images).
+    """Returns (the operators as a pytree of arrays, whether all images share them).
 
     Args:
-        operators: of a `Problem`.
-        measurements: y, with a batch axis.
-        image_shape: of one image.
-        shared: None to find out.
+        operators: the field of a `Problem`.
+        measurements: y, `(batch, ...)`.
+        image_shape: `(height, width, channels)` of one image.
+        shared: the field of a `Problem`; None to find out.
 
     Raises:
-        UserError: if they do not measure what `measurements` are, or fit both ways.
+        UserError: if the measurements of the operators have another shape than y, or
+            both readings fit.
     """
     name = type(operators).__name__
     _check_interface(operators)
@@ -67,7 +68,7 @@ def read_operators(
     }
     fitting = [way for way, y in tried.items() if _fits(y, measurements)]
     if not fitting and isinstance(tried.get(True), str):
-        # What decides on shapes, or is indexed by, must not be an argument to JAX.
+        # Numbers that decide on shapes or indices must not become traced arguments.
         y = _try(_opaque(operators), True, len(measurements), image_shape)
         if _fits(y, measurements):
             operators, fitting, tried = _opaque(operators), [True], {True: y}
@@ -100,7 +101,7 @@ def _check_interface(operators: Any) -> None:
             f"problem.operators: found {_in_words(operators)}, expected an operator: "
             "something to call on an image, with `num_measurements`"
         )
-    # Not `hasattr` at once, which computes it: of a batch that may fail.
+    # `hasattr` on the instance would compute it, which may fail for a batch.
     count = inspect.getattr_static(operators, "num_measurements", None)
     if count is None and not hasattr(operators, "num_measurements"):
         raise UserError(
@@ -116,7 +117,7 @@ def _check_interface(operators: Any) -> None:
 
 
 def _in_words(found: Any) -> str:
-    """What is no operator: a word, a number, an array or something else."""
+    """Describes a value that is not an operator, for an error message."""
     if hasattr(found, "dtype") and hasattr(found, "shape"):
         return f"an array of shape {tuple(found.shape)}"
     if found is None or isinstance(found, str | int | float):
@@ -125,7 +126,7 @@ def _in_words(found: Any) -> str:
 
 
 def _check_image_shape(operators: ForwardOperator, image_shape: ImageShape) -> None:
-    """The library's operators know for which images they are."""
+    """Raises UserError if an operator of the library is for images of another shape."""
     known = tuple(operators.input_shape)
     if known != tuple(image_shape):
         raise UserError(
@@ -135,7 +136,7 @@ def _check_image_shape(operators: ForwardOperator, image_shape: ImageShape) -> N
 
 
 def _check_mask(operator: Any) -> None:
-    """Raises UserError unless the mask of a library's operator is of zeros and ones."""
+    """Raises UserError if the mask of a library operator holds other than 0 and 1."""
     extent = extent_of(operator.mask)
     if extent is not None and not 0 <= extent[0] <= extent[1] <= 1:
         raise UserError(
@@ -156,8 +157,9 @@ def _all_arrays(operators: Any) -> bool:
 def _refuse_batch(shared: bool | None, name: str) -> bool:
     if shared is False:
         raise UserError(
-            f"problem.operators: found {name}, which is no pytree of arrays, with "
-            "shared=False; a class under @flax.struct.dataclass can have a batch axis"
+            f"problem.operators: found {name}, which is not a pytree of arrays, with "
+            "shared=False, expected a class under @flax.struct.dataclass, which can "
+            "have a batch axis"
         )
     return True
 
@@ -165,13 +167,13 @@ def _refuse_batch(shared: bool | None, name: str) -> bool:
 def _opaque(operators: Any) -> OpaqueOperator:
     try:
         count = operators.num_measurements
-    except Exception:  # as of a batch, where `_try` says what it is
+    except Exception:  # it may fail for a batch; `_try` then says why
         count = ()
     return OpaqueOperator(lambda x: operators(x), count)
 
 
 def _by_rank(operators: Any, shared: bool | None, batch: int) -> bool | None:
-    """What the rank of the library's own arrays says; `shared` without any."""
+    """Decides by the number of axes of library operators; else returns `shared`."""
     if not jax.tree.leaves(operators):
         return True
     ways = set()
@@ -191,7 +193,7 @@ def _by_rank(operators: Any, shared: bool | None, batch: int) -> bool | None:
     if len(ways) == 2:
         raise UserError(
             "problem.operators: found arrays with and without a batch axis, expected "
-            "all with one, or none"
+            "a batch axis on all arrays or on none"
         )
     if not ways:
         return shared
@@ -206,7 +208,7 @@ def _by_rank(operators: Any, shared: bool | None, batch: int) -> bool | None:
 
 
 def _known_rank(part: Any) -> bool:
-    """Whether the class of an operator says of what rank its arrays are."""
+    """Tells whether an operator's class states how many axes its arrays have."""
     return isinstance(part, ForwardOperator) and part.array_rank is not None
 
 
@@ -222,7 +224,7 @@ def _another_number(found: int, batch: int) -> str:
 
 
 def _batched(operators: Any, batch: int) -> Any:
-    """One operator per image; a number without axes is everyone's."""
+    """Gives each image its operator; all images share numbers without axes."""
     return jax.tree.map(
         lambda x: x if jnp.ndim(x) else jnp.broadcast_to(x, (batch,)), operators
     )
@@ -231,7 +233,7 @@ def _batched(operators: Any, batch: int) -> Any:
 def _try(
     operators: Any, shared: bool, batch: int, image_shape: ImageShape
 ) -> jax.ShapeDtypeStruct | str:
-    """What the operators measure, read in one way; why they cannot, if so."""
+    """Returns the shape of the measurements in one reading, or why it fails."""
 
     def one_image(operator: Any, x: Array) -> tuple[Any, Any]:
         return operator(x), _count(operator)
@@ -239,13 +241,13 @@ def _try(
     if not shared:
         leaves = [x for x in jax.tree.leaves(operators) if jnp.ndim(x)]
         if not leaves or any(len(x) != batch for x in leaves):
-            return "its arrays do not all begin with an axis of that length"
+            return f"not all of its arrays begin with an axis of length {batch}"
         operators = _batched(operators, batch)
     images = jax.ShapeDtypeStruct((batch, *image_shape), jnp.float32)
     every = jax.vmap(one_image, (None if shared else 0, 0))
     try:
         y, count = jax.eval_shape(every, operators, images)
-    except Exception as error:  # whatever a user's code may raise
+    except Exception as error:  # a user's code may raise anything
         return first_line(error)
     if not hasattr(y, "shape"):
         return f"it returns a {type(y).__name__}, not one array"
@@ -264,7 +266,7 @@ def _count(operator: Any) -> Array:
 
 
 def first_line(error: BaseException) -> str:
-    """An exception's kind and the first line of what it says."""
+    """Returns the class of an exception and the first line of its message."""
     if isinstance(error, jax.errors.TracerArrayConversionError):
         return "it calls NumPy, where only jax.numpy can be differentiated"
     text = str(error).strip().partition("\n")[0]
@@ -278,7 +280,7 @@ def _fits(found: jax.ShapeDtypeStruct | str, measurements: Array) -> bool:
 def _misfit(
     name: str, operators: Any, tried: dict, measurements: Array, image_shape: ImageShape
 ) -> str:
-    """Why neither reading has the shape of the measurements."""
+    """Explains why neither reading has the shape of the measurements."""
     found, batch = measurements.shape, len(measurements)
     for number in {len(x) for x in jax.tree.leaves(operators) if jnp.ndim(x)}:
         y = _try(operators, False, number, image_shape)
@@ -307,7 +309,7 @@ def _measures(y: jax.ShapeDtypeStruct | str, shape: tuple[int, ...]) -> bool:
 
 
 def _agree(operators: Any, measurements: Array, image_shape: ImageShape) -> bool:
-    """Whether both readings measure alike, as they may of a single image."""
+    """Tells whether both readings give the same numbers, as for a single image."""
     if len(measurements) > 1:
         return False
     x = jax.random.normal(jax.random.key(0), (1, *image_shape), jnp.float32)
@@ -319,7 +321,7 @@ def _agree(operators: Any, measurements: Array, image_shape: ImageShape) -> bool
 
 
 def _check_kind(name: str, y: Any, measurements: Array) -> None:
-    """Raises UserError if one is real and the other complex."""
+    """Raises UserError if one of A(x) and y is real and the other complex."""
     if not jnp.issubdtype(y.dtype, jnp.inexact):
         raise UserError(
             f"problem.operators: found {name} that returns {y.dtype}, expected "

@@ -1,4 +1,4 @@
-"""What `invert` returns."""
+"""The result of `invert`: images, status, losses, and how to save them."""
 
 import dataclasses
 import os
@@ -21,23 +21,23 @@ LINES = 100  # of images, when a reconstruction is printed
 
 @dataclasses.dataclass(frozen=True)
 class Reconstruction:
-    """What `invert` returns, one entry per image. Printed, it is a line per image.
+    """The result of `invert` for a batch of images. Printing it shows a line per image.
 
     Attributes:
         images: `(batch, height, width, channels)`, nominally in [-1, 1].
-        solution: renders to `images`, but for a finish, which changes these alone.
-            None for a baseline, which has no generator.
-        measurement_loss: ||A(G) - y||^2 / m of each image, or of Poisson noise its
-            likelihood: what `inversion.measurement_loss` returns.
-        status: `ok`, `stalled` (the measurement loss barely fell) or `failed` (it
-            became infinite or nan at any step; the best iterate is returned).
+        solution: the generator's inputs, from which `render` draws the images as they
+            are before a finish. None for a baseline, which has no generator.
+        measurement_loss: `(batch,)`, the result of `inversion.measurement_loss`:
+            ||A(G) - y||^2 / m, or the likelihood of Poisson noise.
+        status: for each image `ok`, `stalled` (the measurement loss barely fell) or
+            `failed` (the loss became infinite or NaN; the best iterate is returned).
         history: `(stage, step, measurement losses)` every ten steps; empty for a
-            baseline. A finish is one more stage, of one step.
-        problem: what was recovered from.
+            baseline. A finish counts as one more stage of one step.
+        problem: the problem that was solved.
         is_finished: whether a finish changed the images.
-        spread: of several starts, the standard deviation of each pixel over them, as
-            they were before any finish: where it is large, the measurements say
-            little. None of one start.
+        spread: with several restarts, the standard deviation of each pixel over them,
+            before any finish. Where it is large, the measurements determine little.
+            None with a single start.
     """
 
     images: Float[Array, "batch height width channels"]
@@ -51,7 +51,7 @@ class Reconstruction:
 
     @property
     def squared_error(self) -> Float[Array, " batch"]:
-        """||A(x) - y||^2 / m of each image x, of Poisson noise as well."""
+        """Returns ||A(x) - y||^2 / m of each image x, also with Poisson noise."""
         if self.problem is None or self.problem.noise is None:
             return self.measurement_loss
         squared = dataclasses.replace(self.problem, noise=None)
@@ -59,14 +59,14 @@ class Reconstruction:
 
     @property
     def residual(self) -> Float[Array, " batch"]:
-        """||A(x) - y|| / sqrt(m) of each image x, in the units of y.
+        """Returns ||A(x) - y|| / sqrt(m) of each image x, in the units of y.
 
-        Where y is explained up to its noise, it is the noise's standard deviation.
+        An image that explains y up to its noise has the noise's standard deviation.
         """
         return jnp.sqrt(self.squared_error)
 
     def lines(self) -> list[str]:
-        """One line per image: `image 0: ok, residual 0.0312`."""
+        """Returns one line per image, such as `image 0: ok, residual 0.0312`."""
         pairs = zip(self.status, np.ravel(self.residual), strict=True)
         return [
             f"image {index}: {status}, residual {residual:.3g}"
@@ -74,7 +74,7 @@ class Reconstruction:
         ]
 
     def __repr__(self) -> str:
-        """A line per image, of at most 100; no arrays."""
+        """Shows a line for each of the first 100 images, and no arrays."""
         lines = self.lines()
         more = [f"… {len(lines) - LINES} more"] if len(lines) > LINES else []
         return "\n".join(lines[:LINES] + more)
@@ -82,9 +82,9 @@ class Reconstruction:
     def save(self, directory: Any) -> None:
         """Writes `recovered/00000.png` and `solutions/00000.npz` of each image.
 
-        `load_solution` reads a solution of a prior again. Where no solution renders to
-        the image (of a baseline, or after a finish), its pixels are `fact:pixels`.
-        The spread of several starts is `fact:spread`.
+        `load_solution` reads the solution of a prior back. For a baseline or after a
+        finish, the file holds the pixels as `fact:pixels`. With several restarts it
+        holds their spread as `fact:spread`.
 
         Raises:
             UserError: if the directory cannot be written.
@@ -111,9 +111,9 @@ class Reconstruction:
         """Writes pictures and solutions of some images.
 
         Args:
-            files: index in this batch -> paths of the PNG and of the .npz, and facts
-                about the image. The history of its losses is one more, and its pixels
-                where no solution renders to them.
+            files: maps the index of an image in this batch to (path of the PNG, path
+                of the .npz, facts about the image). The .npz also holds the history of
+                its losses, and its pixels if no solution renders to them.
         """
         pixels, solution = jax.device_get((self.images, self.solution))
         for at, (picture, path, facts) in files.items():
@@ -126,9 +126,10 @@ class Reconstruction:
             save_solution(path, one, **facts, **arrays)
 
     def report(self, directory: Any) -> str:
-        """Writes `report.html`: y, x, A(x) and the residual of each image.
+        """Writes a page `report.html` that shows y, x, A(x) and the residual of each
+        image, and returns its path.
 
-        Returns its path. It needs no other file.
+        The page needs no other file.
 
         Raises:
             UserError: if the directory cannot be written.

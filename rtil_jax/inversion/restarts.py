@@ -1,6 +1,6 @@
-"""Several starts of each image: which is the best, and how far they are apart.
+"""Several restarts of each image: picks the best, and measures how far they differ.
 
-The starts of an image lie side by side: row `restarts * image + start`.
+The restarts of an image are neighbours: row `restarts * image + start`.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from rtil_jax.inversion.solutions import Solution
 def best_restarts(
     losses: Float[np.ndarray, " starts"], restarts: int
 ) -> Int[np.ndarray, " batch"]:
-    """The row of each image's lowest loss."""
+    """Returns, for each image, the row of the restart with the lowest loss."""
     table = np.nan_to_num(losses, nan=np.inf).reshape(-1, restarts)
     return restarts * np.arange(len(table)) + table.argmin(axis=1)
 
@@ -23,13 +23,13 @@ def best_restarts(
 def spread_of(
     draw: Callable[[Solution], Array], solution: Solution, batch: int, restarts: int
 ) -> Float[np.ndarray, "batch height width channels"] | None:
-    """Standard deviation of each pixel over the starts; None of a single one.
+    """Returns the standard deviation of each pixel over the restarts; None for one.
 
     Args:
-        draw: the images of a solution of `batch` rows.
-        solution: of all starts.
+        draw: renders a solution with `batch` rows to images.
+        solution: the solution of all restarts, with `batch * restarts` rows.
         batch: the number of images.
-        restarts: of starts per image.
+        restarts: the number of restarts per image.
     """
     if restarts == 1:
         return None
@@ -38,5 +38,5 @@ def spread_of(
         rows = restarts * np.arange(batch) + start
         return np.asarray(draw(jax.tree.map(lambda x: x[rows], solution)))
 
-    # Start by start, by the program that draws the images that are returned.
+    # One restart at a time, with the program that also draws the returned images.
     return np.std([images(start) for start in range(restarts)], axis=0, ddof=1)

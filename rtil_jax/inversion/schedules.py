@@ -6,9 +6,9 @@ RAMP_UP, RAMP_DOWN = 0.05, 0.75
 
 
 def ramp(progress: float) -> float:
-    """Factor of the learning rate at `progress` = step / steps in [0, 1).
+    """Returns the factor of the learning rate at `progress` = step / steps in [0, 1).
 
-    A linear ramp over the first 5 %, full rate until 25 %, then half a cosine:
+    It rises linearly over the first 5 %, is 1 until 25 %, then falls as half a cosine:
 
         r = min(1, (1 - t) / 0.75),  (1 - cos(pi r)) / 2 * min(1, t / 0.05).
 

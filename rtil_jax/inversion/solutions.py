@@ -1,4 +1,4 @@
-"""What an inversion finds: every input of the generator, saved and rendered again."""
+"""Solutions: the generator inputs that an inversion found. Saves and renders them."""
 
 from typing import Any
 
@@ -16,15 +16,16 @@ from rtil_jax.precision import single
 
 @struct.dataclass
 class Solution:
-    """The inputs of g_1, so that the image is `tail(features, latents, block)`.
+    """The inputs of the generator that an inversion found for a batch of images.
+
+    The image is `tail(features, latents, block)`, or G(latents) for block 0.
 
     Attributes:
         latents: what the generator reads, with a leading batch axis.
-        features: after `block`, z_block included; None for block 0.
+        features: those after `block`, including z_block; None for block 0.
         block: where the generator is cut; 0 is the whole generator.
-        intermediates: {j: z_j} as ILO found them, the inputs of a training family: with
-            the RGB skip kept, G~(latents, intermediates) is the image too. Empty for
-            methods that have none.
+        intermediates: {j: z_j} as ILO found them. If the RGB skip was kept,
+            G~(latents, intermediates) is the image too. Empty for other methods.
     """
 
     latents: Any
@@ -33,7 +34,7 @@ class Solution:
     intermediates: Any = struct.field(default_factory=dict)
 
     def __repr__(self) -> str:
-        """Names and shapes; no arrays."""
+        """Shows names and shapes, not the arrays."""
         shapes = [f"{n} {getattr(x, 'shape', x)}" for n, x in _named(self).items()]
         return f"Solution(block {self.block}: {', '.join(shapes)})"
 
@@ -41,12 +42,14 @@ class Solution:
 def render(
     generator: Generator, variables: dict, solution: Solution
 ) -> Float[Array, "batch height width channels"]:
-    """The images of a solution, nominally in [-1, 1].
+    """Renders a solution to images, `(batch, height, width, channels)`.
+
+    The images are nominally in [-1, 1].
 
     Args:
-        generator: that the solution was found with.
+        generator: the generator that the solution was found with.
         variables: its variables, `{"params": ...}`.
-        solution: of a batch; what was cut off stays so.
+        solution: from a `Reconstruction` or `load_solution`.
     """
     if solution.block == 0:
         return single(generator.apply(variables, solution.latents))
@@ -57,40 +60,41 @@ def render(
 def save_solution(
     path: str, solution: Solution | None, **facts: str | int | float | np.ndarray
 ) -> None:
-    """Writes one solution as a .npz.
+    """Writes a solution to an .npz file.
 
     Args:
-        path: of the file, which is replaced in one step.
-        solution: of one image or of a batch; None of a baseline, which has facts only.
-        facts: how it came about: numbers, texts and arrays, by name.
+        path: the file, which is replaced in one step.
+        solution: of one image or a batch; None for a baseline, which only has facts.
+        facts: numbers, texts and arrays to save with it, by name.
     """
     named = {} if solution is None else _named(solution)
     arrays = {name: np.asarray(x) for name, x in named.items()}
     arrays |= {f"fact:{name}": np.asarray(value) for name, value in facts.items()}
     with replacing(path, "wb") as file:
-        # By its types, an array could be meant for the argument `allow_pickle`.
+        # mypy believes that an array could be meant for the argument `allow_pickle`.
         block = {} if solution is None else {"block": solution.block}
         np.savez(file, **block, **arrays)  # type: ignore[arg-type]
 
 
 def load_solution(path: str, generator: Generator, variables: dict) -> Solution:
-    """Reads what `save_solution` wrote for the same generator.
+    """Reads a solution that `save_solution` wrote for the same generator.
 
-    A file without intermediates, as all were once, has none.
+    Files of the first version have no intermediates; they still load.
 
     Args:
-        path: of the `.npz`.
-        generator: that the solution was found with.
+        path: the `.npz` file.
+        generator: the generator that the solution was found with.
         variables: its variables, `{"params": ...}`.
 
     Raises:
-        UserError: if the file has other arrays than the generator's.
+        UserError: if the file holds no solution, or one that does not fit the
+            generator.
     """
     with np.load(path, allow_pickle=False) as file:
         saved = {name: file[name] for name in file.files}
     if "block" not in saved:
         raise UserError(
-            f"{path}: found the image of a baseline, expected a solution of a prior"
+            f"{path}: found the image of a baseline, expected the solution of a prior"
         )
     block = int(saved["block"])
     prefix = "intermediates/"

@@ -1,10 +1,10 @@
-"""The solver of every method: stages of descent on a batch of images at once.
+"""The solver of every method: runs stages of gradient descent on a batch of images.
 
 A method (CSGM, ILO, ...) is a list of stages. A stage says which variables are free,
-how they decode to a solution, and what they are constrained to after each step; this
-file runs one. Losses are summed over images, never averaged, and every image has an
-optimiser state and a best iterate of its own, so a reconstruction does not depend on
-the batch that it was found in.
+how they decode to a solution, and how they are constrained after each step; this file
+runs one stage. Losses are summed over images, never averaged, and every image has its
+own optimiser state and best iterate, so a reconstruction does not depend on the other
+images of the batch.
 """
 
 import dataclasses
@@ -46,20 +46,20 @@ SELECTIONS = ("measurement", "held_out", "last", "oracle")
 
 @struct.dataclass
 class Iterate:
-    """What one step passes to the next, every leaf with a leading batch axis.
+    """The state that one step passes to the next; every leaf has a batch axis.
 
     Attributes:
-        free: the variables that are moved; None where the tree has others.
-        optimizer: its state, one per image.
-        best: the variables of the lowest score so far.
-        best_score: that score; what it measures depends on the selection rule.
+        free: the variables that move; None in place of those that do not.
+        optimizer: the optimiser state of each image.
+        best: the variables with the lowest score so far.
+        best_score: their score, whose meaning depends on the selection rule.
         best_loss: the measurement loss of `best`.
-        finite: whether all measurement losses so far were.
-        key: of the noise, one per image; None without noise.
-        step: number of updates so far; None, as the next two, unless some measurements
-            are held out.
-        best_step: that of `best`.
-        stop: after so many updates the image stays as it is.
+        finite: whether all measurement losses so far were finite.
+        key: the PRNG key of the noise of each image; None without noise.
+        step: number of updates so far. It and the next two fields are None unless some
+            measurements are held out.
+        best_step: the number of updates before `best`.
+        stop: the number of updates after which the image no longer moves.
     """
 
     free: Variables
@@ -88,7 +88,7 @@ def _score(
 
 
 def _where(condition: Bool[Array, " batch"], new: Any, old: Any) -> Any:
-    """`new` for the images where the condition holds, `old` for the others."""
+    """Takes `new` for the images where the condition holds, `old` for the others."""
 
     def pick(a: Array, b: Array) -> Array:
         return jnp.where(condition.reshape(-1, *[1] * (a.ndim - 1)), a, b)
@@ -99,7 +99,7 @@ def _where(condition: Bool[Array, " batch"], new: Any, old: Any) -> Any:
 def _heat(
     moved: Variables, keys: jax.Array, scale: Float[Array, ""]
 ) -> tuple[Variables, jax.Array]:
-    """`moved` plus Gaussian noise, each image's from its own key; and the next keys."""
+    """Adds Gaussian noise from each image's key; returns the next keys too."""
 
     def one_image(moved: Variables, key: jax.Array) -> tuple[Variables, jax.Array]:
         key, noise_key = jax.random.split(key)
@@ -120,7 +120,7 @@ def _update(
     iterate: Iterate,
     rate: Float[Array, ""],
 ) -> tuple[Iterate, Float[Array, " batch"]]:
-    """One step on the images of one device; returns their measurement losses too."""
+    """Makes one step on the images of a device; also returns their losses before it."""
     mask = stage.free(prior, start)
 
     def objective(
@@ -183,7 +183,7 @@ def _updates(
     rates: Float[Array | np.ndarray, " steps"],
     count: int | Array,
 ) -> tuple[Iterate, Float[Array, "steps batch"]]:
-    """`count` updates, `at_once` images at a time; the losses after those are 0."""
+    """Makes `count` updates, `at_once` images at a time; further losses are 0."""
 
     def one(
         iterate: Iterate, rate: Float[Array, ""]
@@ -234,11 +234,25 @@ def descend(
     rates: Float[Array | np.ndarray, " at_once"],
     count: int | Array,
 ) -> tuple[Iterate, Float[Array, "at_once batch"]]:
-    """The first `count` steps at `rates`, the images split over the devices of `mesh`.
+    """Makes the first `count` steps at `rates`, with the images split over devices.
 
-    No communication. Whatever depends on the prior or the problem alone (kernels
-    transposed for the gradient, sums of their squares, spectra) XLA computes before
-    the loop, once for all of its steps.
+    The devices do not communicate. XLA computes whatever depends on the prior or the
+    problem alone (transposed kernels, sums of their squares, spectra) once before the
+    loop.
+
+    Args:
+        stage: the stage to run.
+        select: the selection rule, one of `SELECTIONS`.
+        mesh: the devices that share the images.
+        prior, perceptual: the prior, and a loss to add or None.
+        problem: as `settle` returns it.
+        start: the variables at the start of the stage.
+        iterate: the state after the last step; its buffers are donated.
+        rates: `(at_once,)`, the learning rate of each step.
+        count: how many of these steps to make, at most `at_once`.
+
+    Returns:
+        The next state, and the measurement losses before each step.
     """
     images, everywhere = PartitionSpec("data"), PartitionSpec()
     at_once = images_at_once(len(rates), mesh)
@@ -263,9 +277,14 @@ def begin(
     keys: jax.Array | None = None,
     stops: Int[Array | np.ndarray, " batch"] | None = None,
 ) -> tuple[Variables, Iterate]:
-    """(variables, first iterate) of a stage; `keys` are read if it is warm.
+    """Returns (variables, first iterate) at the start of a stage.
 
-    With `stops`, each image takes so many updates at most.
+    Args:
+        stage: the stage that begins.
+        prior: the prior.
+        variables: those that the stage before has left.
+        keys: `(batch,)` PRNG keys for the noise of a stage with a temperature.
+        stops: `(batch,)`, the most updates of each image; None for no limit.
     """
     variables = stage.begin(prior, variables)
     free = take_free(stage.free(prior, variables), variables)
@@ -282,16 +301,16 @@ def begin(
 
 
 class StageEnd(NamedTuple):
-    """How a stage ended.
+    """The outcome of a stage.
 
     Attributes:
-        variables: for the stage after.
-        chosen: those that were selected.
-        loss: the measurement loss of these.
-        finite: whether that of every step was.
-        score: the lowest, by the selection rule.
-        step: number of updates before the iterate that has it, where some measurements
-            are held out.
+        variables: the last iterate, from which the next stage starts.
+        chosen: the selected iterate.
+        loss: the measurement loss of `chosen`.
+        finite: whether the losses of all steps were finite.
+        score: the lowest score by the selection rule.
+        step: number of updates before the iterate with the lowest score; None unless
+            some measurements are held out.
     """
 
     variables: Variables
@@ -314,24 +333,29 @@ def run_stage(
     perceptual: Loss | None = None,
     stops: Int[np.ndarray, " batch"] | None = None,
 ) -> StageEnd:
-    """Runs a stage on a batch that the devices of `mesh` divide.
+    """Runs a stage on a batch of images, which the devices share.
 
-    A few steps per call, driven from Python, which waits for the device at the end.
+    Python makes several calls of a few steps each, and waits for the device at the end.
 
     Args:
-        problem: as `settle` returns it.
+        stage: the stage to run.
+        prior: the prior, on the devices.
+        problem: as `settle` returns it; with `perceptual`, as its `prepare` does.
+        variables: those that the stage before has left.
+        select: the selection rule, one of `SELECTIONS`.
+        mesh: the devices; their number divides the batch.
         on_step: called with (step, measurement loss of each image before the step).
-        keys: of the noise of a stage that has a temperature, one per image.
-        perceptual: added to the loss that is descended; iterates are still chosen by
-            the measurement loss alone. `problem` is then what it has prepared.
-        stops: updates of each image at most, where some measurements are held out; the
-            selected iterate is then the last one.
+        keys: `(batch,)` PRNG keys for the noise of a stage with a temperature.
+        perceptual: a loss to add, or None; iterates are still chosen by the
+            measurement loss alone.
+        stops: `(batch,)`, the most updates of each image if some measurements are held
+            out; the last iterate is then selected.
     """
-    # With the sharding that `step` returns, or its second call would compile again.
+    # With the sharding that `descend` returns, else its second call would recompile.
     start, iterate = jax.device_put(
         begin(stage, prior, variables, keys, stops), batch_sharded(mesh)
     )
-    # The step after the last one has rate 0: it scores the last iterate.
+    # One more step, of rate 0, scores the last iterate.
     length, at_once = max(stage.steps, 1), steps_at_once(prior, mesh)
     factors = [ramp(i / length) for i in range(stage.steps + 1)]
     padding = [0.0] * (-len(factors) % at_once)
@@ -344,10 +368,10 @@ def run_stage(
         iterate, losses = descend(compiled, select, mesh, *arrays)
         for index in range(count):
             on_step(first + index, losses[index])
-    # What follows may compile, which is told from running if nothing runs meanwhile.
+    # The caller times what follows, which may compile, so nothing may still run.
     loss = jax.block_until_ready(losses)[count - 1]
-    # A stage goes on from where the one before ended, as in the public code; but an
-    # image that diverged goes on from its best.
+    # A stage continues where the one before ended, as in the public code; but an image
+    # that diverged continues from its best iterate.
     finite = jnp.isfinite(loss)
     last = _where(finite, iterate.free, iterate.best)
     if select in ("last", "held_out"):

@@ -1,7 +1,7 @@
-"""What a stage of a method is: the interface between methods and the solver.
+"""The stage of a method: the interface between methods and the solver.
 
-A stage has one tree of variables, every leaf with a leading batch axis: latents,
-intermediates z_k, features. A mask over that tree says which of them it moves.
+A stage has one tree of variables (latents, intermediates z_k, features), whose leaves
+have a leading batch axis. A mask over that tree says which of them the stage moves.
 """
 
 import dataclasses
@@ -22,10 +22,11 @@ OptimizerName = Literal["adam", "sgd", "ngd"]
 
 
 def _to_unit_rms(gradients: Any, _: Any) -> Any:
-    """Every array with a root mean square of 1: its step has the length of the rate.
+    """Scales every gradient to a root mean square of 1, so that all steps are as long.
 
-    Normalised gradient descent, as Poirier-Ginter and Lalonde (2023) restore with. An
-    array moves by at most the sum of the rates, which keeps it near its start.
+    This is normalised gradient descent, which Poirier-Ginter and Lalonde (2023) use for
+    restoration. An array moves by at most the sum of the rates, so it stays near its
+    start.
     """
     return jax.tree.map(
         lambda g: g / jnp.maximum(jnp.sqrt(jnp.mean(g**2)), 1e-30), gradients
@@ -49,7 +50,7 @@ def _flatten(stage: "Stage") -> tuple[list, tuple]:
 
 
 def _unflatten(cls: type["Stage"], aux: tuple, numbers: Iterable[Any]) -> "Stage":
-    """Without `__init__`: leaves may be tracers, shapes or whatever stands for them."""
+    """Skips `__init__` and its checks, because leaves may be tracers or shapes."""
     names, compiled = aux
     stage = object.__new__(cls)
     for name, value in (*zip(names, numbers, strict=True), *compiled):
@@ -58,32 +59,33 @@ def _unflatten(cls: type["Stage"], aux: tuple, numbers: Iterable[Any]) -> "Stage
 
 
 Variables = Any
-# A tree of bools. One that stands where the variables have a tree is for all of it.
+# A tree of bools; a single bool may stand for a whole subtree of the variables.
 Mask = Any
 
 
 def number(default: Any = dataclasses.MISSING) -> Any:
-    """A field of a stage that its compiled step takes as an argument, or None."""
+    """Declares a number of a stage that the compiled step takes as an argument."""
     return dataclasses.field(default=default, metadata={"number": True})
 
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
-    """One optimisation; what a method's stage does not say is as it is here.
+    """One optimisation of a method. Subclasses override what differs from it.
 
-    A pytree, whose leaves are the fields declared by `number()`: stages that differ in
-    those alone share a compiled step. All other fields are hashable and compiled in. A
-    subclass is a frozen dataclass too, with `kw_only=True` if it has fields of its own.
+    It is a pytree whose leaves are the fields declared by `number()`: stages that
+    differ only in these share a compiled step. All other fields are hashable and
+    compiled in. A subclass is a frozen dataclass too; it needs `kw_only=True` if it
+    adds fields.
 
     Attributes:
         steps: number of updates.
-        learning_rate: at the top of the schedule (see `schedules.ramp`).
+        learning_rate: the highest rate of the schedule (see `schedules.ramp`).
         optimizer: `adam`, `sgd`, or `ngd`, whose steps all have the same length.
-        temperature: T of the noise sqrt(2 rate T) N(0, I) added by every update; None
-            for no noise. With `sgd`, and so small a rate that its bias does not show,
-            the iterates are then draws from the density that exp(-objective / T) is in
-            proportion to (unadjusted Langevin). Adam's would be draws from no known
-            density: its steps are not along the gradient.
+        temperature: T of the noise sqrt(2 rate T) N(0, I) that every update adds; None
+            for no noise. With `sgd` and a small rate, the iterates are then samples of
+            the density proportional to exp(-objective / T) (unadjusted Langevin). With
+            Adam they would follow no known density, because its steps do not follow
+            the gradient.
     """
 
     steps: int = number()
@@ -97,42 +99,49 @@ class Stage:
         )
 
     def begin(self, prior: Prior, variables: Variables) -> Variables:
-        """This stage's variables, from those that the stage before has left."""
+        """Returns this stage's variables, made from those of the stage before."""
         return variables
 
     def free(self, prior: Prior, variables: Variables) -> Mask:
-        """Which of the variables that `begin` returned are moved; the rest is kept."""
+        """Returns the mask of the variables that move; the others keep their values."""
         return True
 
     def decode(self, prior: Prior, variables: Variables) -> Solution:
-        """The solution that the variables stand for."""
+        """Returns the solution that the variables describe."""
         raise NotImplementedError
 
     def penalty(
         self, variables: Variables, images: Array, problem: Problem
     ) -> Float[Array, "*batch"]:
-        """Added to each image's measurement loss; `images` are the variables'.
+        """Returns what is added to the measurement loss of each image; 0 by default.
 
         Args:
-            variables: of a batch.
+            variables: those of a batch.
             images: what they decode to, `(batch, height, width, channels)`.
-            problem: of the same batch.
+            problem: the problem of the same batch.
         """
         return jnp.zeros((), jnp.float32)
 
     def constrain(self, variables: Variables, start: Variables) -> Variables:
-        """Applied after each update; `start` is what `begin` returned.
+        """Returns the variables after a constraint; the solver calls it at each update.
 
-        What it does to variables that are kept has no effect.
+        `start` is what `begin` returned. Changes to variables that do not move have no
+        effect.
         """
         return variables
 
 
 def take_free(mask: Mask, variables: Variables) -> Variables:
-    """The same tree with None in place of what the mask keeps."""
+    """Returns the variables with None in place of those that do not move."""
     return jax.tree.map(lambda free, x: x if free else None, mask, variables)
 
 
 def put_free(mask: Mask, free: Variables, variables: Variables) -> Variables:
-    """`variables` with the free ones as they are in `free`, from `take_free`."""
+    """Returns all variables, with new values for those that move.
+
+    Args:
+        mask: which variables move.
+        free: their new values, in the form that `take_free` returns.
+        variables: the old values of all variables.
+    """
     return jax.tree.map(lambda m, new, x: new if m else x, mask, free, variables)

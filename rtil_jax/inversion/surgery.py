@@ -1,14 +1,15 @@
-"""Generator Surgery (Smedemark-Margulies et al. 2021): the first blocks are cut off.
+"""Generator Surgery (Smedemark-Margulies et al. 2021): cuts off the first blocks.
 
-The features at the cut are the variable, and so are the latents that later blocks
-read (styles and noise maps of StyleGAN2), if they read any:
+It optimises the features h at the cut, and the latents that later blocks read (styles
+and noise maps of StyleGAN2):
 
     min over h, z_0 of ||A(g_1(h, z_0)) - y||^2.
 
-There is no g_0, so nothing ties h to the features of samples and StyleGAN2's image so
-far is zero. As in the authors' code h starts from N(0, I) clipped to [-1, 1], which
-needs no statistics of the generator, and nothing is constrained. They run 25 steps of
-L-BFGS, on which they find Adam slightly worse; here it is Adam like every method.
+Without g_0, nothing ties h to the features of the generator's samples, and StyleGAN2's
+RGB skip starts at zero. As in the authors' code, h starts from N(0, I) clipped to
+[-1, 1], which needs no statistics of the generator, and nothing is constrained. The
+authors run 25 steps of L-BFGS and find Adam slightly worse; this module uses Adam, as
+every method here does.
 """
 
 import dataclasses
@@ -38,17 +39,17 @@ class Surgery:
     """Generator Surgery: drops the first blocks and searches over the features there.
 
     Attributes:
-        block: the blocks up to this one are dropped; by default block 2 (8 pixels), or
-            block 1 of a generator of two blocks.
+        block: the blocks up to this one are dropped. The default is block 2 (8
+            pixels), or block 1 of a generator with two blocks.
         steps: number of Adam steps.
-        learning_rate: at the top of the schedule.
-        units: of the features: `absolute`, as the authors have it, or `features`, their
-            standard deviation over images of the prior.
-        prior_weight: of mean(h^2) in the loss, h in those units, times
-            `constraints.relative_scale`; 0 for none.
+        learning_rate: the highest rate of the schedule.
+        units: the units of the features: `absolute`, as the authors have it, or
+            `features`, their standard deviation over images of the prior.
+        prior_weight: weight of mean(h^2) in the loss, at least 0, with h in `units`. It
+            is multiplied by `constraints.relative_scale`.
 
     Raises:
-        UserError: at once, for an argument of a wrong type or range.
+        UserError: on construction, if an argument has a wrong type or range.
     """
 
     block: Any = argument(None, WHOLE, published=PUBLISHED_BLOCK)
@@ -61,13 +62,13 @@ class Surgery:
         clean_arguments(self)
 
     def block_of(self, generator: Generator) -> int:
-        """The last block that is dropped."""
+        """Returns the last block that is dropped from this generator."""
         if self.block is None:
             return max(1, min(PUBLISHED_BLOCK, generator.num_blocks - 1))
         return self.block
 
     def stages(self, generator: Generator) -> tuple[Stage, ...]:
-        """The one stage.
+        """Returns the only stage.
 
         Raises:
             UserError: if no block is left, or the generator has no such block.
@@ -75,8 +76,8 @@ class Surgery:
         block, last = self.block_of(generator), generator.num_blocks
         if not 1 <= block < last:
             raise UserError(
-                f"method.block: found {block}, expected 1 to {last - 1}: block "
-                f"{last}, the last of {generator.resolution} pixels, has to stay"
+                f"method.block: found {block}, expected 1 to {last - 1}: the generator "
+                f"has {last} blocks, and the last one cannot be dropped"
             )
         return (
             SurgeryStage(
@@ -89,7 +90,7 @@ class Surgery:
         )
 
     def start(self, prior: Prior, key: jax.Array) -> dict:
-        """Latents and features of one image."""
+        """Draws the latents and features of one image."""
         latent_key, feature_key = jax.random.split(key)
         latents = style_space(prior.generator).sample(prior, latent_key)
         block = self.block_of(prior.generator)
@@ -100,7 +101,7 @@ class Surgery:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SurgeryStage(Stage):
-    """The only stage: see `Surgery`."""
+    """The only stage of `Surgery`."""
 
     block: int
     units: Units
@@ -115,7 +116,7 @@ class SurgeryStage(Stage):
 
     def decode(self, prior: Prior, variables: dict) -> Solution:
         latents = style_space(prior.generator).decode(prior, variables["latents"])
-        # The kind of features that `tail` takes, from a head that is never computed.
+        # Shows which kind of features `tail` takes; the head itself is not computed.
         kind = jax.eval_shape(
             lambda: prior.generator.apply(
                 prior.variables, latents, self.block, method="head"

@@ -1,8 +1,8 @@
-"""The units in which z_k, or the features that Surgery searches, are moved.
+"""The units in which methods move z_k, or the features that Surgery searches.
 
-A step of Adam has the size of the learning rate, whatever the size of the features. So
-that one rate serves every prior, the variable is u with z_k = s_k u, and s_k is the
-standard deviation of the prior's own features after block k.
+A step of Adam has the size of the learning rate, whatever the size of the features. To
+let one rate serve every prior, methods move u instead, with z_k = s_k u, where s_k is
+the standard deviation of the prior's features after block k.
 """
 
 from typing import Any, Literal
@@ -16,7 +16,7 @@ Units = Literal["absolute", "features"]
 
 
 def prior_for(method: Any, prior: Prior) -> Prior:
-    """The prior with what the method's units need to know about it."""
+    """Returns the prior with its feature scales, if the method's units need them."""
     if getattr(method, "units", "absolute") == "features":
         return prior.with_feature_scales()
     return prior
@@ -25,14 +25,14 @@ def prior_for(method: Any, prior: Prior) -> Prior:
 def to_absolute(
     prior: Prior, units: Units, block: int, u: Array, unit: float | Array = 1.0
 ) -> Array:
-    """z_k = unit s_k u; unit u where units are absolute.
+    """Returns z_k = unit * s_k * u, or unit * u for absolute units.
 
     Args:
-        prior: with its feature scales where they are the units.
+        prior: the prior; it has feature scales s_k if `units` is `features`.
         units: `absolute` or `features`.
         block: k.
         u: `(batch, height, width, channels)`.
-        unit: how many of them u counts in.
+        unit: a factor of the units, above 0.
     """
     return unit * (prior.feature_scales[block - 1] * u if units == "features" else u)
 
@@ -40,5 +40,12 @@ def to_absolute(
 def all_to_absolute(
     prior: Prior, units: Units, unit: float | Array, intermediates: Variables
 ) -> Variables:
-    """{k: z_k} of {k: u}; see `to_absolute`."""
+    """Applies `to_absolute` to every block: returns {k: z_k} for {k: u}.
+
+    Args:
+        prior: the prior; it has feature scales if `units` is `features`.
+        units: `absolute` or `features`.
+        unit: a factor of the units, above 0.
+        intermediates: {k: u}, each `(batch, height, width, channels)`.
+    """
     return {k: to_absolute(prior, units, k, u, unit) for k, u in intermediates.items()}

@@ -1,8 +1,8 @@
-"""Methods that need no prior: which they are, the shape of their images, and their run.
+"""Recognises and runs methods that need no prior.
 
-A method may bring a network of its own (`own_prior`), and is then run like the others.
-All else that can be called is a baseline (`rtil_jax.baselines`): it recovers one image
-after the other, on the host.
+A method may bring its own network (`own_prior`); it then runs like a method with a
+prior. A baseline (`rtil_jax.baselines`) is a callable that recovers one image after the
+other, on the host.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,25 +19,25 @@ from rtil_jax.errors import UserError
 from rtil_jax.inversion.problems import Problem
 from rtil_jax.operators.interface import ForwardOperator, ImageShape
 
-# The rounding of float32 through a Fourier transform is 100 times less.
+# A Fourier transform in float32 rounds 100 times less than this.
 LINEAR = 1e-3
 
 
 def is_baseline(method: Any) -> bool:
-    """Whether it recovers images by itself, without stages."""
+    """Tells whether a method is a baseline, which has no stages."""
     return callable(method) and not hasattr(method, "stages")
 
 
 def needs_prior(method: Any) -> bool:
-    """Whether it searches in the range of a generator that is handed to it."""
+    """Tells whether a method searches the range of a generator that the user gives."""
     return not is_baseline(method) and not hasattr(method, "own_prior")
 
 
 def image_shape_of(problem: Any) -> ImageShape:
-    """`(height, width, channels)` of the images, from the problem alone.
+    """Returns `(height, width, channels)` of the images, from the problem alone.
 
     Raises:
-        UserError: if neither its truth nor its operator says.
+        UserError: if neither its truth nor its operator has the shape.
     """
     truth = getattr(problem, "truth", None)
     if truth is not None and jnp.ndim(truth) == 4:
@@ -46,15 +46,15 @@ def image_shape_of(problem: Any) -> ImageShape:
     operators = getattr(problem, "operators", None)
     shape = getattr(operators, "image_shape", None)
     if isinstance(operators, ForwardOperator):
-        # What an operator leaves open, as the channels of a mask, is as in y.
+        # A mask leaves the number of channels open; y has as many as the images.
         y = (0, 0, 0, *jnp.shape(problem.measurements))[-3:]
         pattern = operators._input_pattern()
         shape = [n if n else size for n, size in zip(pattern, y, strict=True)]
     if shape is None:
         raise UserError(
-            f"problem.operators: found {type(operators).__name__}, which does not say "
-            "of which images, expected an attribute image_shape = (height, width, "
-            "channels) for a method without a prior"
+            f"problem.operators: found {type(operators).__name__} without image_shape, "
+            "expected that attribute, (height, width, channels), for a method without "
+            "a prior"
         )
     height, width, channels = shape
     return height, width, channels
@@ -63,7 +63,13 @@ def image_shape_of(problem: Any) -> ImageShape:
 def measured_images(
     problem: Problem, image_shape: ImageShape, noise_std: float
 ) -> Iterator[Measured]:
-    """What is measured of each image of a settled problem."""
+    """Yields the operator and measurements of each image of a settled problem.
+
+    Args:
+        problem: as `settle` returns it.
+        image_shape: `(height, width, channels)` of one image.
+        noise_std: standard deviation of the noise on y, at least 0.
+    """
     for index, y in enumerate(problem.measurements):
         operator = problem.operators
         if not problem.shared:
@@ -72,14 +78,20 @@ def measured_images(
 
 
 def require_linear(who: str, measured: Measured) -> None:
-    """Raises UserError, which says `who` needs it, unless A(u - v) = A(u) - A(v)."""
+    """Raises UserError unless A is linear; the message says that `who` needs it."""
     if not float(linearity_error(measured)) < LINEAR:
         name = type(measured.operator).__name__
         raise UserError(f"{who}: found {name}, expected a linear operator")
 
 
 def check_baseline(baseline: Any, problem: Problem, measured: Measured) -> None:
-    """Raises UserError if it lacks a package, or is not for operators of this kind."""
+    """Raises UserError if a baseline lacks a package or cannot use the operator.
+
+    Args:
+        baseline: the baseline.
+        problem: as `settle` returns it.
+        measured: the operator and measurements of one image.
+    """
     name = type(baseline).__name__
     require_packages(f"method: {name}", getattr(baseline, "packages", ()))
     expected = misfit(baseline, type(problem.operators))
@@ -98,15 +110,15 @@ def recover(
     keys: jax.Array,
     on_image: Callable[[int], None],
 ) -> Float[Array, "batch height width channels"]:
-    """The images that a baseline recovers, one after the other.
+    """Recovers images with a baseline, one after the other.
 
     Args:
-        baseline: what recovers them.
-        problem: settled.
-        image_shape: of one image.
-        noise_std: of the noise on y.
-        keys: one per image.
-        on_image: called with the number of each image when it is done.
+        baseline: the baseline.
+        problem: as `settle` returns it.
+        image_shape: `(height, width, channels)` of one image.
+        noise_std: standard deviation of the noise on y, at least 0.
+        keys: `(batch,)`, one PRNG key per image.
+        on_image: called with the index of each image when it is done.
 
     Raises:
         UserError: if the baseline does not fit the operators, or returns another shape.

@@ -1,1 +1,1 @@
-"""Training: the state, one recipe per GAN, and the loop."""
+"""Training: the state of a run, and one recipe for each kind of GAN."""

@@ -1,7 +1,7 @@
-"""The numbers of both training algorithms, each with its default, help and check.
+"""The hyperparameters of both training algorithms, with defaults, help and checks.
 
-A recipe has them as attributes, and a config in its section `training`. Defaults are
-those of the public training code.
+They are attributes of a recipe, and the section `training` of a config. The defaults
+are those of the public training code.
 """
 
 import dataclasses
@@ -15,31 +15,34 @@ BELOW_ONE = Condition(lambda value: 0 <= value < 1, "a number in [0, 1)")
 class StyleGAN2Hyperparameters:
     """The hyperparameters of RTIL-StyleGAN2, see `rtil_jax.training.stylegan2`."""
 
-    batch_size: int = field(6, "Images of a step, over all devices.")
+    batch_size: int = field(6, "Number of images per step, over all devices.")
     learning_rate: float = field(
         0.002,
-        "Of Adam, for both networks, before the correction for lazy regularisation.",
+        "Learning rate of Adam for both networks, before the correction for lazy "
+        "regularisation.",
         POSITIVE,
     )
-    r1_weight: float = field(10.0, "Of the R1 penalty.", NOT_NEGATIVE)
+    r1_weight: float = field(10.0, "Weight of the R1 penalty.", NOT_NEGATIVE)
     r1_every: int = field(
-        16, "Steps from one R1 penalty to the next; 0 for none.", at_least(0)
+        16, "Steps from one R1 penalty to the next; 0 disables it.", at_least(0)
     )
-    path_weight: float = field(2.0, "Of the path-length penalty.", NOT_NEGATIVE)
+    path_weight: float = field(2.0, "Weight of the path-length penalty.", NOT_NEGATIVE)
     path_every: int = field(
         4,
-        "Steps from one path-length penalty to the next; 0 for none. It needs styles.",
+        "Steps from one path-length penalty to the next; 0 disables it. It needs a "
+        "generator with styles.",
         at_least(0),
     )
     path_batch_shrink: int = field(
         2,
-        "The path-length penalty sees batch_size / this images (Karras et al. 2020); "
-        "the public RTIL code reads the same 2 as a number of images, of each member.",
+        "The path-length penalty uses batch_size divided by this number of images "
+        "(Karras et al. 2020). The public RTIL code takes the same 2 for the number of "
+        "images of each member.",
         at_least(1),
     )
     ema_decay: float = field(
         0.5 ** (32 / 10_000),
-        "Per step, of the average of the weights that is the prior.",
+        "Decay per step of the moving average of the weights, which is the prior.",
         BELOW_ONE,
     )
 
@@ -48,11 +51,17 @@ class StyleGAN2Hyperparameters:
 class PGGANHyperparameters:
     """The hyperparameters of RTIL-PGGAN, see `rtil_jax.training.pggan`."""
 
-    learning_rate: float = field(0.001, "Of Adam, for both networks.", POSITIVE)
-    penalty_weight: float = field(
-        10.0, "Of the gradient penalty (WGAN-GP).", NOT_NEGATIVE
+    learning_rate: float = field(
+        0.001, "Learning rate of Adam for both networks.", POSITIVE
     )
-    drift: float = field(0.001, "Of the squared scores of real images.", NOT_NEGATIVE)
+    penalty_weight: float = field(
+        10.0, "Weight of the gradient penalty (WGAN-GP).", NOT_NEGATIVE
+    )
+    drift: float = field(
+        0.001, "Weight of the squared scores of real images.", NOT_NEGATIVE
+    )
     ema_decay: float = field(
-        0.999, "Per step, of the average of the weights that is the prior.", BELOW_ONE
+        0.999,
+        "Decay per step of the moving average of the weights, which is the prior.",
+        BELOW_ONE,
     )

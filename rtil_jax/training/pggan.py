@@ -1,9 +1,9 @@
 """One training iteration of RTIL-PGGAN: WGAN-GP over the family, growing by phases.
 
-Both networks grow together. A phase trains the part of each that its resolution reads;
-over its first steps the newest block fades in. One jitted function per phase does the
-whole iteration: the generator's images are made once, and serve the discriminator's
-update and, through the updated discriminator, the generator's.
+Both networks grow together. A phase trains the part of each network that its resolution
+uses, and fades in the newest block over its first steps. One jitted function per phase
+runs the whole iteration: the generator makes its images once, for the update of the
+discriminator and then for its own.
 """
 
 import dataclasses
@@ -37,14 +37,14 @@ from rtil_jax.training.state import TrainState, adam_per_module, create_state
 
 @dataclasses.dataclass(frozen=True)
 class Phase:
-    """Training at one resolution.
+    """A phase of growing: training at one resolution.
 
     Attributes:
-        resolution: of the images.
-        batch_size: real images per step.
-        first_step: steps of all earlier phases.
-        first_image: images that they have read.
-        fade_steps: over how many steps the newest block fades in; 0 for no fade.
+        resolution: height and width of the images.
+        batch_size: number of real images per step.
+        first_step: number of steps of all earlier phases.
+        first_image: number of images that they read.
+        fade_steps: number of steps over which the newest block fades in; 0 for none.
     """
 
     resolution: int
@@ -54,7 +54,7 @@ class Phase:
     fade_steps: int
 
     def fade(self, step: int) -> float:
-        """alpha of the newest block, linear in the step."""
+        """Returns alpha of the newest block, which rises linearly to 1."""
         if not self.fade_steps:
             return 1.0
         return min(1.0, (step - self.first_step) / self.fade_steps)
@@ -63,9 +63,14 @@ class Phase:
 def growing_phases(
     resolutions: tuple[int, ...], batch_sizes: tuple[int, ...], steps: int
 ) -> tuple[Phase, ...]:
-    """Phases of `steps` steps each; all but the first fade in over half of them.
+    """Returns phases of equal length; all but the first fade in over their first half.
 
-    The last phase goes on for as long as training does.
+    The last phase continues until training ends.
+
+    Args:
+        resolutions: height and width of the images in each phase.
+        batch_sizes: number of real images per step in each phase.
+        steps: number of steps per phase.
     """
     phases, image = [], 0
     for i, (size, batch) in enumerate(zip(resolutions, batch_sizes, strict=True)):
@@ -76,19 +81,22 @@ def growing_phases(
 
 @dataclasses.dataclass(frozen=True)
 class PGGANRecipe(PGGANHyperparameters):
-    """What is trained, and how; see `rtil_jax.training.recipe.Recipe`.
+    """The recipe of RTIL-PGGAN: its networks, family and hyperparameters.
 
-    Its other attributes are those of `PGGANHyperparameters`.
+    It implements `rtil_jax.training.recipe.Recipe`. The other attributes are those of
+    `PGGANHyperparameters`.
 
     Attributes:
-        generator: at full resolution; `clone(resolution=r)` is what it is at r pixels.
-        discriminator: of images of any of those sizes, with an attribute
-            `stddev_group`; both read the fade (see `rtil_jax.generators.pggan`).
-        family: of codes; mixed after the last block there is while growing has not
-            reached `family.block`.
+        generator: the generator at full resolution. `clone(resolution=r)` makes it
+            smaller.
+        discriminator: scores images of all these sizes; it has an attribute
+            `stddev_group`. Both networks read the fade (see
+            `rtil_jax.generators.pggan`).
+        family: the multi-code family. While the network is too small for
+            `family.block`, codes are mixed after its last block.
         enumerate_family: evaluate all members at each step instead of sharing the
             batch among them.
-        phases: one per resolution, the last one that of the generator.
+        phases: one phase per resolution; the last has the generator's resolution.
     """
 
     generator: Generator
@@ -98,7 +106,7 @@ class PGGANRecipe(PGGANHyperparameters):
     phases: tuple[Phase, ...]
 
     def optimizer(self) -> optax.GradientTransformation:
-        """The optimiser of each network; its state lives through all phases."""
+        """Returns the optimiser of each network; its state lasts through all phases."""
         return adam_per_module(self.learning_rate)
 
     def fresh_state(self, key: jax.Array) -> TrainState:
@@ -108,7 +116,7 @@ class PGGANRecipe(PGGANHyperparameters):
         )
 
     def phase_at(self, step: int) -> Phase:
-        """The phase of the step after `step` finished ones."""
+        """Returns the phase of the step that follows `step` finished ones."""
         return [phase for phase in self.phases if phase.first_step <= step][-1]
 
     def first_steps(self) -> tuple[int, ...]:
@@ -120,7 +128,7 @@ class PGGANRecipe(PGGANHyperparameters):
         return BatchPlan(start, phase.batch_size, phase.resolution)
 
     def at(self, phase: Phase) -> tuple[Generator, MultiCodeFamily]:
-        """Generator and family as the phase has them."""
+        """Returns the generator and the family at the size of the phase."""
         generator = self.generator.clone(resolution=phase.resolution)
         block = min(self.family.block, generator.num_blocks)
         return generator, dataclasses.replace(self.family, block=block)
@@ -131,7 +139,7 @@ class PGGANRecipe(PGGANHyperparameters):
         Int[Array | np.ndarray, " images"],
         Float[Array | np.ndarray, "minibatches batch"],
     ]:
-        """(member of each fake image of one step, weight of each in the loss)."""
+        """Returns (member of each fake image of a step, its weight in the loss)."""
         batch = phase.batch_size
         group = stddev_group_size(batch, self.discriminator.stddev_group)
         return choose_members(self.family, None, batch, group, self.enumerate_family)
@@ -143,17 +151,31 @@ class PGGANRecipe(PGGANHyperparameters):
         key: jax.Array,
         step: int,
     ) -> tuple[TrainState, Metrics]:
+        """Runs one iteration; see `Recipe.train_step`.
+
+        Args:
+            state: after `step` iterations; its buffers are donated.
+            images: `(batch, height, width, channels)` in [-1, 1].
+            key: the PRNG key of the run.
+            step: number of finished iterations.
+        """
         phase = self.phase_at(step)
         fade, key = np.float32(phase.fade(step)), jax.random.fold_in(key, step)
         state, metrics = jit_step(self, phase, state, images, fade, key)
         return state, metrics | {"resolution": phase.resolution, "fade": fade}
 
     def measure(self, state: TrainState) -> Metrics:
-        """Nothing: each layer normalises its features."""
+        """Returns no metrics, because each layer normalises its features."""
         return {}
 
     def sample(self, params: dict, step: int, columns: int) -> Array:
-        """Each member has codes of its own; small images are enlarged by repetition."""
+        """Draws images of every member, enlarged to full resolution by repetition.
+
+        Args:
+            params: variables of the generator.
+            step: number of finished iterations, which decides the phase.
+            columns: number of images per member; each member has its own codes.
+        """
         phase = self.phase_at(step)
         fade = np.float32(phase.fade(step))
         small = jnp.stack(
@@ -172,6 +194,14 @@ class PGGANRecipe(PGGANHyperparameters):
         key: jax.Array | jax.ShapeDtypeStruct,
         step: int | None = None,
     ) -> dict[str, tuple]:
+        """Returns the programs of the phases; see `Recipe.programs`.
+
+        Args:
+            state: arrays or shapes.
+            images_at: makes the images of a batch, or their shape.
+            key: the PRNG key of the run, or its shape.
+            step: number of finished iterations; None for all phases.
+        """
         fade, programs = np.float32(0), {}
         for phase in self.phases if step is None else [self.phase_at(step)]:
             images = images_at(self.batch_at(phase.first_step))
@@ -181,14 +211,28 @@ class PGGANRecipe(PGGANHyperparameters):
 
 
 def with_fade(phase: Phase, params: dict, fade: Array) -> dict:
-    """The variables of a network whose newest block has faded in to `fade`."""
+    """Returns the variables of a network whose newest block has faded in to `fade`.
+
+    Args:
+        phase: the phase; the first one has no fade.
+        params: `{"params": ...}` of the network.
+        fade: alpha, in [0, 1].
+    """
     return {**params, "growth": {"fade": fade}} if phase.fade_steps else params
 
 
 def family_images(
     recipe: PGGANRecipe, phase: Phase, params: dict, fade: Array, key: jax.Array
 ) -> Float[Array, "minibatches batch height width channels"]:
-    """The fake images of one step: one minibatch, or one per enumerated member."""
+    """Draws the fake images of a step: one minibatch, or one per enumerated member.
+
+    Args:
+        recipe: the recipe.
+        phase: the phase of the step.
+        params: `{"params": ...}` of the generator.
+        fade: alpha of the newest block, in [0, 1].
+        key: the PRNG key of the images.
+    """
     generator, family = recipe.at(phase)
     variables = with_fade(phase, params, fade)
     members, _ = recipe.members(phase)
@@ -207,9 +251,18 @@ def critic_loss(
     weights: Float[Array | np.ndarray, "minibatches batch"],
     key: jax.Array,
 ) -> tuple[Float[Array, ""], Metrics]:
-    """WGAN-GP with drift: equation (2) for a critic. Minibatches do not mix.
+    """Returns the loss of the critic, WGAN-GP with drift (equation 2), and metrics.
 
     The penalty is in float32: its gradient, of second order, is noisy in bfloat16.
+
+    Args:
+        recipe: the recipe.
+        score: a function of (discriminator, params, images).
+        params: `{"params": ...}` of the discriminator.
+        images: real images, `(batch, height, width, channels)` in [-1, 1].
+        fakes: `(minibatches, batch, height, width, channels)`; minibatches do not mix.
+        weights: `(minibatches, batch)`, the weight of each fake image.
+        key: the PRNG key of the gradient penalty.
     """
     critic = recipe.discriminator
     exact = in_precision(critic, "float32")
@@ -240,7 +293,16 @@ def step(
     fade: Float[Array, ""],
     key: jax.Array,
 ) -> tuple[TrainState, Metrics]:
-    """One update of the discriminator, one of the generator, and the EMA."""
+    """Updates the discriminator once, then the generator and its moving average.
+
+    Args:
+        recipe: the recipe.
+        phase: the phase of the step.
+        state: before the step; its buffers are donated.
+        images: real images, `(batch, height, width, channels)` in [-1, 1].
+        fade: alpha of the newest block, in [0, 1].
+        key: the PRNG key of the step.
+    """
     image_key, penalty_key = jax.random.split(key)
 
     def score(critic: nn.Module, params: dict, images: Array) -> Array:
@@ -282,10 +344,10 @@ jit_step = jax.jit(step, static_argnums=(0, 1), donate_argnums=2)
 
 
 def _modules(params: dict, shapes: dict) -> dict:
-    """The modules named in `shapes`.
+    """Returns the modules that are named in `shapes`, those of the phase's network.
 
-    Of a network at the phase's size: modules that growing has not reached must neither
-    move nor count a step in Adam's bias correction.
+    Modules that growing has not reached must neither move nor count a step in Adam's
+    bias correction.
     """
     return {"params": {name: params["params"][name] for name in shapes["params"]}}
 

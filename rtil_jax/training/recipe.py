@@ -1,4 +1,4 @@
-"""What the training loop asks of a recipe: a GAN's losses, optimisers, schedule."""
+"""The interface of a recipe: the losses, optimisers and schedule of one kind of GAN."""
 
 import dataclasses
 from collections.abc import Callable
@@ -19,11 +19,11 @@ Metrics = dict[str, ArrayLike]
 
 @dataclasses.dataclass(frozen=True)
 class BatchPlan:
-    """The images of one step.
+    """Which images a step reads.
 
     Attributes:
-        start: how many images all earlier steps have read together.
-        size: how many this one reads, over all devices.
+        start: how many images all earlier steps together have read.
+        size: how many images this step reads, over all devices.
         resolution: their height and width.
     """
 
@@ -34,7 +34,10 @@ class BatchPlan:
 
 @runtime_checkable
 class Recipe(Protocol):
-    """Implementations are frozen dataclasses: steps are compiled once per recipe."""
+    """What the training loop calls on a recipe.
+
+    Implementations are frozen dataclasses, so that steps are compiled once per recipe.
+    """
 
     @property
     def generator(self) -> Generator:
@@ -42,20 +45,20 @@ class Recipe(Protocol):
 
     @property
     def discriminator(self) -> Discriminator:
-        """The discriminator, from images to scores."""
+        """The discriminator, which scores images."""
 
     @property
     def family(self) -> Family:
         """The distribution over intermediate inputs."""
 
     def fresh_state(self, key: jax.Array) -> TrainState:
-        """The state before the first step, with weights drawn from `key`."""
+        """Returns the state before the first step, with weights drawn from `key`."""
 
     def first_steps(self) -> tuple[int, ...]:
-        """The steps, from 0, at which the shape of a batch changes."""
+        """Returns the steps, counted from 0, at which the shape of a batch changes."""
 
     def batch_at(self, step: int) -> BatchPlan:
-        """What the step after `step` finished ones reads."""
+        """Returns which images the step that follows `step` finished ones reads."""
 
     def train_step(
         self,
@@ -64,22 +67,29 @@ class Recipe(Protocol):
         key: jax.Array,
         step: int,
     ) -> tuple[TrainState, Metrics]:
-        """One iteration; the buffers of `state` are donated.
+        """Runs one iteration and returns (state, metrics).
 
         Args:
-            state: after `step` iterations.
-            images: those of `batch_at(step)`, in [-1, 1].
-            key: of the run, see `keys.run_key`; it is folded with `step`.
+            state: after `step` iterations; its buffers are donated.
+            images: those of `batch_at(step)`, `(batch, height, width, channels)` in
+                [-1, 1].
+            key: the PRNG key of the run, see `keys.run_key`; it is folded with `step`.
             step: number of finished iterations, a Python int.
         """
 
     def measure(self, state: TrainState) -> Metrics:
-        """Metrics of the state itself, for the steps whose metrics are written."""
+        """Returns metrics of the state itself, for steps whose metrics are written."""
 
     def sample(
         self, params: dict, step: int, columns: int
     ) -> Float[Array, "members columns height width channels"]:
-        """Images of every member; each has the same inputs at any `step`."""
+        """Draws images of every member of the family, from the same inputs at any step.
+
+        Args:
+            params: variables of the generator.
+            step: number of finished iterations.
+            columns: number of images per member.
+        """
 
     def programs(
         self,
@@ -88,8 +98,11 @@ class Recipe(Protocol):
         key: jax.Array | jax.ShapeDtypeStruct,
         step: int | None = None,
     ) -> dict[str, tuple]:
-        """name -> (jitted function, *arguments) of whatever a step runs.
+        """Returns {name: (jitted function, *arguments)} of the programs of a step.
 
-        The arguments may be shapes; `images_at` makes those of the images. Of the step
-        after `step` finished ones, or of all steps if it is None.
+        Args:
+            state: arrays or shapes.
+            images_at: makes the images of a batch, or their shape.
+            key: the PRNG key of the run, or its shape.
+            step: number of finished iterations; None for the programs of all steps.
         """

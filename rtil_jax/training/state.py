@@ -1,4 +1,4 @@
-"""Everything that a training run must remember between two steps."""
+"""The state of a training run: everything that it must remember between two steps."""
 
 import dataclasses
 from typing import Any
@@ -14,9 +14,10 @@ from rtil_jax.discriminators import Discriminator
 
 @struct.dataclass
 class TrainState:
-    """A pytree. No key is in it: see `rtil_jax.training.keys`.
+    """The arrays of a training run, as a pytree.
 
-    Its leaves are arrays, or whatever describes arrays: shapes, shardings.
+    It holds no PRNG key (see `rtil_jax.training.keys`). Its leaves may also be shapes
+    or shardings in place of arrays.
 
     Attributes:
         step: number of finished steps, an int32 scalar.
@@ -25,7 +26,7 @@ class TrainState:
         generator_optimizer: optax state.
         discriminator_optimizer: optax state.
         ema: exponential moving average of `generator`; this is the prior.
-        path_means: `(members,)`, running mean path length of each member of the
+        path_means: `(members,)`, running mean of the path length of each member of the
             family; None without a path-length penalty.
     """
 
@@ -40,13 +41,13 @@ class TrainState:
 
 @dataclasses.dataclass(frozen=True)
 class Progress:
-    """What a run must remember beside its arrays; a part of every checkpoint.
+    """What a run must remember besides its arrays; every checkpoint contains it.
 
     Attributes:
-        metrics: the newest value of each.
-        skipped_images: how many images were left out by going back, see
+        metrics: the newest value of each metric.
+        skipped_images: how many images rollbacks have skipped, see
             `config.checkpoint.rollbacks`.
-        rollbacks: how often it went back.
+        rollbacks: how often the run went back to an earlier checkpoint.
     """
 
     metrics: dict[str, float] = dataclasses.field(default_factory=dict)
@@ -55,21 +56,21 @@ class Progress:
 
 
 def lazy_adam(learning_rate: float, every: int) -> optax.GradientTransformation:
-    """Adam(0, 0.99), corrected for a regulariser that has its own step every `every`.
+    """Returns Adam(0, 0.99), corrected for a regulariser that acts every few steps.
 
     With c = every / (every + 1), the learning rate becomes lr c and beta_2 becomes
-    0.99^c (Karras et al. 2020, Appendix B). `every` = 0 means no such regulariser.
+    0.99^c (Karras et al. 2020, Appendix B). `every` = 0 means no regulariser.
     """
     ratio = every / (every + 1) if every else 1.0
     return optax.adam(learning_rate * ratio, b1=0.0, b2=0.99**ratio)
 
 
 def adam_per_module(learning_rate: float) -> optax.GradientTransformation:
-    """Adam(0, 0.99) with a step counter for each module of the network.
+    """Returns Adam(0, 0.99) with a step counter for each module of the network.
 
-    Updates may lack modules, whose state then stays: a network that grows reaches
-    its last modules late, and Adam's bias correction counts from there (a counter for
-    all would make their first updates ten times too large).
+    An update may lack modules; their state then stays. A growing network reaches its
+    last modules late, and Adam's bias correction counts from that step. (A common
+    counter would make their first updates ten times too large.)
     """
     adam = optax.adam(learning_rate, b1=0.0, b2=0.99)
 
@@ -98,7 +99,15 @@ def create_state(
     optimizers: tuple[optax.GradientTransformation, optax.GradientTransformation],
     path_means: jax.Array | None = None,
 ) -> TrainState:
-    """Fresh weights from `key`; the EMA starts at the generator."""
+    """Returns a state with fresh weights; the moving average equals the generator.
+
+    Args:
+        key: the PRNG key of the weights.
+        generator: at full resolution.
+        discriminator: scores the generator's images.
+        optimizers: of the generator and of the discriminator.
+        path_means: `(members,)`; None without a path-length penalty.
+    """
     generator_key, discriminator_key = jax.random.split(key)
     params = generators.init(generator, generator_key)
     size = generator.resolution

@@ -8,8 +8,8 @@ convolution's gradient many times slower inside `lax.cond`:
     generator       every iteration      non-saturating loss of the family
     path_length     every `path_every`   path-length penalty of the family
 
-Each takes and returns the whole state, whose buffers are donated. They are compiled
-once per recipe.
+Each function takes the whole state, donates its buffers and returns the new state. The
+functions are compiled once per recipe.
 """
 
 import dataclasses
@@ -45,17 +45,18 @@ MEASURED_IMAGES = 16
 
 @dataclasses.dataclass(frozen=True)
 class StyleGAN2Recipe(StyleGAN2Hyperparameters):
-    """What is trained, and how; see `rtil_jax.training.recipe.Recipe`.
+    """The recipe of RTIL-StyleGAN2: its networks, family and hyperparameters.
 
-    Its other attributes are those of `StyleGAN2Hyperparameters`.
+    It implements `rtil_jax.training.recipe.Recipe`. The other attributes are those of
+    `StyleGAN2Hyperparameters`.
 
     Attributes:
         generator: any generator with the interface of `rtil_jax.generators`.
-        discriminator: images to logits.
+        discriminator: maps images to logits.
         family: the distribution over intermediate inputs.
         enumerate_family: evaluate all members in both adversarial losses instead of
             drawing one per minibatch-stddev group. The path-length penalty draws one
-            member per image either way.
+            member per image in both cases.
     """
 
     generator: Generator
@@ -66,7 +67,7 @@ class StyleGAN2Recipe(StyleGAN2Hyperparameters):
     def optimizers(
         self,
     ) -> tuple[optax.GradientTransformation, optax.GradientTransformation]:
-        """(generator's, discriminator's) optax transformations."""
+        """Returns the optimisers (of the generator, of the discriminator)."""
         return (
             lazy_adam(self.learning_rate, self.path_every),
             lazy_adam(self.learning_rate, self.r1_every),
@@ -95,6 +96,14 @@ class StyleGAN2Recipe(StyleGAN2Hyperparameters):
         key: jax.Array,
         step: int,
     ) -> tuple[TrainState, Metrics]:
+        """Runs one iteration; see `Recipe.train_step`.
+
+        Args:
+            state: after `step` iterations; its buffers are donated.
+            images: `(batch, height, width, channels)` in [-1, 1].
+            key: the PRNG key of the run.
+            step: number of finished iterations.
+        """
         d_key, g_key, path_key = jax.random.split(jax.random.fold_in(key, step), 3)
         state, metrics = jit_discriminator(self, state, images, d_key)
         if self.r1_every and step % self.r1_every == 0:
@@ -108,13 +117,23 @@ class StyleGAN2Recipe(StyleGAN2Hyperparameters):
         return jit_finish(self, state), metrics
 
     def measure(self, state: TrainState) -> Metrics:
-        """`feature_rms_K` of the trained G after each block K: sigma's natural unit."""
+        """Returns `feature_rms_K` of the trained G after each block K.
+
+        This root mean square is the natural unit of the family's sigma.
+        """
         generator = without_mixing(self.generator)
         measured = state.generator, sample_key(), MEASURED_IMAGES
         rms = drawn_feature_rms(generator, *measured)
         return {f"feature_rms_{block}": value for block, value in rms.items()}
 
     def sample(self, params: dict, step: int, columns: int) -> Array:
+        """Draws images of every member; see `Recipe.sample`.
+
+        Args:
+            params: variables of the generator.
+            step: number of finished iterations; it does not matter here.
+            columns: number of images per member.
+        """
         members = range(self.family.num_members)
         return jnp.stack(
             [_sample_member(self, columns, params, member) for member in members]
@@ -127,6 +146,14 @@ class StyleGAN2Recipe(StyleGAN2Hyperparameters):
         key: jax.Array | jax.ShapeDtypeStruct,
         step: int | None = None,
     ) -> dict[str, tuple]:
+        """Returns the programs of a step; see `Recipe.programs`.
+
+        Args:
+            state: arrays or shapes.
+            images_at: makes the images of a batch, or their shape.
+            key: the PRNG key of the run, or its shape.
+            step: number of finished iterations; it does not matter here.
+        """
         images = images_at(self.batch_at(0))
         programs = {
             "discriminator": (jit_discriminator, self, state, images, key),
@@ -145,10 +172,10 @@ def members_of_step(
     Int[Array | np.ndarray, " images"],
     Float[Array | np.ndarray, "minibatches batch"],
 ]:
-    """(member of each fake image of one step, weight of each in the loss).
+    """Returns (member of each fake image of a step, its weight in the loss).
 
-    Enumerated members are minibatches of their own, as in the public code; otherwise
-    minibatch-stddev groups could straddle members and differ in size from real ones.
+    Each enumerated member has its own minibatch, as in the public code; otherwise
+    minibatch-stddev groups could mix members and differ in size from real ones.
     """
     batch = recipe.batch_size
     group = stddev_group_size(batch)
@@ -158,7 +185,17 @@ def members_of_step(
 def family_images(
     recipe: StyleGAN2Recipe, params: dict, key: jax.Array, members: Array | np.ndarray
 ) -> Float[Array, "minibatches batch height width channels"]:
-    """One image of each entry of `members`, sharded over the devices."""
+    """Draws one image for each entry of `members`, sharded over the devices.
+
+    Args:
+        recipe: the recipe.
+        params: `{"params": ...}` of the generator.
+        key: the PRNG key of the images.
+        members: `(images,)`, the member of the family of each image.
+
+    Returns:
+        `(minibatches, batch, height, width, channels)`.
+    """
     family, generator = recipe.family, recipe.generator
     inputs = family.sample(generator, params, key, members)
     images = family.decode(generator, params, constrain_batch(inputs))
@@ -168,7 +205,14 @@ def family_images(
 def discriminator_step(
     recipe: StyleGAN2Recipe, state: TrainState, images: Array, key: jax.Array
 ) -> tuple[TrainState, Metrics]:
-    """Equation (2), maximised over the discriminator."""
+    """Updates the discriminator once by equation (2).
+
+    Args:
+        recipe: the recipe.
+        state: before the update.
+        images: real images, `(batch, height, width, channels)` in [-1, 1].
+        key: the PRNG key of the fake images.
+    """
     member_key, image_key = jax.random.split(key)
     members, weights = members_of_step(recipe, member_key)
     fakes = family_images(recipe, state.generator, image_key, members)
@@ -191,9 +235,16 @@ def discriminator_step(
 def r1_step(
     recipe: StyleGAN2Recipe, state: TrainState, images: Array
 ) -> tuple[TrainState, Metrics]:
-    """R1, weighted for being lazy: (r1_weight / 2) r1_every ||grad D||^2.
+    """Updates the discriminator once by the R1 penalty on real images, in float32.
 
-    In float32: its gradient, of second order, is noisy in bfloat16.
+    The loss is (r1_weight / 2) r1_every ||grad D||^2: the factor r1_every makes up for
+    the steps between two penalties. Its gradient, of second order, is noisy in
+    bfloat16.
+
+    Args:
+        recipe: the recipe.
+        state: before the update.
+        images: real images, `(batch, height, width, channels)` in [-1, 1].
     """
     scale = recipe.r1_weight / 2 * recipe.r1_every
     discriminator = in_precision(recipe.discriminator, "float32")
@@ -209,7 +260,13 @@ def r1_step(
 def generator_step(
     recipe: StyleGAN2Recipe, state: TrainState, key: jax.Array
 ) -> tuple[TrainState, Metrics]:
-    """Equation (2), in its non-saturating form, minimised over the generator."""
+    """Updates the generator once by equation (2) in its non-saturating form.
+
+    Args:
+        recipe: the recipe.
+        state: before the update.
+        key: the PRNG key of the fake images.
+    """
     member_key, image_key = jax.random.split(key)
     members, weights = members_of_step(recipe, member_key)
 
@@ -229,7 +286,16 @@ def generator_step(
 def path_length_step(
     recipe: StyleGAN2Recipe, state: TrainState, key: jax.Array
 ) -> tuple[TrainState, Metrics]:
-    """Path-length penalty of the family, weighted for being lazy; in float32, as R1."""
+    """Updates the generator once by the path-length penalty of the family, in float32.
+
+    The loss has a factor path_every, which makes up for the steps between two
+    penalties.
+
+    Args:
+        recipe: the recipe.
+        state: before the update.
+        key: the PRNG key of the images and of the random directions.
+    """
     member_key, input_key, noise_key = jax.random.split(key, 3)
     family, generator = recipe.family, in_precision(recipe.generator, "float32")
     batch = max(recipe.batch_size // recipe.path_batch_shrink, 1)
@@ -257,13 +323,13 @@ def path_length_step(
 
 
 def finish_step(recipe: StyleGAN2Recipe, state: TrainState) -> TrainState:
-    """EMA of the generator, and the step counter."""
+    """Updates the moving average of the generator and the step counter."""
     ema = optax.incremental_update(state.generator, state.ema, 1 - recipe.ema_decay)
     return dataclasses.replace(state, ema=ema, step=state.step + 1)
 
 
 def _gradient(loss_fn: Callable, params: dict, name: str) -> tuple[dict, Metrics]:
-    """(gradient, metrics and its norm) of a loss that returns (loss, metrics)."""
+    """Returns the gradient of a loss, and its metrics with the norm of the gradient."""
     grads, metrics = jax.grad(loss_fn, has_aux=True)(params)
     return grads, {**metrics, f"{name}_gradient": optax.tree.norm(grads)}
 
@@ -289,7 +355,7 @@ def _update_generator(
 
 
 def _jit(step_fn: Callable) -> Callable:
-    """`step_fn(recipe, state, ...)`, compiled for each recipe; donates the state."""
+    """Compiles `step_fn(recipe, state, ...)` for each recipe, donating the state."""
     return jax.jit(step_fn, static_argnums=0, donate_argnums=1)
 
 
@@ -301,7 +367,7 @@ jit_finish = _jit(finish_step)
 
 
 def without_mixing(generator: Generator) -> Generator:
-    """G itself, of whose styles training mixes two."""
+    """Returns the generator without the style mixing of training."""
     if not hasattr(generator, "style_mixing"):
         return generator
     return generator.clone(style_mixing=0.0)
@@ -311,7 +377,7 @@ def without_mixing(generator: Generator) -> Generator:
 def _sample_member(
     recipe: StyleGAN2Recipe, columns: int, params: dict, member: Array
 ) -> Float[Array, "columns height width channels"]:
-    """Images of one member; a column shares its z_0 and its z_k with the others."""
+    """Draws images of one member; all members share the z_0 and z_k of a column."""
     generator = without_mixing(recipe.generator)
     members = jnp.full(columns, member)
     return images_of(recipe.family, generator, params, sample_key(), members)

@@ -57,7 +57,7 @@ def test_one_prior_weight_is_for_all_stages():
 
 
 def test_too_many_stages_are_told_what_fits():
-    with pytest.raises(UserError, match=r"method.steps: found 5 .*as \(5, 4, 3, 1\)"):
+    with pytest.raises(UserError, match=r"method.steps: found 5 .*try \(5, 4, 3, 1\)"):
         ILO(steps=(5, 4, 3, 2, 1)).stages(PGGANGenerator(32))
 
 

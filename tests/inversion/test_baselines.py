@@ -189,7 +189,7 @@ def test_what_does_not_fit_is_one_line(problems):
         ("'project' with noise of 0.1", tv, noisy, {"finish": "project"}),
         ("found select with a baseline", tv, problem, {"select": "oracle"}),
         ("found NoneType, expected load_prior", CSGM(), problem, {}),
-        ("expected an attribute image_shape", tv, unknown, {}),
+        ("without image_shape, expected that attribute", tv, unknown, {}),
         ("problem.noise_std: found -1", tv, wrong, {}),
     ):
         with pytest.raises(UserError, match=message) as caught:

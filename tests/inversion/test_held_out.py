@@ -125,7 +125,7 @@ def test_noise_is_fitted_less_than_by_the_measurement_loss(toy_prior, sampled_pr
 
 def test_what_would_see_the_rest_is_refused(toy_prior, sampled_problem):
     problem, keys = sampled_problem(toy_prior, 1)
-    with pytest.raises(UserError, match="held_out beside a perceptual loss"):
+    with pytest.raises(UserError, match="'held_out' with a perceptual loss"):
         invert(
             CSGM(2),
             toy_prior,

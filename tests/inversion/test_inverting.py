@@ -307,7 +307,7 @@ def test_eight_devices_find_what_one_does_without_a_collective():
     "options, message",
     [
         ({"select": "orcale"}, "found select='orcale', expected one of measurement"),
-        ({"select": "oracle"}, "select='oracle' needs problem.truth"),
+        ({"select": "oracle"}, "the true images for select='oracle'"),
         ({"restarts": 0}, "restarts: found 0, expected a whole number from 1"),
         ({"keys": 5}, "found 5 keys, expected 2"),
     ],

@@ -165,7 +165,7 @@ def test_a_bar_is_for_terminals(toy_prior, y, capsys, monkeypatch):
         ("yA", {}, "key: found none, expected a seed, as in invert"),
         ("p", {}, "key: found none, expected a seed"),
         ("Ay", {"key": 0}, "y: found a Inpainting, expected measurements"),
-        ("pA", {"key": 0}, "found y or an operator beside a Problem"),
+        ("pA", {"key": 0}, "found a Problem and y or an operator"),
         ("yA", {"key": 0, "operator": OPERATOR}, "found two values of operator"),
         ("yA", {"key": -1}, "key: found -1, expected a whole number"),
         ("yA", {"key": "0"}, "keys: found '0', expected a seed"),

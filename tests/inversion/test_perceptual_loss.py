@@ -114,7 +114,7 @@ def test_it_is_for_problems_that_measure_pictures(name):
         found = loss(loss.prepare(problem), pictures(1, channels=3))
         assert found.shape == (2,) and bool(jnp.all(found > 0))
     else:
-        with pytest.raises(UserError, match="expected pictures"):
+        with pytest.raises(UserError, match="are not pictures"):
             loss.prepare(problem)
 
 

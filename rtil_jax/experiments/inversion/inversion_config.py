@@ -59,8 +59,9 @@ def inversion_help(config: ConfigDict) -> dict[str, str]:
 
 
 def attributes(kind: type) -> dict[str, str]:
-    """Name -> text in the section "Attributes" of a class's docstring."""
+    """Returns {name: text} from the section "Attributes" of a class's docstring."""
     _, _, section = (inspect.getdoc(kind) or "").partition("Attributes:\n")
+    section = section.partition("\n\n")[0]
     found: dict[str, str] = {}
     for entry in re.split(r"\n(?=    \w)", "\n" + section):
         names, _, text = entry.strip().partition(": ")
