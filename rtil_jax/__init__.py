@@ -32,7 +32,8 @@ Methods with a prior
     Surgery             optimises features; the blocks before them are cut off
 
 Methods without a prior
-    TotalVariation, Wavelet, PlugAndPlay, DeepDecoder, Biharmonic, Bicubic
+    GaussianField, TotalVariation, Wavelet, PlugAndPlay, DeepDecoder, Biharmonic,
+    Bicubic
 
 Priors and solutions
     Prior               a generator and its variables; `Prior.of` makes one of yours
@@ -79,6 +80,7 @@ _PLACES = {
     "rtil_jax.baselines": (
         "Bicubic",
         "Biharmonic",
+        "GaussianField",
         "PlugAndPlay",
         "TotalVariation",
         "Wavelet",

@@ -1,9 +1,10 @@
 """What can be had without a prior: all baselines that fit each problem, in one table.
 
-Total variation, wavelets, plug-and-play with non-local means and the Deep Decoder are
-for every linear problem, `biharmonic` for missing pixels, `bicubic` for
-super-resolution. They need `pip install ".[baselines]"`. Images are grey, of 64
-pixels, unless --config.images.resolution and --config.images.channels say otherwise.
+A Gaussian field, total variation, wavelets, plug-and-play with non-local means and
+the Deep Decoder are for every linear problem, `biharmonic` for missing pixels,
+`bicubic` for super-resolution. They need `pip install ".[baselines]"`. Images are
+grey, of 64 pixels, unless --config.images.resolution and --config.images.channels say
+otherwise.
 Variants: `short` (8 images, minutes on two cores), `tiny` (about a minute, 16 pixels).
 
     python invert.py --config configs/invert/baselines.py:short \
@@ -21,6 +22,7 @@ NAMES = (
     "bicubic",
     "biharmonic",
     "deep_decoder",
+    "gaussian_field",
     "plug_and_play",
     "total_variation",
     "wavelet",

@@ -12,6 +12,7 @@ The Deep Decoder, which is a network that is fitted, is a method of
 from rtil_jax.baselines.bicubic import Bicubic
 from rtil_jax.baselines.biharmonic import Biharmonic
 from rtil_jax.baselines.data_step import back_project
+from rtil_jax.baselines.gaussian_field import GaussianField
 from rtil_jax.baselines.interface import Baseline, Measured
 from rtil_jax.baselines.plug_and_play import PlugAndPlay
 from rtil_jax.baselines.total_variation import TotalVariation
@@ -21,6 +22,7 @@ __all__ = [
     "Baseline",
     "Bicubic",
     "Biharmonic",
+    "GaussianField",
     "Measured",
     "PlugAndPlay",
     "TotalVariation",

@@ -141,7 +141,8 @@ def invert(
             and called on a few images at a time, so it must not depend on variables
             that change.
         finish: how to change the images after the last stage. `project` adds
-            A^+ (y - A x), for noiseless y. `denoise` runs `PlugAndPlay` iterations;
+            A^+ (y - A x), for noiseless y. `average` takes the mean with the image of
+            `GaussianField` from the same y. `denoise` runs `PlugAndPlay` iterations;
             `denoise:bm3d` uses another denoiser. Or your own `PlugAndPlay`.
         precision: of the generator's activations and convolutions during the search,
             `float32` or `bfloat16`, which is meant for GPUs (`rtil_jax.activations`

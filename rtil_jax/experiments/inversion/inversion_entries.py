@@ -167,13 +167,14 @@ def _fits(setting: Setting, problem: str) -> bool:
     """
     name, operator = setting.method["name"], KINDS[problem]
     expected = misfit(METHODS[name], operator) if is_baseline(METHODS[name]) else ""
-    what = f"method.name={name}"
+    what, remedy = f"method.name={name}", "where_it_fits leaves others out"
     if setting.finish and not expected and not hasattr(operator, "adjoint"):
         what, expected = f"finish={setting.finish}", "a linear one"
+        remedy = "finish= is no finish"
     if expected and not setting.where_it_fits:
         raise UserError(
             f"config.{what}: found problem={problem}, expected {expected}; "
-            "--config.where_it_fits leaves others out"
+            f"--config.{remedy}"
         )
     return not expected
 

@@ -257,7 +257,8 @@ class Setting:
     finish: str = field(
         "",
         "What is done to images after the last stage: `project` (A^+ (y - A x) is "
-        "added, of noiseless y), `denoise` (turns of plug-and-play; `denoise:bm3d` "
+        "added, of noiseless y), `average` (the mean with the image of a Gaussian "
+        "field), `denoise` (turns of plug-and-play; `denoise:bm3d` "
         'with another denoiser), or "" for nothing. The solution stays as it was.',
     )
     where_it_fits: bool = field(
