@@ -151,6 +151,11 @@ BAD = {
         "method.name=biharmonic: found problem=compressed_sensing, expected .*inpaint",
     ),
     "finish": ({"a": {"finish": "polish"}}, {}, "finish: found 'polish', expected pro"),
+    "precision": (
+        {"a": {"precision": "half"}},
+        {},
+        "a: config.precision: found 'half', expected one of float32, bfloat16",
+    ),
     "noisy": (
         {"a": {"finish": "project", "noise_std": 0.1}},
         {},
