@@ -29,24 +29,30 @@ class Form(NamedTuple):
     """A function of (images, kernel) and its adjoints; None for what JAX derives.
 
     Attributes:
-        forward: of (images, kernel).
-        images: of (kernel, y), the derivative of <forward, y> by the images.
-        kernel: of (images, y), likewise by the kernel.
+        forward: of (images, prepared kernel).
+        images: of (prepared kernel, y), the derivative of <forward, y> by the images.
+        kernel: of (images, y), likewise by the kernel as it is stored.
+        prepare: makes one of the other, which a search does once for all steps.
     """
 
     forward: Callable[[Array, Array], Array]
     images: Callable[[Array, Array], Array] | None = None
     kernel: Callable[[Array, Array], Array] | None = None
+    prepare: Callable[[Array], Array] = lambda kernel: kernel
 
-    def images_adjoint(self, x: Array, kernel: Array, y: Array) -> Array:
+    def images_adjoint(self, x: Array, prepared: Array, y: Array) -> Array:
         if self.images:
-            return self.images(kernel, y)
-        return jax.linear_transpose(lambda x: self.forward(x, kernel), x)(y)[0]
+            return self.images(prepared, y)
+        return jax.linear_transpose(lambda x: self.forward(x, prepared), x)(y)[0]
 
     def kernel_adjoint(self, x: Array, kernel: Array, y: Array) -> Array:
         if self.kernel:
             return self.kernel(x, y)
-        return jax.linear_transpose(lambda k: self.forward(x, k), kernel)(y)[0]
+
+        def forward(kernel: Array) -> Array:
+            return self.forward(x, self.prepare(kernel))
+
+        return jax.linear_transpose(forward, kernel)(y)[0]
 
 
 def depth_to_space(x: Array) -> Array:
@@ -113,17 +119,16 @@ def square(x: Array, kernel: Array, padding: int) -> Array:
 
 
 def up_sub_pixel(x: Array, kernel: Array) -> Array:
-    phases = square(x, to_phases(even(kernel)), 1)
     # The last line and column are of taps that there are not.
-    return 4 * blur(depth_to_space(phases)[:, :-1, :-1], 1)
+    return 4 * blur(depth_to_space(square(x, kernel, 1))[:, :-1, :-1], 1)
 
 
 def up_6x6(x: Array, kernel: Array) -> Array:
-    return convolve(x, with_blur(kernel, 2)[::-1, ::-1], (3, 3), spread=2)
+    return convolve(x, kernel, (3, 3), spread=2)
 
 
 def up_6x6_sub_pixel(x: Array, kernel: Array) -> Array:
-    return depth_to_space(square(x, to_phases(with_blur(kernel, 2)), 1))
+    return depth_to_space(square(x, kernel, 1))
 
 
 def down_plain(x: Array, kernel: Array) -> Array:
@@ -136,15 +141,15 @@ def down_cpu(x: Array, kernel: Array) -> Array:
 
 def down_sub_pixel(x: Array, kernel: Array) -> Array:
     z = pad(pad(blur(x, 2), 1, 0, 1), 2, 0, 1)
-    return square(space_to_depth(z), from_phases(even(kernel)), 0)
+    return square(space_to_depth(z), kernel, 0)
 
 
 def down_6x6(x: Array, kernel: Array) -> Array:
-    return convolve(x, with_blur(kernel, 1), (2, 2), stride=2)
+    return convolve(x, kernel, (2, 2), stride=2)
 
 
 def down_6x6_sub_pixel(x: Array, kernel: Array) -> Array:
-    return square(space_to_depth(x), from_phases(with_blur(kernel, 1)), 1)
+    return square(space_to_depth(x), kernel, 1)
 
 
 # Operation -> form -> what it is; the first is the definition.
@@ -156,9 +161,11 @@ FORMS: dict[str, dict[str, Form]] = {
     "conv3x3_up": {
         "plain": Form(conv3x3_up.plain),
         "cpu": Form(cpu.conv3x3_up, cpu.conv3x3_up_images, cpu.conv3x3_up_kernel),
-        "sub-pixel": Form(up_sub_pixel),
-        "6x6": Form(up_6x6),
-        "6x6 sub-pixel": Form(up_6x6_sub_pixel),
+        "sub-pixel": Form(up_sub_pixel, prepare=lambda k: to_phases(even(k))),
+        "6x6": Form(up_6x6, prepare=lambda k: with_blur(k, 2)[::-1, ::-1]),
+        "6x6 sub-pixel": Form(
+            up_6x6_sub_pixel, prepare=lambda k: to_phases(with_blur(k, 2))
+        ),
     },
     "conv3x3_down": {
         "plain": Form(down_plain),
@@ -167,8 +174,10 @@ FORMS: dict[str, dict[str, Form]] = {
             lambda kernel, y: blur(cpu.strided_images(kernel, y), 1),
             lambda x, y: cpu.strided_kernel(blur(x, 2), y),
         ),
-        "sub-pixel": Form(down_sub_pixel),
-        "6x6": Form(down_6x6),
-        "6x6 sub-pixel": Form(down_6x6_sub_pixel),
+        "sub-pixel": Form(down_sub_pixel, prepare=lambda k: from_phases(even(k))),
+        "6x6": Form(down_6x6, prepare=lambda k: with_blur(k, 1)),
+        "6x6 sub-pixel": Form(
+            down_6x6_sub_pixel, prepare=lambda k: from_phases(with_blur(k, 1))
+        ),
     },
 }

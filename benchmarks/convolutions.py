@@ -5,21 +5,26 @@
 
 Forward, and both adjoints, in float32 and bfloat16, at the paper's channels. Pixels are
 those of the larger side. Forms are those of `benchmarks.convolution_forms`; they take
-turns (see `benchmarks.timing`), and a call runs each a few times without waiting. Where
-"plain" is a time, the other forms are ratios to it, medians over rounds: below 1 is
-quicker. Lines of all pixels sum the medians; the last column is the time of what the
-library runs on this platform over that of the quickest form.
+turns (see `benchmarks.timing`), and a call runs each a few times without waiting.
+"plain" is a time; other forms are ratios to it, medians over rounds, below 1 if quicker.
+Kernels of another shape are prepared before the clock runs, but for the part "kernel",
+since a search prepares them once and a training at every step. Lines of all pixels sum
+the times; the last column is the time of what the library runs on this platform over
+that of the quickest form.
 """
 
 import argparse
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array
 
 from benchmarks import timing
-from benchmarks.convolution_forms import FORMS
+from benchmarks.convolution_forms import FORMS, Form
 from rtil_jax.layers import stylegan2_width
 
 PARTS = ("forward", "images", "kernel")
@@ -55,23 +60,35 @@ def measure(
     x, kernel = (
         jnp.asarray(random.normal(size=s), jnp.dtype(dtype)) for s in (size, taps)
     )
-    calls: dict[tuple[str, str], tuple[Callable[[], None], int]] = {}
+    plain = FORMS[operation]["plain"]
+    y = jax.eval_shape(plain.forward, x, kernel)
+    y = jnp.asarray(random.normal(size=y.shape), y.dtype)
+    programs: dict[tuple[str, str], tuple] = {}
     for name, form in FORMS[operation].items():
-        y = jax.eval_shape(form.forward, x, kernel)
-        y = jnp.asarray(random.normal(size=y.shape), y.dtype)
-        functions = {
-            "forward": lambda x, kernel, y, form=form: form.forward(x, kernel),
-            "images": form.images_adjoint,
-            "kernel": form.kernel_adjoint,
-        }
-        for part, function in functions.items():
-            calls[name, part] = (repeated(function, (x, kernel, y), repeats), repeats)
-    timings = timing.alternate(calls, rounds)
+        prepared = jax.jit(form.prepare)(kernel)
+        programs[name, "forward"] = form.forward, x, prepared
+        programs[name, "images"] = form.images_adjoint, x, prepared, y
+        programs[name, "kernel"] = both(form), x, kernel, y
+    with ThreadPoolExecutor() as threads:  # that compile side by side
+        calls = list(threads.map(lambda p: repeated(*p, repeats), programs.values()))
+    named = {key: (call, repeats) for key, call in zip(programs, calls, strict=True)}
+    timings = timing.alternate(named, rounds)
     return {key: 1e3 * found.wall for key, found in timings.items()}
 
 
-def repeated(function: Callable, arguments: tuple, repeats: int) -> Callable[[], None]:
-    compiled = jax.jit(function)
+def both(form: Form) -> Callable:
+    """What a training step does for the kernel: prepares it, and its gradient."""
+
+    def prepare_and_differentiate(x: Array, kernel: Array, y: Array) -> tuple:
+        return form.prepare(kernel), form.kernel_adjoint(x, kernel, y)
+
+    return prepare_and_differentiate
+
+
+def repeated(function: Callable, *given: Any) -> Callable[[], None]:
+    """The function, compiled, on its arguments as often as the last of them says."""
+    *arguments, repeats = given
+    compiled = jax.jit(function).lower(*arguments).compile()
 
     def call() -> None:
         for _ in range(repeats):

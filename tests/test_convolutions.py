@@ -229,8 +229,8 @@ def test_every_form_of_the_benchmark_is_the_plain_one(operation):
     def all_forms(x, kernel, y):
         return {
             name: (
-                form.forward(x, kernel),
-                form.images_adjoint(x, kernel, y),
+                form.forward(x, form.prepare(kernel)),
+                form.images_adjoint(x, form.prepare(kernel), y),
                 form.kernel_adjoint(x, kernel, y),
             )
             for name, form in FORMS[operation].items()
