@@ -6,11 +6,12 @@
 Forward, and both adjoints, in float32 and bfloat16, at the paper's channels. Pixels are
 those of the larger side. Forms are those of `benchmarks.convolution_forms`; they take
 turns (see `benchmarks.timing`), and a call runs each a few times without waiting.
-"plain" is a time; other forms are ratios to it, medians over rounds, below 1 if quicker.
-Kernels of another shape are prepared before the clock runs, but for the part "kernel",
-since a search prepares them once and a training at every step. Lines of all pixels sum
-the times; the last column is the time of what the library runs on this platform over
-that of the quickest form.
+
+"plain" is a time; the other forms are ratios to it, medians over rounds: below 1 is
+quicker. A kernel of another shape is prepared before the clock runs, as a search does
+it once; the part "kernel" has that in it, as a training does it at every step. Lines of
+all pixels sum the times. The last column is the time of what the library runs on this
+platform over that of the quickest form.
 """
 
 import argparse
