@@ -15,6 +15,8 @@ platform over that of the quickest form.
 """
 
 import argparse
+import os
+import platform
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -117,8 +119,9 @@ def lines_of(
     operation: str, dtype: str, pixels: Sequence[int], options: argparse.Namespace
 ) -> list[list]:
     """Lines of each size and part, then of all sizes together."""
-    device = jax.devices()[0]
-    ours = "cpu" if device.platform == "cpu" else "plain"
+    device, ours = jax.devices()[0].device_kind, "plain"
+    if jax.default_backend() == "cpu":
+        device, ours = f"{os.cpu_count()} CPU cores ({platform.machine()})", "cpu"
     found, lines = [], []
     for size in pixels:
         given = options.batch, dtype, options.rounds, options.repeats
@@ -126,11 +129,11 @@ def lines_of(
         found.append(times)
         shape = channels_at(size)
         for part in PARTS:
-            key = device.device_kind, operation, size, shape, dtype, part
+            key = device, operation, size, shape, dtype, part
             lines.append(line(times, (part,), key, ours))
     together = {key: sum(times[key] for times in found) for key in found[0]}
     for name, parts in TOTALS.items():
-        key = device.device_kind, operation, "all", "", dtype, name
+        key = device, operation, "all", "", dtype, name
         lines.append(line(together, parts, key, ours))
     return lines
 
