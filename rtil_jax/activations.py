@@ -8,7 +8,7 @@ features at which a generator is cut.
 A network that has the choice is a `flax.linen.Module` with an attribute `precision`.
 """
 
-from typing import Any, Literal, get_args
+from typing import Any
 
 import jax.numpy as jnp
 from jax.typing import DTypeLike
@@ -17,15 +17,14 @@ from jaxtyping import Array
 from rtil_jax.errors import UserError
 from rtil_jax.fields import check, named
 
-Precision = Literal["float32", "bfloat16"]
-KNOWN = named(*get_args(Precision))
+KNOWN = named("float32", "bfloat16")
 # Pixels of a side; blocks of fewer cost little and stay float32.
 BFLOAT16_FROM = 16
 # Of activations kept in bfloat16, as StyleGAN2-ADA clamps in half precision.
 LARGEST = 256.0
 
 
-def dtype_at(precision: Precision, size: int) -> DTypeLike:
+def dtype_at(precision: str, size: int) -> DTypeLike:
     """The type of the activations at `size` pixels.
 
     Raises:

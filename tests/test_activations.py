@@ -56,11 +56,12 @@ def drawn(generator):
 def through_generator(generator, variables, latents, intermediates):
     """Gradients of a loss of the images, these, and the same cut and joined."""
 
-    def loss(latents, intermediates):
-        images = generator.apply(variables, latents, intermediates)
+    def loss(*inputs):
+        images = generator.apply(*inputs)
         return jnp.sum(jnp.sin(images)), images
 
-    gradients, images = jax.grad(loss, (0, 1), has_aux=True)(latents, intermediates)
+    by_all = jax.grad(loss, (0, 1, 2), has_aux=True)
+    gradients, images = by_all(variables, latents, intermediates)
     last = generator.num_blocks
     inputs = latents, last, intermediates
     features = generator.apply(variables, *inputs, method="head")
@@ -74,39 +75,22 @@ def test_a_generator_in_bfloat16_is_near_the_one_in_float32(name):
     exact = GENERATORS[name]
     narrow, inputs = in_precision(exact, "bfloat16"), drawn(exact)
     found, expected = (through_generator(one, *inputs) for one in (narrow, exact))
-    (by_latents, by_z), *others = zip(found[0], expected[0], strict=True), *found[1:]
-    images, features, joined = others
+    gradients, images, features, joined = found
+    of_weights, of_latents, of_z = map(error, gradients, expected[0])
     assert 1e-4 < error(images, expected[1]) < 0.01
     assert 1e-4 < error(features, expected[2]) < 0.01
     assert error(joined, images) < 1e-5  # tail(head + z_k) == G(z, {k: z_k})
-    assert error(*by_latents) < 0.05 and error(*by_z) < 0.1
+    assert of_weights < 0.02 and of_latents < 0.05 and of_z < 0.1
 
 
-def test_a_discriminator_in_bfloat16_is_near_the_one_in_float32():
-    """Its gradient moves as it does where 9 bits are known of each pixel: by PixelNorm
-    and leaky ReLUs that change their side."""
-    exact = PGGANDiscriminator(64)
-    images = jax.random.normal(key(), (4, 16, 16, 1))
+def test_scores_in_bfloat16_are_near_those_in_float32():
+    exact, images = PGGANDiscriminator(8), jax.random.normal(key(), (4, 16, 16, 1))
     variables = jax.jit(exact.init)(key(), images)
-
-    @functools.partial(jax.jit, static_argnums=0)
-    def differentiated(network, variables, images):
-        def loss(variables, images):
-            scores = network.apply(variables, images)
-            return jnp.sum(scores), scores
-
-        return jax.grad(loss, (0, 1), has_aux=True)(variables, images)
-
-    expected = differentiated(exact, variables, images)
-    found = differentiated(in_precision(exact, "bfloat16"), variables, images)
-    noisy = images * (1 + 2**-9 * jax.random.normal(key(1), images.shape))
-    disturbed = differentiated(exact, variables, noisy)
-    errors, moves = (
-        (error(x[1], expected[1]), *map(error, x[0], expected[0]))
-        for x in (found, disturbed)
+    found, expected = (
+        jax.jit(network.apply)(variables, images)
+        for network in (in_precision(exact, "bfloat16"), exact)
     )
-    assert 1e-4 < errors[0] < 0.01 and errors[1] < 0.05 and errors[2] < 0.15
-    assert all(a < 2 * b for a, b in zip(errors, moves, strict=True)), (errors, moves)
+    assert 1e-4 < error(found, expected) < 0.02
 
 
 def types_at(function, *shapes):

@@ -5,7 +5,7 @@ import math
 from flax import linen as nn
 from jaxtyping import Array, Float
 
-from rtil_jax.activations import Precision, dtype_at, keep
+from rtil_jax.activations import dtype_at, keep
 from rtil_jax.convolutions import average_pool
 from rtil_jax.discriminators.minibatch_stddev import STDDEV_GROUP, minibatch_stddev
 from rtil_jax.layers import (
@@ -36,7 +36,7 @@ class PGGANDiscriminator(nn.Module):
     channel_base: int = 8_192
     widths: tuple[int, ...] = ()
     stddev_group: int = STDDEV_GROUP
-    precision: Precision = "float32"
+    precision: str = "float32"
 
     @nn.compact
     def __call__(

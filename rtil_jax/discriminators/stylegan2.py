@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
-from rtil_jax.activations import Precision, dtype_at, keep
+from rtil_jax.activations import dtype_at, keep
 from rtil_jax.convolutions import conv1x1, conv1x1_down, conv3x3, conv3x3_down
 from rtil_jax.discriminators.minibatch_stddev import minibatch_stddev
 from rtil_jax.layers import (
@@ -88,7 +88,7 @@ class StyleGAN2Discriminator(nn.Module):
     max_channels: int = 256
     channel_base: int = 16_384
     widths: tuple[int, ...] = ()
-    precision: Precision = "float32"
+    precision: str = "float32"
 
     @nn.compact
     def __call__(

@@ -21,7 +21,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
-from rtil_jax.activations import Precision, dtype_at
+from rtil_jax.activations import dtype_at
 from rtil_jax.convolutions import upsample_bilinear
 from rtil_jax.generators.chain import DoublingChain
 from rtil_jax.generators.features import SkipFeatures
@@ -104,7 +104,7 @@ class PGGANGenerator(DoublingChain):
     widths: tuple[int, ...] = ()
     latent_dim: int = 512
     layout: Literal["rtil", "official"] = "rtil"
-    precision: Precision = "float32"
+    precision: str = "float32"
 
     def setup(self) -> None:
         self.code: Callable[[Array], Array]

@@ -15,7 +15,7 @@ import numpy as np
 from flax import linen as nn
 from jaxtyping import Array, Float
 
-from rtil_jax.activations import Precision, dtype_at, keep
+from rtil_jax.activations import dtype_at, keep
 from rtil_jax.convolutions import conv3x3, conv3x3_up, upsample
 from rtil_jax.generators.chain import DoublingChain
 from rtil_jax.generators.features import SkipFeatures
@@ -156,7 +156,7 @@ class StyleGAN2Generator(DoublingChain):
     latent_dim: int = 512
     mapping_layers: int = 8
     style_mixing: float = 0.0
-    precision: Precision = "float32"
+    precision: str = "float32"
 
     def setup(self) -> None:
         self.mapping = MappingNetwork(self.mapping_layers)

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from rtil_jax.baselines import Biharmonic
 from rtil_jax.devices import data_mesh
 from rtil_jax.errors import UserError
 from rtil_jax.inversion import (
@@ -21,6 +22,7 @@ from rtil_jax.inversion import (
     solver,
 )
 from rtil_jax.inversion.csgm import CSGMStage
+from rtil_jax.inversion.inverting import render_jitted
 from rtil_jax.inversion.solutions import Solution
 from rtil_jax.inversion.solver import begin, descend
 
@@ -56,6 +58,30 @@ def test_a_result_does_not_depend_on_the_batch(style_prior, sampled_problem):
     np.testing.assert_allclose(
         together.measurement_loss[1], alone.measurement_loss[0], rtol=1e-2
     )
+
+
+def test_a_search_in_bfloat16_is_rendered_in_float32(style_prior, sampled_problem):
+    problem, keys = sampled_problem(style_prior, 3)
+    exact = invert(METHOD, style_prior, problem, keys)
+    found = invert(METHOD, style_prior, problem, keys, precision="bfloat16")
+    inputs = style_prior.generator, style_prior.variables, found.solution
+    np.testing.assert_array_equal(found.images, render_jitted(*inputs))
+    loss = measurement_loss(found.problem, found.images)
+    np.testing.assert_allclose(found.measurement_loss, loss, rtol=1e-5)
+    types = {x.dtype for x in jax.tree.leaves(found.solution)}
+    assert types == {np.dtype(np.float32)}
+    assert not np.array_equal(found.images, exact.images)
+    assert found.status == exact.status
+    np.testing.assert_allclose(found.measurement_loss, exact.measurement_loss, rtol=0.1)
+
+
+def test_a_precision_that_cannot_be(toy_prior, sampled_problem):
+    problem, keys = sampled_problem(toy_prior, 2, problem="inpainting")
+    message = "invert: precision: found 'bfloat16', expected 'float32' for ToyGenerator"
+    with pytest.raises(UserError, match=message):
+        invert(METHOD, toy_prior, problem, keys, precision="bfloat16")
+    with pytest.raises(UserError, match="precision with a baseline, expected none"):
+        invert(Biharmonic(), None, problem, keys, precision="bfloat16")
 
 
 def test_enough_measurements_recover_an_image_in_the_range(toy_prior, sampled_problem):
