@@ -1,4 +1,4 @@
-"""HTML of the report's parts; every text is escaped, every picture embedded."""
+"""HTML for the parts of the report; texts are escaped, pictures embedded."""
 
 import base64
 import html
@@ -12,7 +12,7 @@ from PIL import Image
 from rtil_jax.experiments.report.script import SCRIPT
 from rtil_jax.experiments.report.tables import Table
 
-# A picture of more bytes is embedded smaller and as a JPEG.
+# A picture with more bytes is embedded smaller, as a JPEG.
 MAX_PICTURE_BYTES = 1_000_000
 REDUCED_WIDTH = 1600
 JPEG_QUALITY = 88
@@ -65,7 +65,7 @@ summary { cursor: pointer; }
 
 
 def document(title: str, parts: Iterable[str]) -> str:
-    """A page that needs no other file."""
+    """Returns a page that needs no other file."""
     return "\n".join(
         [
             "<!DOCTYPE html>",
@@ -82,7 +82,7 @@ def document(title: str, parts: Iterable[str]) -> str:
 
 
 def prose(text: str) -> str:
-    """Text whose `words` in backticks are code."""
+    """Escapes text, and shows `words` in backticks as code."""
     return re.sub("`([^`]*)`", r"<code>\1</code>", html.escape(text))
 
 
@@ -95,12 +95,12 @@ def paragraph(text: str) -> str:
 
 
 def listing(text: str) -> str:
-    """Lines as they are."""
+    """Returns lines of code."""
     return f"<pre><code>{html.escape(text)}</code></pre>"
 
 
 def facts(pairs: Iterable[tuple[str, str]]) -> str:
-    """Names and what they stand for."""
+    """Returns a list of names with descriptions."""
     lines = [
         f"<dt>{html.escape(name)}</dt><dd>{prose(text)}</dd>" for name, text in pairs
     ]
@@ -108,7 +108,13 @@ def facts(pairs: Iterable[tuple[str, str]]) -> str:
 
 
 def folded(summary: str, inside: str, is_open: bool) -> str:
-    """A part that the reader can fold."""
+    """Returns a part that the reader can fold.
+
+    Args:
+        summary: the line that stays when it is folded.
+        inside: the HTML of the part.
+        is_open: whether it is unfolded at first.
+    """
     state = " open" if is_open else ""
     return (
         f"<details{state}><summary>{html.escape(summary)}</summary>{inside}</details>"
@@ -116,11 +122,11 @@ def folded(summary: str, inside: str, is_open: bool) -> str:
 
 
 def table(content: Table, name: str) -> str:
-    """A table that scrolls sideways where it is wider than the page.
+    """Returns a table that scrolls sideways if it is wider than the page.
 
     Args:
-        content: its `not ok` column, if it has one, stands out where it is not 0.
-        name: what a screen reader calls it.
+        content: the cells. Numbers other than 0 in a column `not ok` stand out.
+        name: the name of the table for screen readers.
     """
     kinds = [all(map(_is_number, cells)) for cells in zip(*content.body, strict=True)]
     head = "".join(map(_heading_cell, content.header, kinds))
@@ -150,24 +156,24 @@ def _cell(column: str, is_number: bool, text: str) -> str:
 
 
 def _scrolling(name: str) -> str:
-    # With a tab stop, or the keyboard could not scroll it.
+    # It has a tab stop, so that the keyboard can scroll it.
     label = html.escape(name, quote=True)
     return f'<div class="scroll" role="region" tabindex="0" aria-label="{label}">'
 
 
 def picture(path: str, alt: str, caption: str, scale: float) -> str:
-    """A PNG inside the page.
+    """Returns a PNG embedded in the page.
 
     Args:
-        path: of the PNG.
-        alt: what it shows, for those who do not see it.
-        caption: below it; may be empty.
-        scale: CSS pixels per pixel, at most; on a narrow page it is shrunk to two
-            thirds of that, and scrolls from there on.
+        path: the PNG.
+        alt: what it shows, for screen readers.
+        caption: the text below it; may be empty.
+        scale: the most CSS pixels per pixel. On a narrow page it shrinks to two thirds
+            of that, and scrolls if the page is narrower still.
     """
     kind, data, width = _encoded(path)
     if kind != "png":
-        caption += f" Reduced; in full it is `figures/{os.path.basename(path)}`."
+        caption += f" Reduced; the full size is `figures/{os.path.basename(path)}`."
     text = base64.b64encode(data).decode("ascii")
     size = f"max-width: {scale * width:.0f}px; min-width: {scale * width * 2 / 3:.0f}px"
     return (
@@ -179,7 +185,7 @@ def picture(path: str, alt: str, caption: str, scale: float) -> str:
 
 
 def _encoded(path: str) -> tuple[str, bytes, int]:
-    """Format, bytes to embed, and the width of the file's picture."""
+    """Returns the format, the bytes to embed, and the width of the original picture."""
     with open(path, "rb") as file:
         data = file.read()
     with Image.open(io.BytesIO(data)) as image:

@@ -1,10 +1,10 @@
-"""The Markdown table of a record of scores."""
+"""Writes scores as a Markdown table."""
 
 import numpy as np
 
 
 def score_table(scores: dict) -> str:
-    """A row for real images and for each member; lower is better.
+    """Returns a table with a row for real images and for each member.
 
     Args:
         scores: from `score_prior`, or its JSON.
@@ -20,8 +20,8 @@ def score_table(scores: dict) -> str:
     images = scores["images"]
     says = (
         f"Distances to {images['count']:,} images of {images['source']} "
-        f"[{images['split']}], of as many; seed {scores['seed']}. Lower is better; "
-        "no GAN is expected below the first row."
+        f"[{images['split']}], from the same number of images; seed {scores['seed']}. "
+        "Lower is better. The first row is the floor: no GAN should be below it."
     )
     notes = [scores["left_out"]] if scores["left_out"] else []
     table = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
