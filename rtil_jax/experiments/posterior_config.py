@@ -19,9 +19,7 @@ from rtil_jax.fields import POSITIVE, at_least, field
 class Chain:
     """Fields of the Langevin chains; see `rtil_jax.inversion.posterior_samples`."""
 
-    samples: int = field(
-        16, "Samples per image, each the end of a chain.", at_least(2)
-    )
+    samples: int = field(16, "Samples per image, each the end of a chain.", at_least(2))
     steps: int = field(2_000, "Number of steps of each chain.", at_least(0))
     learning_rate: float = field(
         0.2, "Highest learning rate of the chain's schedule.", POSITIVE

@@ -114,7 +114,7 @@ class Perceptual:
     distance: str = field(
         "",
         "Distance to add to the measurement loss: `lpips` (on VGG16), `vgg_l1` (Gu et "
-        'al.\'s l1 distance of VGG16\'s features), or "" for none.',
+        "al.'s l1 distance of VGG16's features), or \"\" for none.",
         named(*DISTANCES, or_none=True),
     )
     weights: Mapping[str, float] = open_section(

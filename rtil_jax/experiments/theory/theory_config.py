@@ -55,9 +55,7 @@ class TheoryRun:
     latent_dim: int = field(
         4, "n_0, the size of z_0, with n_0 < n_1 < n_d.", at_least(1)
     )
-    num_features: int = field(
-        16, "n_1, the number of features between the two layers."
-    )
+    num_features: int = field(16, "n_1, the number of features between the two layers.")
     resolution: int = field(
         8, "Height and width of the square images: n_d = resolution^2."
     )

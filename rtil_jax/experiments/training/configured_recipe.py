@@ -86,7 +86,7 @@ def _kind_of(config: dict | ConfigDict) -> type[StyleGAN2Run] | type[PGGANRun]:
 def _check_made_for(
     kind: type[StyleGAN2Run] | type[PGGANRun], config: ConfigDict
 ) -> None:
-    """Raises UserError if a field is missing, as in a config of another architecture."""
+    """Raises UserError if a field is missing, as it is for another architecture."""
     architecture, known = architecture_of(config), dataclasses.asdict(kind())
     missing = []
     for section, fields in known.items():

@@ -15,9 +15,9 @@ class MetricsFile:
     """The file `workdir`/metrics.jsonl, to which lines are appended.
 
     A killed run may have logged steps after its last checkpoint. These lines are
-    dropped, because the resumed run makes the steps again. Metrics that are not measured
-    at every step keep their last value. If several processes train together, all of
-    them keep the values, and process 0 writes them.
+    dropped, because the resumed run makes the steps again. Metrics that are not
+    measured at every step keep their last value. If several processes train together,
+    all of them keep the values, and process 0 writes them.
 
     Args:
         workdir: the run's directory.

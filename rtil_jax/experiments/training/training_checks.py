@@ -87,6 +87,6 @@ def check_phases(run: PGGANRun) -> None:
         growing_steps(count, phases.steps) < steps,
         "phases.steps",
         phases.steps,
-        f"so few that the last of {count} phases has faded in within "
+        f"fewer, so that the last of {count} phases fades in within "
         f"config.training.steps = {steps}",
     )

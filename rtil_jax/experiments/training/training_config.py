@@ -159,10 +159,10 @@ class PGGANGenerator:
         at_least(1),
     )
     channel_base: int = field(
-        8_192, "Channels of a block times its resolution, within those limits."
+        8_192, "Channels of a block times its resolution, within these limits."
     )
     widths: tuple = field((), _WIDTHS)
-    latent_dim: int = field(512, "Numbers in a latent code z.", at_least(1))
+    latent_dim: int = field(512, "Size of a latent code z.", at_least(1))
     layout: str = field(
         "rtil",
         "Layers of the network: `rtil`, or `official` for the original PGGAN.",
