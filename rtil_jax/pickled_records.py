@@ -99,6 +99,14 @@ class PickledArray:
         self.fill(shape, dtype, "F" if column_major else "C", data)
 
     def fill(self, shape: tuple, dtype: Any, order: Any, data: Any) -> None:
+        """Sets the values, as unpickling a NumPy array does.
+
+        Args:
+            shape: the shape of the array.
+            dtype: a `PickledDtype`; others leave `values` None.
+            order: "C", or "F" for column-major order.
+            data: the bytes of the numbers.
+        """
         if isinstance(dtype, PickledDtype) and dtype.name and isinstance(data, bytes):
             self.values = np.frombuffer(data, dtype.name).reshape(shape, order=order)
 

@@ -130,9 +130,12 @@ FIELDS_AND_VALUES = [
     ("channels=2", "config.channels: found 2, expected one of (1, 3)"),
     ("resolution=48", "config.resolution: found 48, expected a power of two, at least"),
     ("sample.columns=0", "config.sample.columns: found 0, expected at least 1"),
-    ("data.source=nowhere", "no such file or folder; expected a folder, a .zip file"),
-    ("data.split=tset", "avatars: no split 'tset'; found test, train"),
-    ("data.count=2000000", "avatars: found 1000000 images, 2000000 asked for"),
+    ("data.source=nowhere", "no such file or folder, expected a folder, a .zip file"),
+    ("data.split=tset", "found split 'tset', expected test or train"),
+    (
+        "data.count=2000000",
+        "found count = 2,000,000, expected at most 1,0",
+    ),
 ]
 
 
@@ -263,8 +266,11 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(cli, tmp_path):
 @pytest.mark.parametrize(
     "flag, message",
     [
-        ("data.source=nowhere", "no such file or folder; expected a folder, a .zip"),
-        ("data.count=2000000", "avatars: found 1000000 images, 2000000 asked for"),
+        ("data.source=nowhere", "no such file or folder, expected a folder, a .zip"),
+        (
+            "data.count=2000000",
+            "found count = 2,000,000, expected at most 1,0",
+        ),
         ("init_from=nowhere", "found 'nowhere', which does not exist, expected a dir"),
     ],
 )

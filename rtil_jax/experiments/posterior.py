@@ -99,6 +99,13 @@ def curve_text(
 
 
 def write_table(path: str, columns: tuple[str, ...], rows: list[dict]) -> None:
+    """Writes a CSV file and prints its path.
+
+    Args:
+        path: the file to write.
+        columns: the names of the columns.
+        rows: {column: value} for each row.
+    """
     with replacing(path) as file:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()

@@ -49,7 +49,7 @@ def write_scales(path: str, scales: Float[Array, " blocks"]) -> None:
 
 
 def read_scales(path: str, generator: Generator) -> Float[Array, " blocks"]:
-    """Reads scales; raises UserError unless there is one for each block but the last."""
+    """Reads scales; raises UserError unless each block except the last has one."""
     count = generator.num_blocks - 1
     try:
         with open(path, encoding="utf-8") as file:

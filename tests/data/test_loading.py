@@ -89,7 +89,7 @@ def test_split_and_channels_have_defaults_and_the_resolution_is_asked_for(
     monkeypatch.setenv("RTIL_JAX_DATA", str(tmp_path / "cache"))
     folder = make_folder(tmp_path, [3])
     assert load_images(str(folder), resolution=8).pixels.shape == (1, 8, 8, 3)
-    with pytest.raises(UserError, match="no resolution, expected .* resolution=64"):
+    with pytest.raises(UserError, match="resolution: found None, .* resolution=64"):
         load_images(str(folder))
 
 
@@ -360,7 +360,7 @@ def test_missing_path(load, tmp_path):
 
 def test_cache_that_cannot_be_created(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="image cache cannot be created"):
+    with pytest.raises(UserError, match="cannot make the image cache here"):
         load_images(
             str(make_folder(tmp_path, [1])),
             "train",

@@ -109,7 +109,7 @@ def test_other_files_are_counted_by_kind():
     found = choose_split(paths, "train", "set")
     assert list(found.paths) == ["B.JFIF", "a.png", "c.ppm"]
     assert found.ignored == {".txt": 2, "no extension": 1}
-    with pytest.raises(UserError, match=r"no image files.*; found 2 files \(.txt 2\)"):
+    with pytest.raises(UserError, match=r"only 2 files \(.txt 2\), expected im"):
         chosen(["d.txt", "e.TXT"], "train")
 
 
@@ -148,7 +148,7 @@ def test_zips_that_python_cannot_unpack_are_one_error(tmp_path, flags, method, f
 def test_a_zip_that_is_cut_short_is_called_so(tmp_path):
     path = make_zip(tmp_path / "faces.zip", 0, 8)
     path.write_bytes(path.read_bytes()[:-40])
-    with pytest.raises(UserError, match="faces.zip: found a zip .* cut short or dam"):
+    with pytest.raises(UserError, match="faces.zip: found a truncated or dam"):
         zip_source(path, "train")
 
 

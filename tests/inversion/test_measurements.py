@@ -103,7 +103,7 @@ def test_what_is_grey_in_a_mask_or_half_transparent_is_not_seen(folder, kind):
     else:
         np.save(folder / "mask.npy", mask / 255)
     found = load_measured(str(folder), "inpainting", SHAPE)
-    assert f"mask.{kind}: what is grey in it counts as not seen" in found.remarks
+    assert f"mask.{kind}: grey pixels count as not seen" in found.remarks
     np.testing.assert_array_equal(found.operators.mask[0, ..., 0], mask == 255)
     save(folder / "alpha" / "a.png", np.dstack([PIXELS[0], mask]))
     alpha = load_measured(str(folder / "alpha"), "inpainting", SHAPE)

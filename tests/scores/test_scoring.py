@@ -99,7 +99,7 @@ def test_scores_go_into_the_card_of_their_own_network(
     assert "| G^1 | " in text and "Not scored." not in text
     assert "images of split [test]" in text and str(home) not in text
     for content, message in (
-        (json.dumps(scores | {"network": 1}), "--scores: found those of another"),
+        (json.dumps(scores | {"network": 1}), "--scores: found the scores of another"),
         (
             "{",
             "scores.json: found no JSON .*, expected a file of rtil score",

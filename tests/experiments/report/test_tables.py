@@ -78,7 +78,7 @@ def test_the_gap_between_selection_rules(tmp_path):
     key = ["0.1", "oracle − measurement", "rtil", "ilo", "2"]
     assert selections[:6] == [*key, "+2.00 ± 12.71"]
     with open(report.write_summary(str(tmp_path)), encoding="utf-8") as file:
-        assert "what `oracle` gains, it owes to the true image" in file.read()
+        assert "`oracle` gains because it knows the true image" in file.read()
 
 
 def test_one_image_has_no_interval(tmp_path):
