@@ -59,8 +59,8 @@ def test_small_images_have_no_vgg_features_and_the_table_says_so(scores):
     assert [row["frechet_vgg"] for row in scores["rows"]] == [None] * 3
     table = score_table(json.loads(json.dumps(scores)))
     lines = table.splitlines()
-    assert lines[0] == "|  | SWD × 10³, 8 px | mean | frechet_vgg |"
-    assert [line.split(" | ")[-1] for line in lines[2:5]] == ["n/a |"] * 3
+    assert lines[0] == "|  | SWD × 10³, 8 px | mean |"
+    assert "n/a" not in table
     assert lines[-1] == "frechet_vgg needs images of at least 32 pixels"
 
 

@@ -18,34 +18,39 @@ REDUCED_WIDTH = 1600
 JPEG_QUALITY = 88
 
 STYLE = """
-:root { color-scheme: light; }
-body { margin: 0 auto; max-width: 70rem; padding: 1rem; color: #1a1a1a;
-  background: #fff; font: 1rem/1.5 system-ui, sans-serif; }
+:root { color-scheme: light dark; --ink: #1a1a1a; --paper: #fff; --soft: #555;
+  --line: #ccc; --strong: #777; --code: #f5f5f5; --alarm: #a00000; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e4e4e4; --paper: #16181c;
+  --soft: #b0b0b0; --line: #3c4048; --strong: #888; --code: #22252b;
+  --alarm: #ff8a80; } }
+body { margin: 0 auto; max-width: 70rem; padding: 1rem; color: var(--ink);
+  background: var(--paper); font: 1rem/1.5 system-ui, sans-serif; }
 h1, h2, h3 { line-height: 1.25; }
-h2 { margin-top: 2.5rem; border-bottom: 1px solid #ccc; }
+h2 { margin-top: 2.5rem; border-bottom: 1px solid var(--line); }
 h4 { margin: 1.25rem 0 .25rem; overflow-wrap: anywhere; }
 .scroll { overflow-x: auto; margin: 1rem 0; }
 table { border-collapse: collapse; font-size: .8125rem;
   font-variant-numeric: tabular-nums; }
-th, td { padding: .25rem .5rem; border-bottom: 1px solid #ddd; text-align: left;
+th, td { padding: .25rem .5rem; border-bottom: 1px solid var(--line); text-align: left;
   white-space: nowrap; }
-thead th { border-bottom: 2px solid #777; cursor: pointer; }
+thead th { border-bottom: 2px solid var(--strong); cursor: pointer; }
 th[aria-sort=ascending]::after { content: " ▲"; }
 th[aria-sort=descending]::after { content: " ▼"; }
 th.number, td.number { text-align: right; }
-td.notok { font-weight: bold; color: #a00000; }
+td.notok { font-weight: bold; color: var(--alarm); }
 figure { margin: 1rem 0; }
 img { display: block; width: 100%; height: auto; }
-figcaption { color: #444; font-size: .875rem; }
+.chart { background: #fff; border-radius: .25rem; }
+figcaption { color: var(--soft); font-size: .875rem; }
 .pictures, .pair { display: flex; flex-wrap: wrap; gap: .25rem 1rem; }
 .pair { gap: .25rem; }
 .pictures figure { margin: .25rem 0; width: min-content; }
 .pixels { image-rendering: pixelated; max-width: none; }
 .zoom { cursor: zoom-in; }
-dialog { border: 0; padding: .5rem; max-width: 96vw; max-height: 96vh; }
+dialog { color: var(--ink); background: var(--paper); border: 0; padding: .5rem; max-width: 96vw; max-height: 96vh; }
 dialog .zoom { width: min(92vw, 85vh); image-rendering: pixelated; cursor: zoom-out; }
 dialog::backdrop { background: rgb(0 0 0 / .7); }
-pre { background: #f5f5f5; padding: .75rem; font-size: .8125rem;
+pre { background: var(--code); padding: .75rem; font-size: .8125rem;
   white-space: pre-wrap; overflow-wrap: anywhere; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .25rem 1rem; }
 dt { font-weight: bold; }
@@ -53,6 +58,8 @@ dd { margin: 0; overflow-wrap: anywhere; }
 @media (max-width: 40rem) { dl { grid-template-columns: 1fr; } }
 summary { cursor: pointer; }
 @media print {
+  :root { --ink: #000; --paper: #fff; --soft: #333; --line: #ccc; --strong: #777;
+    --code: #fff; --alarm: #a00000; }
   body { max-width: none; padding: 0; font-size: 9pt; }
   .scroll { overflow: visible; }
   .pictures figure { break-inside: avoid; }
@@ -178,7 +185,7 @@ def picture(path: str, alt: str, caption: str, scale: float) -> str:
     size = f"max-width: {scale * width:.0f}px; min-width: {scale * width * 2 / 3:.0f}px"
     return (
         f"<figure>{_scrolling(alt)}"
-        f'<img style="{size}" alt="{html.escape(alt, quote=True)}" '
+        f'<img class="chart" style="{size}" alt="{html.escape(alt, quote=True)}" '
         f'src="data:image/{kind};base64,{text}"></div>'
         f"{f'<figcaption>{prose(caption)}</figcaption>' if caption else ''}</figure>"
     )

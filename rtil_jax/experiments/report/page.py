@@ -48,7 +48,7 @@ ABSENT = "–"
 def write_page(workdir: str) -> str:
     """Writes `report.html` from the files of a directory; returns its path.
 
-    The page shows the findings first, then pictures, curves, tables and convergence;
+    The page shows the findings first, then pictures, curves, convergence and tables;
     commands, settings and versions are folded at the end. It needs no other file and no
     network. What an old directory lacks is left out.
 
@@ -63,8 +63,8 @@ def write_page(workdir: str) -> str:
         *_fits(rows, workdir),
         *_pictures(rows, workdir),
         *_curves(rows, workdir),
-        *_tables(rows),
         *_convergence(rows, workdir),
+        *_tables(rows),
         *_runs(record),
     ]
     path = os.path.join(workdir, "report.html")

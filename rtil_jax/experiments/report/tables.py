@@ -134,7 +134,9 @@ def without_empty(content: Table) -> Table:
     return Table(content.title, header, body)
 
 
-def _markdown(table: Table) -> list[str]:
+def _markdown(content: Table) -> list[str]:
+    """Returns the lines of a table, without empty columns."""
+    table = without_empty(content)
     lines = [table.header, ["---"] * len(table.header), *map(_escaped, table.body)]
     title = [table.title] if table.title else []
     return [*title, "", *(f"| {' | '.join(cells)} |" for cells in lines), ""]
