@@ -25,5 +25,7 @@ def test_every_operator_of_the_gallery_measures_its_image():
     exec(compile(START, "page", "exec"), names)
     for block in OPERATORS:
         exec(compile(block, "page", "exec"), names)
-        assert names["A"](names["x"]).shape == names["y"].shape == names["A"].output_shape
+        assert (
+            names["A"](names["x"]).shape == names["y"].shape == names["A"].output_shape
+        )
     assert len(OPERATORS) == 18

@@ -48,7 +48,7 @@ def test_validation_images_are_a_split_and_test_without_one(name):
     for asked in ("val", "validation", "test"):
         assert chosen(paths, asked) == ["b.png"]
     says = choose_split(paths, "test", "set").says
-    assert says == f"test: {name}/ as there is no test/"
+    assert says == f"test: {name}/ because there is no test/"
     assert chosen([*paths, "test/c.png"], "test") == ["c.png"]
 
 
@@ -61,7 +61,9 @@ def test_other_splits_are_never_training_or_test_images(only):
 
 def test_a_folder_of_another_name_is_taken_by_that_name():
     paths = ["train/a.png", "dev/b.png", "c.png"]
-    message = r"no split 'test'; found train; or give .* as the split \(dev\)$"
+    message = (
+        r"folders train, expected one of split 'test'; or give .* as the split \(dev\)$"
+    )
     with pytest.raises(UserError, match=message):
         chosen(paths, "test")
     assert chosen(paths, "dev") == ["b.png"]

@@ -146,12 +146,16 @@ BAD = {
         {},
         "settings.a.metod: found an.*method?",
     ),
-    "step": ({"a": {"method": {"step": 1}}}, {}, "settings.a.method.step: there is no"),
+    "step": (
+        {"a": {"method": {"step": 1}}},
+        {},
+        "settings.a.method.step: found an unknown",
+    ),
     "name": ({"a": {"method": {"name": "tv"}}}, {}, "a.method.name: found 'tv', expe"),
     "other method": (
         {"a": {"method": {"name": "csgm", "geocross": 1.0}}},
         {},
-        "settings.a.method.geocross: there is no such field",
+        "settings.a.method.geocross: found an unknown field",
     ),
     "misfit": (
         {"a": {"method": {"name": "biharmonic"}}},
@@ -230,7 +234,9 @@ def test_methods_without_a_prior_have_one_entry_where_they_fit():
 
 def test_without_a_prior_the_config_says_the_images_size():
     images = Images(channels=1)
-    with pytest.raises(UserError, match="images.resolution: found 0, expected that of"):
+    with pytest.raises(
+        UserError, match="images.resolution: found 0, expected the value"
+    ):
         image_shape(images, {})
     assert image_shape(Images(resolution=8, channels=3), {}) == (8, 8, 3)
     prior = Prior(StyleGAN2Generator(16, channels=1), {})
@@ -245,7 +251,7 @@ def test_a_posterior_is_of_one_setting():
     run, chain = parse_posterior(config)
     assert len(run.entries) == 2 and chain == Chain(samples=2)
     config.select = "last,oracle"
-    with pytest.raises(UserError, match="found 2 settings, expected one label of"):
+    with pytest.raises(UserError, match="found 2 settings, expected one label in"):
         parse_posterior(config)
     with pytest.raises(UserError, match="found a config without config.chain"):
         parse_posterior(figure())

@@ -84,7 +84,7 @@ def test_without_splits_the_real_images_are_halved(home):
     found = score_prior(str(home / "run"), str(home / "whole"), count=20)
     floor = found["rows"][0]
     assert floor["name"] == "real images (other half)" and floor["swd"]["8"] > 0
-    with pytest.raises(UserError, match="--count: found 21, expected 2 to 20, half"):
+    with pytest.raises(UserError, match="--count: found 21, expected 2 to 20 \(half"):
         score_prior(str(home / "run"), str(home / "whole"), count=21)
 
 
@@ -102,7 +102,7 @@ def test_scores_go_into_the_card_of_their_own_network(
         (json.dumps(scores | {"network": 1}), "--scores: found the scores of another"),
         (
             "{",
-            "scores.json: found no JSON .*, expected a file of rtil score",
+            "scores.json: found a file that is not JSON .*, expected a file of rtil",
         ),
         ("[]", "--scores: found no scores in "),
     ):

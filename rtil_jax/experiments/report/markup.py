@@ -47,7 +47,8 @@ figcaption { color: var(--soft); font-size: .875rem; }
 .pictures figure { margin: .25rem 0; width: min-content; }
 .pixels { image-rendering: pixelated; max-width: none; }
 .zoom { cursor: zoom-in; }
-dialog { color: var(--ink); background: var(--paper); border: 0; padding: .5rem; max-width: 96vw; max-height: 96vh; }
+dialog { color: var(--ink); background: var(--paper); border: 0; padding: .5rem;
+  max-width: 96vw; max-height: 96vh; }
 dialog .zoom { width: min(92vw, 85vh); image-rendering: pixelated; cursor: zoom-out; }
 dialog::backdrop { background: rgb(0 0 0 / .7); }
 pre { background: var(--code); padding: .75rem; font-size: .8125rem;

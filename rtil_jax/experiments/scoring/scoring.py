@@ -130,9 +130,7 @@ def check_count(count: int, most: int, what: str) -> None:
         what: what these are, for the message.
     """
     if not 2 <= count <= most:
-        raise UserError(
-            f"--count: found {count}, expected 2 to {most}, the number of {what}"
-        )
+        raise UserError(f"--count: found {count}, expected 2 to {most} ({what})")
 
 
 def spread(images: data.ImageSet, count: int) -> Batch:
