@@ -2,8 +2,8 @@
 
 Given measurements y = A(x) of an image x, and a generator trained on images like x,
 `invert` searches the generator's latent code and the inputs of its intermediate layers
-for an image that explains y. Priors trained with RTIL (Gunn, Cocola and Hand, TMLR
-2023) know such inputs from training.
+for an image that explains y. Generators trained with RTIL (Gunn, Cocola and Hand, TMLR
+2023) have already seen such inputs in training.
 
     import numpy as np
     import rtil_jax as rj
@@ -29,28 +29,29 @@ Methods with a prior
     ILO                 optimises the latent code, then its layers one by one
     MGANPrior           mixes the features of several codes
     CSGM                optimises the latent code alone
-    Surgery             optimises features; the blocks before them are cut off
+    Surgery             cuts off the first blocks and optimises the features there
 
 Methods without a prior
     GaussianField, TotalVariation, Wavelet, PlugAndPlay, DeepDecoder, Biharmonic,
     Bicubic
 
 Priors and solutions
-    Prior               a generator and its variables; `Prior.of` makes one of yours
-    load_prior          of a training directory, or `pretrained:NAME`
+    Prior               a generator and its variables; `Prior.of` wraps your own
+    load_prior          loads a training directory, or `pretrained:NAME`
     load_solution       reads what `found.save` wrote
-    render              the images of a solution
-    report              writes a page of a reconstruction
+    render              draws the images of a solution
+    report              writes a web page about a reconstruction
 
 Modules
-    operators           inpainting, blur, CT, MRI, ..., and operators of your own
-    families            what RTIL draws the inputs of layers from in training
+    operators           inpainting, blur, CT, MRI, ..., and your own operators
+    families            the distributions of layer inputs in RTIL training
     generators          StyleGAN2, PGGAN, and the interface for your own
     metrics             PSNR, SSIM and intervals
-    baselines, data     solvers without a prior; images in, batches out
+    baselines           solvers without a prior
+    data                loads images from folders, zips and data sets
 
-In a terminal: `rtil --help`. `import rtil_jax` imports nothing else until a name is
-used. Use `help(rj.ILO)` and so on for each name.
+Use `help(rj.ILO)` and so on for each name, and `rtil --help` in a terminal.
+`import rtil_jax` is quick: each name is imported when it is first used.
 """
 
 import importlib
@@ -58,7 +59,7 @@ from typing import Any
 
 __version__ = "0.2.0"
 
-# Where the names of `rtil_jax` are defined.
+# The module that defines each name of `rtil_jax`.
 _PLACES = {
     "rtil_jax.inversion": (
         "CSGM",

@@ -1,4 +1,4 @@
-"""`python -m rtil_jax COMMAND` is `rtil COMMAND`."""
+"""Lets `python -m rtil_jax COMMAND` do the same as `rtil COMMAND`."""
 
 from rtil_jax.cli.main import main
 

@@ -1,6 +1,6 @@
-"""What the arguments of methods may be, checked once: in Python and in a config.
+"""Declares and checks the arguments of methods, for Python and for configs alike.
 
-A method's arguments are the fields of its class, each made by `argument`.
+A method's arguments are the fields of its class; `argument` declares each of them.
 """
 
 import dataclasses
@@ -33,7 +33,7 @@ WHOLE = Condition(_is_whole, "a whole number from 0")
 NUMBER = Condition(_is_number, "a number of at least 0")
 ABOVE_0 = Condition(lambda value: value > 0, "above 0")
 NUMBERS = Condition(_are_numbers, "a tuple of numbers of at least 0")
-# One of these is for all stages alike.
+# A single number is used for all stages.
 NUMBER_OR_NUMBERS = Condition(
     lambda value: _is_number(value) or _are_numbers(value),
     f"{NUMBERS.expected}, or one number for all stages",
@@ -45,12 +45,12 @@ WHOLE_OR_WHOLES = Condition(
 
 
 def argument(default: Any, *conditions: Condition, published: Any = None) -> Any:
-    """A field of a method.
+    """Declares an argument of a method, as a field of its class.
 
     Args:
-        default: None for one that depends on the generator.
-        conditions: what holds for its values; the first that does not is told of.
-        published: the value that configs show where the default is None.
+        default: its default value; None for one that depends on the generator.
+        conditions: what its values must fulfil; an error reports the first that fails.
+        published: the value that configs show if the default is None.
     """
     shown = default if published is None else published
     about = {"conditions": conditions, "published": shown}
@@ -58,14 +58,14 @@ def argument(default: Any, *conditions: Condition, published: Any = None) -> Any
 
 
 def published(method: Any) -> dict[str, Any]:
-    """Name -> published value of every argument of a method's class."""
+    """Returns {name: published value} of every argument of a method's class."""
     return {
         field.name: field.metadata["published"] for field in dataclasses.fields(method)
     }
 
 
 def changed_arguments(method: Any) -> str:
-    """A method as Python writes it, without the arguments that are as published."""
+    """Returns a method as Python writes it, with the arguments that differ only."""
     words = [
         f"{field.name}={value!r}"
         for field in dataclasses.fields(method)
@@ -76,13 +76,13 @@ def changed_arguments(method: Any) -> str:
 
 
 def clean_arguments(method: Any) -> None:
-    """Checks every argument of a method, and makes plain hashable Python of it.
+    """Checks every argument of a method, and converts it to plain hashable Python.
 
-    Lists become tuples and NumPy's numbers Python's, because JAX needs methods that it
-    can hash.
+    Lists become tuples and NumPy numbers become Python numbers, because JAX needs to
+    hash methods.
 
     Raises:
-        UserError: for the first argument of a wrong type or range.
+        UserError: if an argument has a wrong type or range; reports the first one.
     """
     for field in dataclasses.fields(method):
         value = getattr(method, field.name)
@@ -92,7 +92,16 @@ def clean_arguments(method: Any) -> None:
 
 
 def check_argument(field: dataclasses.Field, value: Any, path: str) -> Any:
-    """`value` as plain Python. Raises UserError if the field cannot have it."""
+    """Returns the value of one argument as plain Python.
+
+    Args:
+        field: the field of the method's class.
+        value: what the user gave.
+        path: the name of the argument in an error, such as `method.steps`.
+
+    Raises:
+        UserError: if the value has a wrong type or range.
+    """
     value = as_plain(value)
     for condition in field.metadata["conditions"]:
         check(value, condition, path)
@@ -100,8 +109,7 @@ def check_argument(field: dataclasses.Field, value: Any, path: str) -> Any:
 
 
 def check_method(method: Any) -> None:
-    """Raises UserError unless it has a method's two functions, as `ILO()` has, or can
-    be called, as baselines can."""
+    """Raises UserError if this is neither a method, such as `ILO()`, nor a baseline."""
     if isinstance(method, type):
         name = method.__name__
         raise UserError(f"method: found the class {name}, expected {name}()")

@@ -1,7 +1,7 @@
-"""What people hand in as arrays and numbers: their kind, shape and range, checked once.
+"""Checks the arrays and numbers that users pass in: type, shape and range.
 
-Values inside a jitted function are not known while JAX traces it; then only shapes and
-types are checked.
+Inside a jitted function the values are unknown while JAX traces it; then only shapes
+and types are checked.
 """
 
 import math
@@ -16,30 +16,37 @@ from jaxtyping import Array, Float
 
 from rtil_jax.errors import UserError
 
-# What black and white are.
+# The values of black and white.
 Limits = tuple[float | int, float | int]
-# Of the range from black to white: (x + 1) / 2 in float32, or bfloat16's last digit, is
-# no overshoot.
+# Share of the range from black to white. The rounding of (x + 1) / 2 in float32, or of
+# bfloat16, does not count as overshoot.
 ROUNDING = 1e-3
-# Likewise: from where images are not as good as in the range, and from where not
-# samples of a generator either.
+# Likewise: images beyond the first are not taken for images in the range, and images
+# beyond the second not for samples of a generator either.
 OVERSHOOT, MARGIN = 0.05, 1.5
 LAYOUT = "(batch, height, width, channels)"
-TO_FLOAT = "rtil_jax.data.to_float(pixels) makes them of uint8 pixels in [0, 255]"
+TO_FLOAT = "rtil_jax.data.to_float(pixels) converts uint8 pixels in [0, 255]"
 
 
 def is_traced(tree: Any) -> bool:
-    """Whether some array has no values yet, because JAX is tracing a function."""
+    """Tells whether JAX is tracing a function, so that an array has no values yet."""
     return any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves(tree))
 
 
 def as_number(
     name: str, found: Any, low: float | int, high: float | int, expected: str
 ) -> Any:
-    """A finite number in [low, high], a whole one if `low` is: Python's, of any kind.
+    """Returns a user's number as a Python number in [low, high].
+
+    Args:
+        name: the name of the number in an error.
+        found: what the user gave: a Python or NumPy number.
+        low: the smallest value; a whole number here requires whole numbers.
+        high: the largest value.
+        expected: the end of the error, such as "a whole number from 1".
 
     Raises:
-        UserError: if it is no number, or another; it says what was `expected`.
+        UserError: if it is not a number, or not such a number.
     """
     value = found.item() if getattr(found, "shape", None) == () else found
     kinds = (int,) if isinstance(low, int) else (int, float)
@@ -49,17 +56,17 @@ def as_number(
 
 
 def as_array(name: str, found: Any) -> Array | np.ndarray:
-    """Arrays as they are; lists and what else NumPy reads as NumPy's.
+    """Returns arrays as they are, and lists and the like as NumPy arrays.
 
     Raises:
-        UserError: if it is no array of numbers.
+        UserError: if it is not an array of numbers.
     """
     if isinstance(found, jax.Array | np.ndarray):
         array = found
     else:
         try:
             array = np.asarray(found)
-        except Exception:  # whatever another library's array may raise
+        except Exception:  # another library's array may raise anything
             array = np.asarray(None)
     if not jnp.issubdtype(array.dtype, np.number) and array.dtype != bool:
         kind = type(found).__name__
@@ -69,11 +76,17 @@ def as_array(name: str, found: Any) -> Array | np.ndarray:
 
 
 def as_floats(name: str, found: Any, convert: str, *, complex_too: bool) -> Array:
-    """float32, or complex64 of complex numbers, all of them finite.
+    """Returns an array of finite numbers as float32, or complex64 if it is complex.
+
+    Args:
+        name: the name of the array in an error.
+        found: what the user gave.
+        convert: the advice in an error about whole numbers, whose range is unknown.
+        complex_too: whether complex numbers are allowed.
 
     Raises:
-        UserError: for whole numbers, which say nothing of their range, with the advice
-            `convert`; for NaN and infinity.
+        UserError: if the numbers are whole, complex without `complex_too`, NaN or
+            infinite.
     """
     array = as_array(name, found)
     is_complex = complex_too and jnp.issubdtype(array.dtype, jnp.complexfloating)
@@ -93,16 +106,16 @@ def require_finite(name: str, array: np.ndarray) -> None:
         bad = int(np.sum(~finite.all(axis=axes)))
         raise UserError(
             f"{name}: found NaN or infinity in {bad} of {len(array)}, expected finite "
-            "numbers, also where nothing is known or measured (0, for example)"
+            "numbers; write 0 where nothing is known or measured"
         )
 
 
 def check_images(name: str, found: Any) -> Array | np.ndarray:
-    """`(batch, height, width, channels)` real floating-point numbers, of any value.
+    """Checks a batch of images, `(batch, height, width, channels)`, of any range.
 
     Args:
-        name: what to call them in an error; its last word is a Python expression.
-        found: the images, as they are handed in.
+        name: the name of the images in an error; its last word is a Python expression.
+        found: what the user gave.
 
     Raises:
         UserError: if they have another shape, or are whole or complex numbers.
@@ -113,23 +126,28 @@ def check_images(name: str, found: Any) -> Array | np.ndarray:
         raise UserError(f"{name}: found shape {array.shape}, expected {LAYOUT}{hint}")
     if not array.size:
         raise UserError(f"{name}: found shape {array.shape}, expected at least 1 image")
-    convert = f"of 8-bit images {expression} / 255 is in [0, 1] and "
-    convert += f"{expression} / 127.5 - 1 in [-1, 1]"
+    convert = f"for 8-bit images write {expression} / 255 to get [0, 1], or "
+    convert += f"{expression} / 127.5 - 1 to get [-1, 1]"
     _require_floats(name, array, "real", convert)
     return array
 
 
 def check_pair(metric: str, x: Any, y: Any) -> tuple[Array | np.ndarray, ...]:
-    """Two batches of images of one shape, as `check_images` returns them.
+    """Checks two batches of images that must have the same shape.
+
+    Args:
+        metric: the name of the function in an error.
+        x: the first batch, `(batch, height, width, channels)`.
+        y: the second batch.
 
     Raises:
-        UserError: as `check_images`, or if they have two shapes.
+        UserError: if `check_images` raises it, or the shapes differ.
     """
     x, y = (check_images(f"{metric}: {n}", each) for n, each in (("x", x), ("y", y)))
     if x.shape != y.shape:
         raise UserError(
-            f"{metric}: found images of shapes {x.shape} and {y.shape}, expected two "
-            "of one shape"
+            f"{metric}: found images of shapes {x.shape} and {y.shape}, expected the "
+            "same shape"
         )
     return x, y
 
@@ -137,8 +155,13 @@ def check_pair(metric: str, x: Any, y: Any) -> tuple[Array | np.ndarray, ...]:
 def check_values(name: str, images: Array | np.ndarray, limits: Limits) -> None:
     """Raises UserError if a value is outside the limits by more than rounding.
 
-    NaN and infinities pass: they make the result of their own image NaN or infinite,
-    which nobody takes for a number.
+    NaN and infinities pass, because they make the result of their image NaN or
+    infinite, which is easy to see.
+
+    Args:
+        name: the name of the images in an error.
+        images: `(batch, height, width, channels)`.
+        limits: the values of black and white.
     """
     if _beyond(images, limits) > ROUNDING:
         raise UserError(_out_of_range(name, images, limits))
@@ -147,13 +170,18 @@ def check_values(name: str, images: Array | np.ndarray, limits: Limits) -> None:
 def as_images(
     name: str, found: Any, limits: Limits
 ) -> Float[Array, "batch height width channels"]:
-    """float32 images, with a batch axis, that may be in `limits`.
+    """Returns a user's images as float32, if their values can be meant for `limits`.
 
-    Images in [0, 1] cannot be told from dark ones in [-1, 1]. Samples of a generator
-    may be somewhat beyond the limits, with a warning.
+    Images in [0, 1] look like bright images in [-1, 1], so they pass. Samples of a
+    generator may exceed the limits somewhat; that gives a warning.
+
+    Args:
+        name: the name of the images in an error.
+        found: what the user gave, `(batch, height, width, channels)`.
+        limits: the values of black and white.
 
     Raises:
-        UserError: if the rank, the kind of numbers or the range is another.
+        UserError: if the shape, the type or the range is wrong.
     """
     array = check_images(name, found)
     images = as_floats(name, array, TO_FLOAT, complex_too=False)
@@ -167,30 +195,30 @@ def as_images(
 
 
 def warn_of_range(name: str, images: Array) -> None:
-    """Warns of images that are no generator's in [-1, 1], as those in [0, 255]."""
+    """Warns of images that cannot be samples in [-1, 1], such as those in [0, 255]."""
     if _beyond(images, (-1, 1)) > MARGIN:
         warnings.warn(_out_of_range(name, images, (-1, 1)), stacklevel=4)
 
 
 def as_limits(name: str, found: Any) -> Limits:
-    """Black and white, of any pair of numbers.
+    """Returns the values of black and white from a pair of numbers.
 
     Raises:
-        UserError: unless white is above black.
+        UserError: if white is not above black.
     """
     values = found.tolist() if hasattr(found, "tolist") else found
     numbers = isinstance(values, tuple | list) and len(values) == 2
     numbers = numbers and all(type(value) in (int, float) for value in values)
     if not numbers or not 0 < values[1] - values[0] < math.inf:
         raise UserError(
-            f"{name}: found {reprlib.repr(found)}, expected black and white, as "
-            "(-1, 1) or (0, 1)"
+            f"{name}: found {reprlib.repr(found)}, expected the values of black and "
+            "white, such as (-1, 1) or (0, 1)"
         )
     return values[0], values[1]
 
 
 def extent_of(images: Array | np.ndarray) -> tuple[float, float] | None:
-    """The least and the largest finite value; None if there is none, or unknown."""
+    """Returns the smallest and largest finite value; None if no value is known."""
     if is_traced(images) or np.iscomplexobj(images):
         return None
     values = np.asarray(images)
@@ -207,14 +235,14 @@ def _require_floats(name: str, array: Any, kinds: str, convert: str) -> None:
 
 
 def _describe(array: Array | np.ndarray) -> str:
-    """The kind of numbers and, where there are any, the least and the greatest."""
+    """Describes the type of an array and, if known, its smallest and largest value."""
     extent = extent_of(array)
     values = "" if extent is None else f" from {extent[0]:.4g} to {extent[1]:.4g}"
     return f"{array.dtype}{values}"
 
 
 def _beyond(images: Array | np.ndarray, limits: Limits) -> float:
-    """How far the images are beyond the limits, as a part of black to white."""
+    """Returns how far images exceed the limits, as a share of the range."""
     extent = extent_of(images)
     if extent is None:
         return 0.0
@@ -223,18 +251,19 @@ def _beyond(images: Array | np.ndarray, limits: Limits) -> float:
 
 
 def _layout_hint(name: str, shape: tuple[int, ...]) -> str:
-    """What to write for images in another layout."""
+    """Says what to write for images in another layout."""
     if len(shape) == 4 and shape[1] in (1, 3) and min(shape[2:]) > 4:
         return f"; np.moveaxis({name}, 1, -1) moves channels to the end"
     if len(shape) == 3 and shape[-1] <= 4:
-        return f"; a single one is {name}[None]"
+        return f"; for a single image write {name}[None]"
     if len(shape) == 3:
-        return f"; grey ones are {name}[..., None]"
-    return f"; a grey one is {name}[None, :, :, None]" if len(shape) == 2 else ""
+        return f"; for grey images write {name}[..., None]"
+    grey = f"; for a single grey image write {name}[None, :, :, None]"
+    return grey if len(shape) == 2 else ""
 
 
 def _out_of_range(name: str, images: Array | np.ndarray, limits: Limits) -> str:
-    """What was found, what was expected and what to write."""
+    """Says what was found, what was expected and what to write."""
     (low, high), (least, most) = limits, extent_of(images) or (math.nan, math.nan)
     expression = name.rpartition(" ")[2]
     remedy = _remedy(expression, least, most, low, high)
@@ -247,7 +276,7 @@ def _out_of_range(name: str, images: Array | np.ndarray, limits: Limits) -> str:
 def _remedy(
     name: str, least: float, most: float, low: float | int, high: float | int
 ) -> str:
-    """What to write in place of `name`."""
+    """Says what to write in place of `name`."""
     from_black = least >= -0.05 * most  # where resizing may overshoot
     if from_black and most > 2 * 255:
         scaled = f"{name} / WHITE" if low == 0 else f"2 * {name} / WHITE - 1"

@@ -1,8 +1,8 @@
-"""What is kept on disk to save work: bounded, and cleared by `clean-cache`.
+"""The caches on disk: bounds their size, and empties them for `clean-cache`.
 
-Decoded images are in folders, one per set, of $RTIL_JAX_DATA or ~/.cache/rtil_jax.
-Compiled programs are in ~/.cache/rtil_jax/compiled; where JAX's own variables name
-another folder or bound, both are JAX's to keep.
+Decoded images are in $RTIL_JAX_DATA or ~/.cache/rtil_jax, with a folder for each set.
+Compiled programs are in ~/.cache/rtil_jax/compiled. If JAX's own variables name another
+folder or bound, JAX manages both.
 """
 
 import contextlib
@@ -22,25 +22,25 @@ from rtil_jax.locks import hold, is_free, waiting
 
 ROOT = os.path.join("~", ".cache", "rtil_jax")
 COMPILED = os.path.join(ROOT, "compiled")
-# Variable -> GiB without it.
+# Variable -> its default, in GiB.
 BOUNDS = {"RTIL_JAX_IMAGES_GIB": 50.0, "RTIL_JAX_COMPILED_GIB": 5.0}
-# Our sets of images are named so, and nothing else in the folder is ours.
+# Sets of images have such names; we touch nothing else in the folder.
 _IMAGES = re.compile(r"(?:.+-)?\d+x\d+-[0-9a-f]{16}")
 _IN_USE = "in_use"
 _held: dict[Path, IO] = {}
 
 
 def image_root(cache_dir: str | os.PathLike | None = None) -> Path:
-    """The folder of the image cache."""
+    """Returns the folder of the image cache."""
     chosen = cache_dir or os.environ.get("RTIL_JAX_DATA") or ROOT
     return Path(local_path(chosen, "cache_dir or RTIL_JAX_DATA")).absolute()
 
 
 def bound(variable: str) -> int:
-    """Bytes that a cache may have.
+    """Returns the most bytes that a cache may have.
 
     Raises:
-        UserError: if the variable is no number.
+        UserError: if the environment variable is not a number.
     """
     text = os.environ.get(variable, "") or str(BOUNDS[variable])
     try:
@@ -53,16 +53,16 @@ def bound(variable: str) -> int:
 
 
 def use_images(entry: Path, make: bool = False) -> None:
-    """Says that this process uses a set of images, or is to make it.
+    """Marks a set of images as used by this process, or about to be made by it.
 
-    No process removes it until this one has ended, however it ends. A cache that
-    cannot be written is nobody's to remove.
+    No process removes the set until this process has ended, however it ends. In a cache
+    that cannot be written nothing is marked, because nothing can be removed.
     """
     path = _mark(entry)
     with contextlib.suppress(OSError), waiting(_lock(entry.parent)):
         path.parent.mkdir(parents=make, exist_ok=True)
         for other in path.parent.iterdir():
-            if is_free(str(other)):  # of a process that has ended
+            if is_free(str(other)):  # its process has ended
                 other.unlink()
         if path not in _held or not path.exists():
             _held[path] = hold(str(path))
@@ -70,7 +70,7 @@ def use_images(entry: Path, make: bool = False) -> None:
 
 
 def abandon_images(entry: Path) -> None:
-    """Removes a set that was to be made and has nothing in it."""
+    """Removes the empty folder of a set that could not be made."""
     path = _mark(entry)
     with contextlib.suppress(OSError), waiting(_lock(entry.parent)):
         if path in _held:
@@ -81,27 +81,29 @@ def abandon_images(entry: Path) -> None:
 
 
 def _mark(entry: Path) -> Path:
-    """The file that says that this process uses a set."""
+    """Returns the file that marks a set as used by this process."""
     return entry / _IN_USE / f"{os.getpid()}-{socket.gethostname()}"
 
 
 def prune_images(root: Path, most: int) -> int:
-    """Removes sets, those used longest ago first, until `most` bytes are left.
+    """Removes the least recently used sets until at most `most` bytes are left.
+
+    Sets that a process uses stay.
 
     Returns:
-        The bytes that were removed. Sets that a process uses stay.
+        The number of bytes removed.
     """
     entries = [p for p in root.iterdir() if _IMAGES.fullmatch(p.name) and p.is_dir()]
     sizes, removed = {entry: size_of(entry) for entry in entries}, 0
     if sum(sizes.values()) <= most:
         return 0
-    with contextlib.suppress(OSError), waiting(_lock(root)):  # or it is not ours
+    with contextlib.suppress(OSError), waiting(_lock(root)):  # it may be read-only
         for entry in sorted(entries, key=lambda path: path.stat().st_mtime_ns):
             if sum(sizes.values()) - removed <= most:
                 break
             if not _is_used(entry):
                 aside = root / f"removed.{secrets.token_hex(4)}"
-                entry.rename(aside)  # Nobody ever sees a part of a set.
+                entry.rename(aside)  # So no process ever sees a part of a set.
                 shutil.rmtree(aside, ignore_errors=True)
                 removed += sizes[entry]
     return removed
@@ -112,13 +114,13 @@ def _lock(root: Path) -> str:
 
 
 def _is_used(entry: Path) -> bool:
-    """Whether a process that uses a set is alive."""
+    """Tells whether a process that uses a set is alive."""
     folder = entry / _IN_USE
     return folder.is_dir() and not all(is_free(str(path)) for path in folder.iterdir())
 
 
 def prune_compiled(most: int) -> int:
-    """Removes programs, those used longest ago first; returns the bytes removed."""
+    """Removes the least recently used programs; returns the number of bytes removed."""
     files = [
         (max(status.st_atime_ns, status.st_mtime_ns), status.st_size, path)
         for path, status in _files(Path(COMPILED).expanduser())
@@ -127,19 +129,19 @@ def prune_compiled(most: int) -> int:
     for _, size, path in sorted(files):
         if removed >= excess:
             break
-        with contextlib.suppress(OSError):  # Another process was faster, or reads it.
+        with contextlib.suppress(OSError):  # Another process removed it, or reads it.
             path.unlink()
             removed += size
     return removed
 
 
 def size_of(folder: Path) -> int:
-    """Bytes of all files in it; 0 if it is not there."""
+    """Returns the bytes of all files in a folder; 0 if it does not exist."""
     return sum(status.st_size for _, status in _files(folder))
 
 
 def _files(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
-    """Those that no other process removes meanwhile."""
+    """Yields the files that no other process removes meanwhile."""
     for path in folder.rglob("*"):
         with contextlib.suppress(OSError):
             if stat.S_ISREG((status := path.stat()).st_mode):

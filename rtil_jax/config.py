@@ -1,8 +1,8 @@
-"""Configurations: variants, checks and comparison.
+"""Helpers for configurations: variants, checks and comparison.
 
-A configuration file is a function `get_config(variant)` that returns a locked
-`ml_collections.ConfigDict`; `configs/` holds one per experiment. Variants combine with
-commas: `configs/quickstart.py:rtil,tiny`.
+A configuration file defines a function `get_config(variant)` that returns a locked
+`ml_collections.ConfigDict`; `configs/` holds one file per experiment. Variants combine
+with commas: `configs/quickstart.py:rtil,tiny`.
 """
 
 import json
@@ -15,10 +15,10 @@ from rtil_jax.files import replacing
 
 
 def parse_variants(variant: str | None, known: tuple[str, ...]) -> set[str]:
-    """Splits `a,b` into {a, b}.
+    """Splits the variants `a,b` into {a, b}.
 
     Raises:
-        UserError: for a variant that is not in `known`.
+        UserError: if a variant is not in `known`.
     """
     chosen = set(filter(None, (variant or "").split(",")))
     if unknown := chosen - set(known):
@@ -29,28 +29,38 @@ def parse_variants(variant: str | None, known: tuple[str, ...]) -> set[str]:
 
 
 def require(condition: bool, field: str, found: Any, expected: str) -> None:
-    """Raises UserError `config.FIELD: found FOUND, expected EXPECTED` unless true."""
+    """Raises UserError `config.FIELD: found FOUND, expected EXPECTED` if a check fails.
+
+    Args:
+        condition: whether the field's value is right.
+        field: the dotted name of the field.
+        found: its value.
+        expected: what the value should be, in words.
+    """
     if not condition:
         raise UserError(f"config.{field}: found {found!r}, expected {expected}")
 
 
 def save_config(config: dict, path: str) -> None:
-    """Writes `config` as JSON, replacing `path` in one step."""
+    """Writes a config as JSON, replacing the file in one step."""
     with replacing(path) as file:
         json.dump(config, file, indent=2, sort_keys=True)
         file.write("\n")
 
 
 def plain(config: ConfigDict) -> dict:
-    """`config` as nested dicts and lists, as JSON would return it."""
+    """Converts a config to nested dicts and lists, as JSON would return it."""
     return json.loads(config.to_json_best_effort())
 
 
 def first_difference(found: dict, expected: dict, free: tuple[str, ...]) -> str | None:
-    """The first dotted field in which two configs differ, but for those in `free`.
+    """Returns the first dotted field in which two configs differ, or None.
 
-    A dotted name in `free` covers everything below it, and nothing beside it: `method`
-    leaves `method_for` as it is.
+    Args:
+        found: one config.
+        expected: the other one.
+        free: dotted fields that may differ, with everything below them. `method` does
+            not cover `method_for`.
     """
     for name in sorted(found.keys() | expected.keys()):
         if name in free or found.get(name) == expected.get(name):

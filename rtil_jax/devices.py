@@ -1,4 +1,4 @@
-"""One mesh axis, `data`, over all devices; everything parallel is parallel over it."""
+"""Splits work over devices, along one mesh axis called `data`."""
 
 from typing import Any
 
@@ -7,7 +7,10 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 
 def data_mesh(num_devices: int | None = None) -> jax.sharding.Mesh:
-    """A mesh with the one axis `data` over the first `num_devices` devices (all)."""
+    """Returns a mesh with one axis, `data`, over the first `num_devices` devices.
+
+    None takes all devices.
+    """
     devices = jax.devices()[:num_devices]
     return jax.make_mesh(
         (len(devices),), ("data",), axis_types=(AxisType.Auto,), devices=devices
@@ -15,19 +18,19 @@ def data_mesh(num_devices: int | None = None) -> jax.sharding.Mesh:
 
 
 def replicated(mesh: jax.sharding.Mesh) -> NamedSharding:
-    """The same array on every device."""
+    """Returns the sharding that puts the same array on every device."""
     return NamedSharding(mesh, PartitionSpec())
 
 
 def batch_sharded(mesh: jax.sharding.Mesh) -> NamedSharding:
-    """The leading axis split over the devices."""
+    """Returns the sharding that splits the leading axis over the devices."""
     return NamedSharding(mesh, PartitionSpec("data"))
 
 
 def constrain_batch(tree: Any) -> Any:
-    """Inside `jit`: keeps the leading axis of every array split over the devices.
+    """Keeps the leading axis of every array split over the devices, inside `jit`.
 
-    Where the devices do not divide that axis, some get one row less, or none. Without a
+    If the devices do not divide that axis, some get one row less, or none. Without a
     mesh (see `jax.set_mesh`), arrays stay as they are.
     """
     if jax.sharding.get_abstract_mesh().empty:

@@ -1,18 +1,24 @@
-"""The one exception that users see as a single line instead of a traceback."""
+"""`UserError`, the exception that users see as a single line without a traceback."""
 
 import difflib
 from collections.abc import Iterable
 
 
 class UserError(ValueError):
-    """Bad input: a file, flag or config field that cannot be used.
+    """An error in a user's input: a file, flag, argument or config field.
 
-    The message is one line that names the thing, what was found and what was
-    expected. `train.py` and `invert.py` print it and exit with a non-zero code.
+    The message is one line that names the input, what was found and what was expected.
+    The command line prints it and exits with a non-zero code.
     """
 
 
 def did_you_mean(name: object, known: Iterable[str], prefix: str = "") -> str:
-    """`; did you mean PREFIX + one of KNOWN?`, or nothing if none is near."""
+    """Suggests a known name for a misspelt one: returns `; did you mean NAME?` or "".
+
+    Args:
+        name: the unknown name.
+        known: the known names.
+        prefix: what precedes the suggested name.
+    """
     near = difflib.get_close_matches(str(name), list(known), 1)
     return f"; did you mean {prefix}{near[0]}?" if near else ""

@@ -1,14 +1,14 @@
-"""The RTIL principle: train a family of generators, not one (Section 3).
+"""Families: RTIL trains a family of generators instead of a single one (Section 3).
 
-A family is a distribution over the extra inputs of one set of weights. Member 0 is
-the base model G; the others feed random intermediate inputs to the same weights, drawn
-as inversion will later optimise them. Vanilla training is the family of one member.
+A family is a distribution over the extra inputs of one set of weights. Member 0 is the
+base model G. The other members feed random inputs to intermediate layers of the same
+weights, because inversion will later optimise these inputs. Vanilla training is the
+family with one member.
 
-Equation (2), the loss of a family, is `family_loss`. It is an expectation over members.
-The public code evaluates every member in every step, at several times the cost; here
-each minibatch-stddev group comes from *one* member, which is the same objective in
-expectation at the mean member's cost. Enumerating all members is kept for small studies
-and for the test of that claim.
+`family_loss` is equation (2), an expectation over members. The public code evaluates
+every member in every step, at several times the cost. Here each minibatch-stddev group
+comes from *one* member, which has the same expectation at the cost of the mean member.
+Evaluating all members is kept for small studies and to test that claim.
 """
 
 import dataclasses
@@ -38,25 +38,25 @@ def family_loss(
     weights: Float[Array | np.ndarray, "minibatches batch"],
     *more: Array,
 ) -> Any:
-    """The expectation over the family's members in equation (2).
+    """Returns the expectation over the members of a family in equation (2).
 
         min over G, max over D of   E log D(x) + sum_k w_k E log(1 - D(G^k(z)))
 
-    w_0 = lambda is the weight of the base model G^0 = G and w_k = (1 - lambda) / K that
-    of each other member (see `member_weights`). Which members the images are of,
-    `choose_members` says, and with it each image's weight: the sum is the same in
-    expectation, whether members were drawn or enumerated.
+    w_0 = lambda is the weight of the base model G^0 = G, and w_k = (1 - lambda) / K
+    that of each other member (see `member_weights`). `choose_members` chooses the
+    member and the weight of each image. The expectation of the sum does not depend on
+    whether members were drawn or enumerated.
 
     Args:
-        loss: of one minibatch, `(batch, height, width, channels)`, and the entry of
-            each of `more` that belongs to it: one number per image, `(batch,)`, such as
-            log(1 - D), or a tree of those. D may compare the images of a minibatch.
-        fakes: the members' images.
-        weights: of each image; all together sum to 1.
+        loss: a function of one minibatch, `(batch, height, width, channels)`, and of
+            its entries of `more`. It returns one number per image, `(batch,)`, such as
+            log(1 - D), or a tree of them. D may compare the images of a minibatch.
+        fakes: `(minibatches, batch, height, width, channels)`, the members' images.
+        weights: `(minibatches, batch)`, the weight of each image; they sum to 1.
         more: arrays with a leading axis of minibatches.
 
     Returns:
-        The weighted sum, or a tree of those.
+        The weighted sum, or a tree of them.
     """
     found = jax.vmap(loss)(fakes, *more)
     flat = weights.reshape(-1)
@@ -65,47 +65,50 @@ def family_loss(
 
 @runtime_checkable
 class Family(Protocol):
-    """A distribution over the extra inputs of a generator. Hashable."""
+    """The interface of a family: a distribution over the extra inputs of a generator.
+
+    Implementations are hashable.
+    """
 
     @property
     def weights(self) -> tuple[float, ...]:
-        """The weight of each member in the loss, G itself first; they sum to 1."""
+        """The weight of each member in the loss, G itself first; weights sum to 1."""
 
     @property
     def num_members(self) -> int:
-        """K + 1; 1 is vanilla training."""
+        """The number of members, K + 1; 1 is vanilla training."""
 
     def choose(
         self, key: Any, batch: int, group_size: int
     ) -> tuple[Int[Array | np.ndarray, " batch"], Float[Array | np.ndarray, " batch"]]:
-        """One member for each group of `group_size` consecutive images.
+        """Chooses one member for each group of consecutive images.
 
         Args:
-            key: of the draw, None for a family whose choice is always the same.
-            batch: a multiple of `group_size`.
-            group_size: of the groups.
+            key: the PRNG key of the draw; None for a family that chooses always alike.
+            batch: number of images, a multiple of `group_size`.
+            group_size: number of images in a group.
 
         Returns:
-            The member of each image, and each image's weight in a *sum* over the batch,
-            whose expectation is equation (2).
+            The member of each image, and the weight of each image in a *sum* over the
+            batch, whose expectation is equation (2).
         """
 
     def sample(
         self, generator: Generator, params: dict, key: jax.Array, members: Any
     ) -> tuple[Latents, Any]:
-        """(z_0, the extra inputs), for one image per entry of `members`.
+        """Draws (z_0, extra inputs) for one image per entry of `members`.
 
         Args:
             generator: any with the interface of `rtil_jax.generators`.
             params: its variables, `{"params": ...}`.
-            key: of the draw.
-            members: of each image, `(batch,)`: 0 for G itself.
+            key: the PRNG key of the draw.
+            members: `(batch,)`, the member of each image; 0 for G itself.
         """
 
     def decode(
         self, generator: Generator, params: dict, inputs: tuple[Latents, Any]
     ) -> Float[Array, "batch height width channels"]:
-        """The images of what `sample` returns.
+        """Returns the images for the inputs that `sample` has drawn.
 
         Args:
             generator: any with the interface of `rtil_jax.generators`.
@@ -116,19 +119,19 @@ class Family(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class AdditiveFamily:
-    """RTIL for ILO (Section 3.1): G^k(z_0, ..., z_k) perturbs the first k `blocks`.
+    """The family of RTIL for ILO (Section 3.1): member G^k perturbs k blocks.
 
-    z_0 ~ p(z_0) and z_j ~ N(0, (sigma s_j)^2 I) is added to the features after block j.
-    In the paper s_j is 1, and a generator can make the noise matter less by making its
-    features larger. With `sigma_units="features"` it cannot: s_j is then the root mean
-    square of G's own features after block j, over all images of the batch whatever
-    their members, and a constant to the gradient.
+    z_0 ~ p(z_0), and z_j ~ N(0, (sigma s_j)^2 I) is added to the features after block
+    j. In the paper s_j is 1, so a generator can weaken the noise by enlarging its
+    features. `sigma_units="features"` prevents that: s_j is then the root mean square
+    of G's features after block j, over all images of the batch, and is a constant for
+    the gradient.
 
     Attributes:
-        blocks: the perturbed blocks, increasing; () is vanilla training.
-        sigma: standard deviation of the perturbations; 1 in the paper.
-        weights: probability of each member G^0, ..., G^K in the loss.
-        sigma_units: of sigma: `absolute` (the paper), or `features`.
+        blocks: the perturbed blocks, in increasing order; () is vanilla training.
+        sigma: standard deviation of the perturbations, at least 0; 1 in the paper.
+        weights: weight of each member G^0, ..., G^K in the loss; they sum to 1.
+        sigma_units: units of sigma: `absolute` (the paper), or `features`.
     """
 
     blocks: tuple[int, ...]
@@ -147,12 +150,12 @@ class AdditiveFamily:
     def choose(
         self, key: jax.Array, batch: int, group_size: int
     ) -> tuple[Int[Array, " batch"], Float[Array, " batch"]]:
-        """Draws the members, which cost the same.
+        """Draws the member of each group, because all members cost the same.
 
         Args:
-            key: of the draw.
-            batch: images, a multiple of `group_size`.
-            group_size: consecutive images of one member.
+            key: the PRNG key of the draw.
+            batch: number of images, a multiple of `group_size`.
+            group_size: number of consecutive images of one member.
         """
         return draw_members(key, self.weights, batch, group_size)
 
@@ -163,13 +166,13 @@ class AdditiveFamily:
         key: jax.Array,
         members: Int[Array | np.ndarray, " batch"],
     ) -> tuple[Latents, Intermediates]:
-        """The inputs (z_0, {j: z_j}) of one image per entry of `members`.
+        """Draws the inputs (z_0, {j: z_j}) of one image per entry of `members`.
 
         Args:
             generator: any with the interface of `rtil_jax.generators`.
             params: its variables, `{"params": ...}`.
-            key: of the draw.
-            members: of each image, `(batch,)`: 0 for G itself.
+            key: the PRNG key of the draw.
+            members: `(batch,)`, the member of each image; 0 for G itself.
         """
         latent_key, *keys = jax.random.split(key, len(self.blocks) + 1)
         batch = members.shape[0]
@@ -181,7 +184,7 @@ class AdditiveFamily:
             intermediates[block] = jnp.where(perturbed, noise, 0.0)
         latents = sample_latents(generator, params, latent_key, batch)
         if self.sigma_units == "features":
-            # One device's images are measured there, though the mean is over all.
+            # Each device measures its images, although the mean is over all.
             of = jax.lax.stop_gradient((params, constrain_batch(latents)))
             scales = feature_rms(generator, *of, self.blocks)
             intermediates = {k: scales[k] * z for k, z in intermediates.items()}
@@ -190,7 +193,7 @@ class AdditiveFamily:
     def decode(
         self, generator: Generator, params: dict, inputs: tuple[Latents, Intermediates]
     ) -> Float[Array, "batch height width channels"]:
-        """The images of what `sample` returns.
+        """Returns the images for the inputs that `sample` has drawn.
 
         Args:
             generator: any with the interface of `rtil_jax.generators`.
@@ -202,17 +205,18 @@ class AdditiveFamily:
 
 @dataclasses.dataclass(frozen=True)
 class MultiCodeFamily:
-    """RTIL for mGANprior (Section 3.2): member k mixes `codes[k]` codes at `block`.
+    """The family of RTIL for mGANprior (Section 3.2): member k mixes `codes[k]` codes.
 
         g_1(sum_n alpha_n g_0(z^n)),  z^n ~ p(z_0),  alpha ~ Dirichlet(1)
 
-    with one alpha_n for all channels and pixels. One code is G itself. Blocks after
-    `block` read the first code's latents, if they read any.
+    alpha_n is the same for all channels and pixels. The member with one code is G
+    itself. Blocks after `block` read the latents of the first code, if they read any.
 
     Attributes:
-        codes: N of each member, the first of them 1; (1,) is vanilla training.
-        block: where the codes are mixed, counted from 1.
-        weights: of each member in the loss.
+        codes: number of codes of each member, the first one 1; (1,) is vanilla
+            training.
+        block: the block after which codes are mixed, counted from 1.
+        weights: weight of each member in the loss; they sum to 1.
     """
 
     codes: tuple[int, ...]
@@ -229,12 +233,12 @@ class MultiCodeFamily:
     def choose(
         self, key: jax.Array | None, batch: int, group_size: int
     ) -> tuple[Int[np.ndarray, " batch"], Float[np.ndarray, " batch"]]:
-        """Shares the batch among the members, always alike: no key is read.
+        """Shares the batch among the members, always in the same way.
 
         Args:
-            key: not read.
-            batch: images, a multiple of `group_size`.
-            group_size: consecutive images of one member.
+            key: not used.
+            batch: number of images, a multiple of `group_size`.
+            group_size: number of consecutive images of one member.
         """
         return share_members(self.weights, batch, group_size)
 
@@ -245,15 +249,19 @@ class MultiCodeFamily:
         key: jax.Array,
         members: Int[np.ndarray, " batch"],
     ) -> tuple[Latents, tuple[Float[Array, "_ _ 1"], ...]]:
-        """The codes of all images, and their alpha.
+        """Draws the codes of all images, and their alpha.
 
         Args:
-            members: of each image, increasing. Not traced, because the number of codes
-                depends on them: all codes are *one* batch, so that no work is padding.
+            generator: any with the interface of `rtil_jax.generators`.
+            params: its variables, `{"params": ...}`.
+            key: the PRNG key of the draw.
+            members: `(batch,)`, the member of each image, in increasing order. It must
+                not be traced, because the number of codes depends on it: all codes run
+                as *one* batch without padding.
 
         Returns:
-            Latents with a leading axis of codes, those of an image side by side, and
-            for each member that occurs the alpha of its images.
+            Latents with a leading axis of codes, in which the codes of an image are
+            neighbours, and alpha for the images of each member.
         """
         counts = [(n, int(np.sum(members == k))) for k, n in enumerate(self.codes)]
         latent_key, *keys = jax.random.split(key, len(counts) + 1)
@@ -271,7 +279,7 @@ class MultiCodeFamily:
         params: dict,
         inputs: tuple[Latents, tuple[Float[Array, "_ _ 1"], ...]],
     ) -> Float[Array, "batch height width channels"]:
-        """The images of what `sample` returns.
+        """Returns the images for the inputs that `sample` has drawn.
 
         Args:
             generator: any with the interface of `rtil_jax.generators`.
@@ -281,7 +289,7 @@ class MultiCodeFamily:
         latents, weights = inputs
         features = generator.apply(params, latents, self.block, method="head")
         mixed, firsts, start = [], [], 0
-        for alpha in weights:  # of one member each
+        for alpha in weights:  # one for each member
             images, codes, _ = alpha.shape
             rows = slice(start, start + images * codes)
             own = jax.tree.map(lambda x, rows=rows: x[rows], features)
@@ -300,14 +308,16 @@ def images_of(
     key: jax.Array,
     members: Int[Array | np.ndarray, " batch"],
 ) -> Float[Array, "batch height width channels"]:
-    """An image of each member. With one key, additive members share their z_0.
+    """Draws an image of each given member of a family.
+
+    With the same key, all members of an additive family have the same z_0.
 
     Args:
-        family: whose members.
+        family: the family.
         generator: any with the interface of `rtil_jax.generators`.
         variables: its variables, `{"params": ...}`.
-        key: of the inputs.
-        members: of each image, `(batch,)`: 0 for G itself.
+        key: the PRNG key of the inputs.
+        members: `(batch,)`, the member of each image; 0 for G itself.
     """
     inputs = family.sample(generator, variables, key, members)
     return family.decode(generator, variables, inputs)
@@ -316,8 +326,8 @@ def images_of(
 def flat_dirichlet(
     key: jax.Array, shape: tuple[int, ...]
 ) -> Float[Array, "*images codes"]:
-    """Dirichlet(1): uniform over the weights of `codes` codes that sum to 1."""
-    # An exponential draw can be 0, and 0 / 0 would be the weight of a single code.
+    """Draws from Dirichlet(1), which is uniform over weights that sum to 1."""
+    # An exponential draw can be 0, which would make the weight of a single code 0 / 0.
     drawn = jnp.maximum(jax.random.exponential(key, shape, jnp.float32), 1e-30)
     return drawn / jnp.sum(drawn, axis=-1, keepdims=True)
 
@@ -335,12 +345,12 @@ def choose_members(
     """Chooses the member of each image of a step, and its weight in `family_loss`.
 
     Args:
-        family: whose members.
+        family: the family.
         key: as for `Family.choose`.
-        batch: images of a minibatch.
-        group_size: images in a group of one member, which D may compare.
-        enumerated: evaluate all members, each a minibatch of its own, in place of one
-            member for each group of a single minibatch.
+        batch: number of images in a minibatch.
+        group_size: number of images in a group of one member, which D may compare.
+        enumerated: give every member a minibatch, instead of choosing one member for
+            each group of a single minibatch.
     """
     members, weights = (
         enumerate_members(family.weights, batch)

@@ -1,7 +1,7 @@
-"""Fields that people set: each with its default, its help and what holds for it.
+"""Declares the settings of a run: each field with its default, help and check.
 
-A frozen dataclass whose fields are made by `field` is the one place where a setting is
-described. Configs, checks and `--help` are made of it:
+A frozen dataclass whose fields are declared by `field` is the only place that describes
+a setting. Configs, checks and `--help` use it:
 
     @dataclasses.dataclass(frozen=True)
     class Data:
@@ -20,11 +20,11 @@ _KINDS = {bool: "True or False", int: "a whole number", float: "a number", str: 
 
 
 class Condition(NamedTuple):
-    """What holds for the values of a field.
+    """A condition that the values of a field must meet.
 
     Attributes:
-        holds: whether it holds for a value of the field's type. NaN passes none.
-        expected: the same in words, as an error ends: "a number above 0".
+        holds: tells whether a value of the field's type meets it. NaN must fail.
+        expected: the condition in words, for the end of an error: "a number above 0".
     """
 
     holds: Callable[[Any], bool]
@@ -40,7 +40,7 @@ def one_of(*known: Any) -> Condition:
 
 
 def named(*known: str, or_none: bool = False) -> Condition:
-    """One of some names, or '' where nothing may be named."""
+    """Returns the condition that a value is one of some names, or '' if `or_none`."""
     expected = f"one of {', '.join(known)}" + (", or '' for none" if or_none else "")
     names = ("", *known) if or_none else known
     return Condition(lambda value: value in names, expected)
@@ -53,13 +53,13 @@ FRACTION = Condition(lambda value: 0 <= value <= 1, "a number in [0, 1]")
 
 
 def field(default: Any, help: str, condition: Condition = ANY) -> Any:
-    """A field of a dataclass.
+    """Declares a field of a dataclass.
 
     Args:
-        default: its value where nothing else is said; it tells the field's type, too.
-            A dataclass, by its class, is a section.
-        help: a sentence for people.
-        condition: what else holds for its values.
+        default: the default value, which also sets the type of the field. A class of
+            dataclasses makes the field a section.
+        help: a sentence for `--help`.
+        condition: a condition besides the type.
     """
     about = {"help": help, "condition": condition}
     if isinstance(default, type):
@@ -68,18 +68,19 @@ def field(default: Any, help: str, condition: Condition = ANY) -> Any:
 
 
 def checked(value: Any, default: Any, condition: Condition, path: str) -> Any:
-    """`value` as Python's own, of the default's type.
+    """Checks a value and returns it as a plain Python value of the default's type.
 
-    Lists become tuples, NumPy's numbers Python's, and whole numbers numbers.
+    Lists become tuples, NumPy numbers become Python numbers, and whole numbers become
+    floats if the field has floats.
 
     Args:
         value: what was found.
         default: a value of the right type.
-        condition: what else holds.
-        path: what to call the field in an error, such as `config.data.count`.
+        condition: a condition besides the type.
+        path: the name of the field in an error, such as `config.data.count`.
 
     Raises:
-        UserError: if it has another type, or the condition does not hold.
+        UserError: if the value has another type, or fails the condition.
     """
     plain = as_plain(value)
     kind = type(default)
@@ -93,26 +94,29 @@ def checked(value: Any, default: Any, condition: Condition, path: str) -> Any:
 
 
 def check(value: Any, condition: Condition, path: str) -> None:
-    """Raises UserError, which calls it `path`, for a value that is not as it must be.
+    """Raises UserError if a value fails a condition, or the condition cannot be tested.
 
-    A condition that cannot be evaluated does not hold.
+    Args:
+        value: what was found.
+        condition: the condition.
+        path: the name of the field in the error.
     """
     try:
         holds = condition.holds(value)
-    except TypeError:  # of an entry of a tuple, say
+    except TypeError:  # such as from an entry of a tuple
         holds = False
     if not holds:
         raise UserError(f"{path}: found {shown(value)}, expected {condition.expected}")
 
 
 def shown(value: Any) -> str:
-    """The value as Python writes it; only its ends if it is long."""
+    """Returns a value as Python writes it; only its ends if it is long."""
     text = repr(value)
     return text if len(text) <= 100 else reprlib.repr(value)
 
 
 def as_plain(value: Any) -> Any:
-    """A list as a tuple, and arrays and NumPy's numbers as Python's."""
+    """Converts lists to tuples, and arrays and NumPy numbers to Python values."""
     if hasattr(value, "tolist"):
         value = value.tolist()
     return tuple(map(as_plain, value)) if isinstance(value, list | tuple) else value

@@ -1,4 +1,4 @@
-"""Files: written whole or not at all, by local paths; and Python files that are run."""
+"""Handles files: local paths, JSON, Python files to run, and replacing in one step."""
 
 import contextlib
 import json
@@ -14,20 +14,20 @@ from typing import IO, Any
 
 from rtil_jax.errors import UserError
 
-# A drive of Windows has one letter; `pathlib` makes one slash of two.
+# A drive of Windows has one letter; `pathlib` turns two slashes into one.
 _URL = re.compile("([A-Za-z][A-Za-z0-9+.-]+):/")
 
 
 def local_path(path: Any, name: str) -> str:
-    """The path with `~` replaced by the home directory.
+    """Returns a path with `~` replaced by the home directory.
 
     Args:
         path: a folder or a file that need not exist.
-        name: what to call it in an error, such as `--workdir`.
+        name: the name of the path in an error, such as `--workdir`.
 
     Raises:
-        UserError: for a URL such as `gs://bucket/run`, which would be taken for a
-            folder called `gs:`, or for what is no path, or empty.
+        UserError: if it is empty or not a path, or a URL such as `gs://bucket/run`,
+            which would otherwise name a folder `gs:`.
     """
     if not isinstance(path, str | os.PathLike):
         raise UserError(f"{name}: found {type(path).__name__}, expected a path")
@@ -49,14 +49,14 @@ def local_path(path: Any, name: str) -> str:
 
 
 def read_json(path: str, expected: str) -> Any:
-    """What a JSON file holds.
+    """Reads a JSON file.
 
     Args:
-        path: of the file.
-        expected: what it should be, as an error ends: "the config of a run".
+        path: the file.
+        expected: what it should be, for the end of an error: "the config of a run".
 
     Raises:
-        UserError: if it cannot be read or is no JSON.
+        UserError: if the file cannot be read or is not JSON.
     """
     try:
         with open(path, encoding="utf-8") as file:
@@ -65,12 +65,12 @@ def read_json(path: str, expected: str) -> Any:
         found = f"no readable file ({error.strerror})"
         raise UserError(f"{path}: found {found}, expected {expected}") from error
     except ValueError as error:
-        found = f"no JSON ({error})"
+        found = f"a file that is not JSON ({error})"
         raise UserError(f"{path}: found {found}, expected {expected}") from error
 
 
 def run_python(path: str, name: str) -> ModuleType:
-    """The module that a Python file makes, called `name`; raises whatever it raises."""
+    """Runs a Python file as a module called `name`; raises whatever the file raises."""
     loader = SourceFileLoader(name, path)
     spec = spec_from_loader(loader.name, loader)
     assert spec is not None
@@ -81,11 +81,11 @@ def run_python(path: str, name: str) -> ModuleType:
 
 @contextlib.contextmanager
 def replacing(path: str, mode: str = "w") -> Iterator[IO]:
-    """A file that takes the place of `path` once the block has ended without an error.
+    """Opens a new file that replaces `path` when the block ends without an error.
 
-    Until then it has a name of its own, so that several processes, on several machines,
-    may replace one file: the last wins, and readers never see a part. Text is UTF-8
-    with `\\n` as it is.
+    Until then it has another name, so several processes, also on several machines, may
+    replace one file: the last one wins, and readers never see a part. Text is UTF-8,
+    with `\\n` on every system.
     """
     partial = f"{path}.{secrets.token_hex(4)}.partial"
     text: dict[str, Any] = {} if "b" in mode else {"newline": "", "encoding": "utf-8"}

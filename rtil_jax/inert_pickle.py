@@ -1,13 +1,13 @@
-"""Pickles read as data: nothing that they name is imported or called.
+"""Reads pickles as data, without importing or calling anything that they name.
 
-A pickle names classes and functions, and asks for them to be called. Here each name
-stands for something inert: a record of a tensor, a NumPy array, or a `Foreign` object,
-which holds what the pickle puts into it and does nothing. So settings, paths and
-objects of anybody's classes may lie beside the weights. A name of Python's own library
-that is not of plain data (`os.system`, `builtins.eval`) refuses the file.
+A pickle names classes and functions, and asks to call them. Here each name stands for
+something inert: a record of a tensor, a NumPy array, or a `Foreign` object, which only
+holds what the pickle puts into it. So settings, paths and objects of any class may lie
+beside the weights. A file is refused if it names something of Python's standard library
+that is not plain data, such as `os.system` or `builtins.eval`.
 
-What a pickle is given is immutable, or is dropped with it: a pickle may set attributes
-of whatever it is given.
+A pickle may set attributes of any object that it receives. So it only receives objects
+that are immutable, or that are discarded with it.
 """
 
 import _compat_pickle
@@ -30,7 +30,7 @@ from rtil_jax.pickled_records import (
     itemsize,
 )
 
-# Of Python's library, modules whose objects are plain data.
+# Modules of Python's standard library whose objects are plain data.
 _DATA_MODULES = frozenset(
     "argparse array collections dataclasses datetime decimal enum fractions functools "
     "ipaddress numbers pathlib random re time types typing uuid zoneinfo".split()
@@ -38,7 +38,7 @@ _DATA_MODULES = frozenset(
 
 
 class ForbiddenReference(pickle.UnpicklingError):
-    """A pickle asks for something that plain data has no use for.
+    """A pickle asks for something that plain data does not need.
 
     Attributes:
         reference: its `module.name`.
@@ -50,7 +50,7 @@ class ForbiddenReference(pickle.UnpicklingError):
 
 
 class _StandIn:
-    """Stands in for a function. A pickle could set attributes of one of ours."""
+    """Stands for a function, because a pickle could set attributes of our functions."""
 
     __slots__ = ("_call",)
     _call: Callable
@@ -69,9 +69,9 @@ class InertUnpickler(pickle.Unpickler):
     """Builds dicts, lists, numbers, strings and the records above, and nothing else.
 
     Attributes:
-        foreign: the classes and functions, `module.name`, that are none of Python's,
-            NumPy's or PyTorch's plain data, in the order of the file.
-        storages: by key.
+        foreign: names of classes and functions other than plain data of Python, NumPy
+            and PyTorch, in the order of the file.
+        storages: {key: storage}.
     """
 
     def __init__(self, file: io.BufferedIOBase):

@@ -1,7 +1,7 @@
 """Layers with an equalised learning rate, shared by generators and discriminators.
 
-Every weight is stored with unit variance and multiplied by its He-style constant at
-run time (Karras et al. 2018, Section 4.1), so that one learning rate suits all.
+Every weight is stored with unit variance and multiplied by a constant like He's at run
+time (Karras et al. 2018, Section 4.1), so that one learning rate suits all layers.
 """
 
 import math
@@ -16,35 +16,35 @@ from rtil_jax.activations import keep
 from rtil_jax.convolutions import conv1x1, conv3x3
 
 LEAKY_SLOPE = 0.2
-GAIN = math.sqrt(2)  # of a leaky ReLU
-MIN_CHANNELS = 64  # Table 2 of the paper does not go below
+GAIN = math.sqrt(2)  # gain of a leaky ReLU
+MIN_CHANNELS = 64  # the fewest channels in Table 2 of the paper
 
 
 def scaled_leaky_relu(x: Array) -> Array:
-    """Leaky ReLU of slope 0.2 times sqrt(2), which keeps the variance."""
-    # A product outside of the choice would move into sums over x, where XLA:CPU makes
-    # an array of x's size of its constant.
+    """Leaky ReLU with slope 0.2, times sqrt(2) to keep the variance."""
+    # XLA:CPU would move a product outside of `where` into sums over x, and expand its
+    # constant to an array as large as x.
     return jnp.where(x >= 0, GAIN * x, LEAKY_SLOPE * GAIN * x)
 
 
 def pixel_norm(x: Float[Array, "*batch channels"]) -> Float[Array, "*batch channels"]:
-    """x / sqrt(mean over channels of x^2 + 1e-8)."""
+    """Returns x / sqrt(mean over channels of x^2 + 1e-8)."""
     return x * jax.lax.rsqrt(jnp.mean(x**2, axis=-1, keepdims=True) + 1e-8)
 
 
 def add_bias(x: Array, bias: Array) -> Array:
-    """x + bias along the last axis, without implicit rank promotion."""
+    """Adds a bias along the last axis, without implicit rank promotion."""
     return x + bias.reshape((1,) * (x.ndim - 1) + bias.shape)
 
 
 class Dense(nn.Module):
-    """y = x (W s) + b m with s = m gain / sqrt(fan in); m is the rate multiplier.
+    """A dense layer, y = x (W s) + b m with s = m gain / sqrt(fan in).
 
     Attributes:
         features: size of the output.
-        rate_multiplier: m; 0.01 slows the mapping network down by 100.
+        rate_multiplier: m, a factor of the learning rate; 0.01 for the mapping network.
         bias_init: initial value of b.
-        gain: of the activation that follows, sqrt(2) in PGGAN.
+        gain: gain of the activation that follows, sqrt(2) in PGGAN.
     """
 
     features: int
@@ -66,7 +66,18 @@ class Dense(nn.Module):
 def raw_kernel(
     module: nn.Module, size: int, fan_in: int, out: int, gain: float = 1.0
 ) -> tuple[Array, float]:
-    """(the `(size, size, in, out)` kernel of `module`, its gain / sqrt(I k^2))."""
+    """Declares a kernel; returns it and its constant, gain / sqrt(fan_in size^2).
+
+    Args:
+        module: the module that owns the kernel.
+        size: height and width of the kernel.
+        fan_in: number of input channels.
+        out: number of output channels.
+        gain: gain of the activation that follows.
+
+    Returns:
+        The kernel `(size, size, fan_in, out)`, and the constant to multiply it by.
+    """
     shape = (size, size, fan_in, out)
     kernel = module.param("kernel", nn.initializers.normal(1.0), shape, jnp.float32)
     return kernel, gain / math.sqrt(fan_in * size**2)
@@ -75,13 +86,21 @@ def raw_kernel(
 def scaled_kernel(
     module: nn.Module, size: int, fan_in: int, out: int, gain: float = 1.0
 ) -> Array:
-    """The product of the two."""
+    """Declares a kernel; returns it multiplied by its constant.
+
+    Args:
+        module: the module that owns the kernel.
+        size: height and width of the kernel.
+        fan_in: number of input channels.
+        out: number of output channels.
+        gain: gain of the activation that follows.
+    """
     kernel, constant = raw_kernel(module, size, fan_in, out, gain)
     return kernel * constant
 
 
 class Conv1x1(nn.Module):
-    """1x1 convolution and bias, no activation: pixels to features or back.
+    """1x1 convolution and bias without activation, from pixels to features or back.
 
     Attributes:
         features: channels of the result, which is float32.
@@ -104,18 +123,32 @@ class Conv1x1(nn.Module):
 
 
 def stylegan2_width(resolution: int, max_channels: int, channel_base: int) -> int:
-    """Channels at `resolution`: inversely proportional to it, up to a maximum."""
+    """Returns StyleGAN2's channels at a resolution r: channel_base / r up to a maximum.
+
+    Args:
+        resolution: r, height and width of the features.
+        max_channels: the most channels.
+        channel_base: channels times resolution.
+    """
     return min(max_channels, channel_base // resolution)
 
 
 def pggan_width(resolution: int, max_channels: int, channel_base: int) -> int:
-    """Channels at `resolution`: 256 up to 32 pixels, 128 at 64, then 64 in Table 2."""
+    """Returns PGGAN's channels at a resolution: channel_base / r within limits.
+
+    In Table 2 of the paper these are 256 up to 32 pixels, 128 at 64, and then 64.
+
+    Args:
+        resolution: r, height and width of the features.
+        max_channels: the most channels; the fewest are 64.
+        channel_base: channels times resolution.
+    """
     fitting = stylegan2_width(resolution, max_channels, channel_base)
     return min(max_channels, max(MIN_CHANNELS, fitting))
 
 
 def normalized_leaky_relu(x: Array) -> Array:
-    """PixelNorm, then leaky ReLU of slope 0.2."""
+    """PixelNorm, then leaky ReLU with slope 0.2."""
     return jax.nn.leaky_relu(pixel_norm(x), LEAKY_SLOPE)
 
 

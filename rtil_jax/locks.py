@@ -1,4 +1,4 @@
-"""Locks between processes; the kernel lets go of them however a process ends."""
+"""Locks between processes, which the operating system releases when a process ends."""
 
 import contextlib
 import functools
@@ -15,18 +15,18 @@ from rtil_jax.errors import UserError
 
 @contextlib.contextmanager
 def owned(workdir: str, name: str = "lock", hint: str = "") -> Iterator[None]:
-    """A block in which no other process can own `name` in `workdir`.
+    """Owns the lock `name` in `workdir` for a block, so that no other process can.
 
-    What a killed one leaves in the file means nothing.
+    A file that a killed process has left does not lock anything.
 
     Args:
         workdir: the directory.
-        name: of the lock, a file in it.
-        hint: what to do instead, where another process has it.
+        name: the name of the lock, which is a file in the directory.
+        hint: what to do if another process owns it, for the error.
 
     Raises:
-        UserError: if another process has it, with that process's id; if it cannot be
-            written.
+        UserError: if another process owns it (the error has its id), or the file cannot
+            be written.
     """
     path = os.path.join(workdir, name)
     try:
@@ -36,12 +36,12 @@ def owned(workdir: str, name: str = "lock", hint: str = "") -> Iterator[None]:
     with file:
         if not _locked(file, wait=False):
             raise UserError(
-                f"--workdir: found {workdir} in use by {_owner(file)}, expected "
-                f"one that no other run is writing to{hint and '; '}{hint}"
+                f"--workdir: found {workdir} in use by {_owner(file)}, expected a "
+                f"directory that no other run uses{hint and '; '}{hint}"
             )
         file.truncate(0)
         owner = f"{os.getpid()} on {socket.gethostname()}"
-        with contextlib.suppress(OSError):  # a full disk; the lock holds without it
+        with contextlib.suppress(OSError):  # a full disk; the lock works without it
             print(owner, end="", file=file, flush=True)
         yield
         file.truncate(0)
@@ -49,9 +49,9 @@ def owned(workdir: str, name: str = "lock", hint: str = "") -> Iterator[None]:
 
 @contextlib.contextmanager
 def waiting(path: str) -> Iterator[None]:
-    """A block that one process at a time is in; `path` is there only meanwhile.
+    """Runs a block in one process at a time; the file `path` exists only meanwhile.
 
-    Where a file system knows no locks, several may be in it.
+    On file systems without locks, several processes may run it together.
 
     Raises:
         OSError: if `path` cannot be written.
@@ -60,13 +60,13 @@ def waiting(path: str) -> Iterator[None]:
         try:
             yield
         finally:
-            # Windows removes no file that others have open; the last of them does.
+            # Windows cannot remove a file that others have open; the last one does it.
             with contextlib.suppress(OSError):
                 os.remove(path)
 
 
 def _newest(path: str) -> IO:
-    """`path`, locked: not a file that its last owner has removed meanwhile."""
+    """Locks `path`, and makes sure that its last owner has not removed it meanwhile."""
     while True:
         file = open(path, "a")
         try:
@@ -82,14 +82,14 @@ def _newest(path: str) -> IO:
 
 
 def hold(path: str) -> IO:
-    """A lock file that this process owns until it is closed, or the process ends."""
+    """Opens a lock file that this process owns until it closes the file, or ends."""
     file = open(path, "a")
     _locked(file, wait=True)
     return file
 
 
 def is_free(path: str) -> bool:
-    """Whether no process owns the lock file `path`, as far as locks are known here."""
+    """Tells whether no process owns the lock file `path`, if locks work here."""
     try:
         with open(path, "a") as file:
             return bool(filelock.lock_descriptor(file.fileno(), blocking=False))
@@ -98,10 +98,10 @@ def is_free(path: str) -> bool:
 
 
 def _locked(file: IO, wait: bool) -> bool:
-    """Whether `file` is this process's now; where there are no locks, it is."""
+    """Tries to lock a file; tells whether it worked, or locks do not exist here."""
     try:
         return bool(filelock.lock_descriptor(file.fileno(), blocking=wait))
-    except OSError as error:  # some network file systems; systems without `fcntl`
+    except OSError as error:  # some network file systems, systems without `fcntl`
         _warn_once(os.path.dirname(file.name), error.strerror)
         return True
 
@@ -109,14 +109,14 @@ def _locked(file: IO, wait: bool) -> bool:
 @functools.cache
 def _warn_once(directory: str, reason: str | None) -> None:
     logging.getLogger("rtil_jax").warning(
-        "%s: no locks here (%s); take care to start no second run", directory, reason
+        "%s: locks do not work here (%s); do not start a second run", directory, reason
     )
 
 
 def _owner(file: IO) -> str:
-    """What the owner has written into its file."""
+    """Reads what the owner has written into its file."""
     try:
         file.seek(0)
         return f"process {file.read()}"
-    except OSError:  # Windows lets no other process read it.
+    except OSError:  # On Windows no other process can read it.
         return "another process"

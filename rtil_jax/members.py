@@ -1,7 +1,7 @@
-"""Choosing the members of a family whose images a training step makes.
+"""Chooses the members of a family whose images a training step makes.
 
-A member is the number k of G^k; a family has len(weights) of them, and G itself is
-member 0. See `rtil_jax.families`, which has these functions too.
+A member is the number k of G^k; G itself is member 0, and a family has len(weights)
+members. `rtil_jax.families` exports these functions too.
 """
 
 from typing import Literal
@@ -17,18 +17,18 @@ from rtil_jax.errors import UserError
 def member_weights(
     num_members: int, weighting: Literal["paper", "uniform"], base_weight: float = 0.5
 ) -> tuple[float, ...]:
-    """Weights of the members in the loss.
+    """Returns the weights of the members in the loss.
 
     >>> member_weights(3, "paper"), member_weights(4, "uniform")
     ((0.5, 0.25, 0.25), (0.25, 0.25, 0.25, 0.25))
 
-    `paper` is equation (2): `base_weight` (lambda) on G and 1 - lambda shared equally
-    by the others. `uniform` is what the public code runs: one share each.
+    `paper` is equation (2): `base_weight` (lambda) for G, and 1 - lambda shared equally
+    by the other members. `uniform`, which the public code uses, gives equal weights.
 
     Args:
-        num_members: K + 1, G itself included.
+        num_members: K + 1, including G itself.
         weighting: `paper` or `uniform`.
-        base_weight: lambda, of `paper`.
+        base_weight: lambda in [0, 1], for `paper`.
     """
     if num_members == 1:
         return (1.0,)
@@ -41,20 +41,20 @@ def member_weights(
 def draw_members(
     key: jax.Array, weights: tuple[float, ...], batch: int, group_size: int
 ) -> tuple[Int[Array, " batch"], Float[Array, " batch"]]:
-    """Draws one member per group of `group_size` consecutive images.
+    """Draws one member for each group of consecutive images.
 
-    Stratified: group g takes the member at quantile (g + u) / groups with one uniform
-    u, so that the members' shares are as close to `weights` as the number of groups
-    allows, and are `weights` in expectation.
+    The draw is stratified: group g takes the member at quantile (g + u) / groups, with
+    one uniform u. So the shares of the members are as close to `weights` as the number
+    of groups allows, and equal `weights` in expectation.
 
     Args:
-        key: of the draw.
-        weights: of the members, which sum to 1.
-        batch: images, a multiple of `group_size`.
-        group_size: consecutive images of one member.
+        key: the PRNG key of the draw.
+        weights: the weight of each member; they sum to 1.
+        batch: number of images, a multiple of `group_size`.
+        group_size: number of consecutive images of one member.
 
     Returns:
-        The member of each image, and each image's weight in a *sum* over the batch.
+        The member of each image, and its weight in a *sum* over the batch.
     """
     groups = batch // group_size
     start = jax.random.uniform(key, dtype=jnp.float32)
@@ -67,20 +67,20 @@ def draw_members(
 def share_members(
     weights: tuple[float, ...], batch: int, group_size: int
 ) -> tuple[Int[np.ndarray, " batch"], Float[np.ndarray, " batch"]]:
-    """Gives every group of `group_size` consecutive images one member.
+    """Shares the groups of consecutive images among all members.
 
-    Group counts are the weights', rounded so that each member has a group; what the
-    rounding took is given back by the images' weights, so a sum over the batch has the
-    expectation of enumerating. The counts are constants: members of unequal cost need
-    arrays of known sizes, and their cost per step stays that of the mean member.
+    The number of groups of a member follows from its weight, rounded so that each
+    member has a group. The weights of images correct for the rounding, so a sum over
+    the batch has the same expectation as evaluating all members. The numbers are
+    constants, because members with different costs need arrays of fixed sizes.
 
     Args:
-        weights: of the members, which sum to 1.
-        batch: images, a multiple of `group_size`.
-        group_size: consecutive images of one member.
+        weights: the weight of each member; they sum to 1.
+        batch: number of images, a multiple of `group_size`.
+        group_size: number of consecutive images of one member.
 
     Returns:
-        The member of each image, increasing, and each image's weight.
+        The member of each image, in increasing order, and its weight.
 
     Raises:
         UserError: if there are fewer groups than members.
@@ -96,7 +96,7 @@ def share_members(
     shares = np.array(weights, np.float64) * groups
     counts = np.zeros(len(weights), int)
     counts[used] = 1
-    while counts.sum() < groups:  # to whom most is owed; ties go to the cheaper member
+    while counts.sum() < groups:  # to the most underrepresented, cheaper ones first
         counts[np.argmax(np.round(shares - counts, 9))] += 1
     members = np.repeat(np.arange(len(weights)), counts * group_size)
     each = np.array(weights) / np.maximum(counts * group_size, 1)
@@ -106,11 +106,11 @@ def share_members(
 def enumerate_members(
     weights: tuple[float, ...], batch: int
 ) -> tuple[Int[np.ndarray, " images"], Float[np.ndarray, " images"]]:
-    """All members, `batch` images of each: equation (2) term by term.
+    """Gives every member `batch` images, as equation (2) is written.
 
     Returns:
-        The member of each of the `len(weights) * batch` images, and each image's
-        weight in a sum over them.
+        The member of each of the `len(weights) * batch` images, and its weight in a sum
+        over all images.
     """
     members = np.repeat(np.arange(len(weights)), batch)
     return members, np.repeat(np.array(weights, np.float32) / batch, batch)

@@ -1,4 +1,7 @@
-"""What a pickle's objects become when it is read as data (see `inert_pickle`)."""
+"""Records that stand for the objects of a pickle that is read as data.
+
+See `inert_pickle`.
+"""
 
 import re
 from typing import Any, NamedTuple
@@ -38,7 +41,7 @@ _NUMBERS = re.compile(r"[<>=|]?(b1|[iu][1248]|f[248]|c8|c16|\?)")
 
 
 class Storage(NamedTuple):
-    """Numbers outside the pickle; `dtype` is "" for a kind that is not read."""
+    """Numbers stored outside the pickle; `dtype` is "" if they cannot be read."""
 
     dtype: str
     key: str
@@ -46,7 +49,7 @@ class Storage(NamedTuple):
 
 
 class Tensor(NamedTuple):
-    """A view of a storage: offset and strides in numbers, all inside it."""
+    """A view of a storage: offset and strides count numbers inside it."""
 
     storage: Storage
     dtype: str
@@ -56,7 +59,7 @@ class Tensor(NamedTuple):
 
 
 class Foreign(dict):
-    """An object of any other class: items and attributes are items, and inert."""
+    """An object of any other class; its items and attributes become items of a dict."""
 
     __slots__ = ()
     __hash__ = object.__hash__  # type: ignore[assignment]
@@ -80,11 +83,11 @@ class Foreign(dict):
             self.append(item)
 
     def add(self, item: Any) -> None:
-        """Does nothing: nobody reads sets."""
+        """Does nothing, because sets are not needed."""
 
 
 class PickledArray:
-    """Stands in for a NumPy array. `values` is None for one of objects."""
+    """Stands for a NumPy array; `values` is None for an array of objects."""
 
     __slots__ = ("values",)
 
@@ -96,12 +99,20 @@ class PickledArray:
         self.fill(shape, dtype, "F" if column_major else "C", data)
 
     def fill(self, shape: tuple, dtype: Any, order: Any, data: Any) -> None:
+        """Sets the values, as unpickling a NumPy array does.
+
+        Args:
+            shape: the shape of the array.
+            dtype: a `PickledDtype`; others leave `values` None.
+            order: "C", or "F" for column-major order.
+            data: the bytes of the numbers.
+        """
         if isinstance(dtype, PickledDtype) and dtype.name and isinstance(data, bytes):
             self.values = np.frombuffer(data, dtype.name).reshape(shape, order=order)
 
 
 class PickledDtype:
-    """Stands in for NumPy's dtype. `name` is "" for one that is not of numbers."""
+    """Stands for a NumPy dtype; `name` is "" if it is not numeric."""
 
     __slots__ = ("name",)
 
@@ -115,5 +126,5 @@ class PickledDtype:
 
 
 def itemsize(dtype: str) -> int:
-    """Bytes of a number; 1 of one that is not read."""
+    """Returns the bytes of a number; 1 for a type that cannot be read."""
     return jnp.dtype(dtype).itemsize if dtype in DTYPES else 1

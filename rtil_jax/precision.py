@@ -1,8 +1,8 @@
-"""Images, weights and whatever is computed from them are in single precision.
+"""Keeps images, weights and computations in single precision.
 
-Also in a process with JAX_ENABLE_X64=1, which other code may need: arrays are made in
-float32 explicitly, and what users hand over becomes so where it enters. Operators alone
-compute in the precision of the images that they are called with.
+This also holds in a process with JAX_ENABLE_X64=1, which other code may need: arrays
+are made in float32 explicitly, and users' arrays are converted where they enter. Only
+operators compute in the precision of the images that they are called with.
 """
 
 from typing import Any
@@ -17,7 +17,7 @@ _SINGLE: dict[Any, Any] = {
 
 
 def single(tree: Any) -> Any:
-    """The arrays of a tree, float64 as float32 and complex128 as complex64."""
+    """Converts float64 arrays of a tree to float32, and complex128 to complex64."""
 
     def one(x: Any) -> Any:
         narrow = _SINGLE.get(getattr(x, "dtype", None))

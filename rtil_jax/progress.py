@@ -1,4 +1,4 @@
-"""Progress bars on a terminal; where there is none, one line a minute."""
+"""Shows progress: as a bar on a terminal, or as a line per minute in a log."""
 
 import math
 import sys
@@ -15,10 +15,17 @@ LINE += "{rate_fmt}{postfix}]"
 def progress(
     total: int, desc: str, *, unit: str = "it", initial: int = 0, disable: bool = False
 ) -> tqdm:
-    """A bar on stderr, a context manager; `update()` counts one more of `total`.
+    """Returns a progress bar on stderr, a context manager; `update()` advances it.
 
-    A log gets a line at the start, one a minute, and one at the end. Set postfixes with
-    `refresh=False`.
+    A log gets a line at the start, one per minute, and one at the end. Set postfixes
+    with `refresh=False`.
+
+    Args:
+        total: the number of updates of the full bar.
+        desc: the text before the bar.
+        unit: the unit of the rate.
+        initial: the number of updates at the start.
+        disable: whether to show nothing.
     """
     options: dict[str, Any] = dict(
         total=total, desc=desc, unit=unit, initial=initial, disable=disable
@@ -30,17 +37,17 @@ def progress(
 
 
 def on_terminal() -> bool:
-    """Whether a line on stderr can be written over: a terminal, or a notebook."""
+    """Tells whether stderr is a terminal or a notebook, where a line can be updated."""
     return sys.stderr.isatty() or "ipykernel" in sys.modules
 
 
 class _Lines(tqdm):
-    """What tqdm says, on lines of their own."""
+    """A tqdm bar that prints separate lines."""
 
     _shown = -math.inf
 
     def refresh(self, *_: Any, **__: Any) -> None:
-        # tqdm asks for it too whenever another line was written.
+        # tqdm also calls it whenever another line was written.
         if time.monotonic() - self._shown >= SECONDS:
             self._shown = time.monotonic()
             self.display()
@@ -51,4 +58,4 @@ class _Lines(tqdm):
         self.fp.flush()
 
     def clear(self, *_: Any, **__: Any) -> None:
-        """Does nothing: lines stay."""
+        """Does nothing, because lines stay."""

@@ -1,4 +1,4 @@
-"""What a result was made with: the same of all of it gives the same bits again."""
+"""Records what a result was made with: versions, devices, revision and command."""
 
 import os
 import subprocess
@@ -12,21 +12,22 @@ PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy")
 
 
 def versions() -> dict[str, str]:
-    """The versions of this package and of those that compute."""
+    """Returns the versions of this package and of the packages that compute."""
     return {"rtil_jax": rtil_jax.__version__} | {
         name: version(name) for name in PACKAGES
     }
 
 
 def device() -> str:
-    """How many devices of which kind, over all processes: `8 x NVIDIA H100 80GB`."""
+    """Describes the devices of all processes, such as `8 x NVIDIA H100 80GB`."""
     return f"{jax.device_count()} x {jax.devices()[0].device_kind}"
 
 
 def revision() -> str:
-    """The git commit of this package, `-dirty` if it was changed since; "" outside one.
+    """Returns the git commit of this package, with `-dirty` if files have changed.
 
-    A package that is installed in somebody else's repository is not of its commit.
+    It is "" outside a clone, also for a package that is installed inside the repository
+    of another project.
     """
     package = os.path.dirname(os.path.abspath(rtil_jax.__file__))
     git = ["git", "-C", package]
@@ -47,7 +48,7 @@ def revision() -> str:
 
 
 def provenance(command: str) -> dict:
-    """All of it, and the command line, for a `config.json`."""
+    """Returns all of these and the command line, for `config.json`."""
     return {
         "command": command,
         "versions": versions(),

@@ -1,9 +1,9 @@
-"""The arrays in a file of PyTorch's `torch.save`, read without PyTorch.
+"""Reads the arrays in a file of PyTorch's `torch.save` without PyTorch.
 
-Since PyTorch 1.6 such a file is a zip: `NAME/data.pkl` is a pickle whose tensors name
-storages, and `NAME/data/KEY` is the bytes of one. Before, it was a stream: four
-pickles, the keys of the storages, and their bytes. A bare pickle of NumPy arrays is
-read too. Nothing in any of them is run (see `rtil_jax.inert_pickle`).
+Since PyTorch 1.6 such a file is a zip: `NAME/data.pkl` is a pickle whose tensors refer
+to storages, and `NAME/data/KEY` has the bytes of a storage. Before, it was a stream:
+four pickles, the keys of the storages, and their bytes. A plain pickle of NumPy arrays
+can be read too. Nothing in these files is run (see `rtil_jax.inert_pickle`).
 """
 
 import collections
@@ -25,21 +25,21 @@ from rtil_jax.pickled_records import (
     itemsize,
 )
 
-_MAGIC = 0x1950A86A20F9469CFC6C  # of the stream
-# A pickle can put a list into itself, or twice into one that is twice in another.
+_MAGIC = 0x1950A86A20F9469CFC6C  # start of the stream
+# A pickle can contain a list inside itself, or repeat lists exponentially often.
 _MOST_VISITS, _DEEPEST = 8, 20
 _OF_MODULES = ("_parameters", "_buffers", "_modules")
 
 
 @dataclasses.dataclass(frozen=True)
 class Saved:
-    """What a file holds.
+    """The contents of a file.
 
     Attributes:
         arrays: tensors and arrays by dotted name: keys of dicts, places in lists.
-        numbers: those that are entries of dicts, likewise.
-        foreign: names of classes that are neither Python's, NumPy's nor PyTorch's plain
-            data. Their objects were not built.
+        numbers: numbers that are entries of dicts, by dotted name.
+        foreign: names of classes other than plain data of Python, NumPy and PyTorch;
+            their objects were not built.
     """
 
     arrays: dict[str, np.ndarray]
@@ -51,8 +51,8 @@ def read_torch(file: io.BufferedIOBase) -> Saved:
     """Reads a file of `torch.save`, from its beginning.
 
     Raises:
-        ForbiddenReference: if it asks for functions that plain data has no use for.
-        Exception: if it is damaged; which one depends on the damage.
+        ForbiddenReference: if it asks for functions that plain data does not need.
+        Exception: if it is damaged; the type depends on the damage.
     """
     start = file.read(4)
     file.seek(0)
@@ -142,9 +142,9 @@ def _view(tensor: Tensor, content: bytes) -> np.ndarray:
 
 
 def _leaves(tree: Any) -> Iterator[tuple[str, Any]]:
-    """Tensors and arrays in nested dicts and lists, in order, with dotted names.
+    """Yields tensors and arrays in nested dicts and lists, in order, by dotted name.
 
-    Numbers too, where they are entries of a dict.
+    It also yields numbers that are entries of a dict.
     """
     stack: list[tuple[str, Any, int]] = [("", tree, 0)]
     visits: collections.Counter[int] = collections.Counter()

@@ -220,8 +220,8 @@ def test_a_damaged_checkpoint_is_passed_over(copy, caplog, damage):
     assert_equal(restore(copy), source)
     assert load_step(str(copy)) == 2
     (message,) = (record.getMessage() for record in caplog.records)
-    assert "checkpoints/3: passed over a damaged checkpoint (" in message
-    assert message.endswith(f"the one before is used, {copy}/checkpoints/2")
+    assert "checkpoints/3: skipped a damaged checkpoint (" in message
+    assert message.endswith(f"used the one before it, {copy}/checkpoints/2")
     # It is set aside, or the run could not save its step 3 again.
     assert sorted(os.listdir(copy / "checkpoints")) == ["2", "3.damaged"]
     save(copy, 3)
@@ -402,7 +402,7 @@ def test_a_failed_checkpoint_is_noticed_before_the_next(tmp_path, monkeypatch):
 def test_damaged_checkpoints_only(copy):
     for step in ("2", "3"):
         empty(copy / "checkpoints" / step)
-    with pytest.raises(UserError, match="found damaged checkpoints only"):
+    with pytest.raises(UserError, match="found only damaged checkpoints"):
         restore(copy)
     assert sorted(os.listdir(copy / "checkpoints")) == ["2", "3"]
 

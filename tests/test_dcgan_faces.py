@@ -163,7 +163,7 @@ def test_the_directory_has_its_licence_and_its_source(tmp_path):
     config = json.loads((tmp_path / "prior" / "config.json").read_text())
     assert config["architecture"] == "dcgan" and config["resolution"] == 64
     assert config["data"]["source"] == "gan-face-generate 1.1.1"
-    with pytest.raises(UserError, match="in it, expected a new or empty directory"):
+    with pytest.raises(UserError, match="there, expected a new or empty directory"):
         write_prior(wheel, str(tmp_path / "prior"))
 
 

@@ -216,7 +216,7 @@ def test_three_processes_make_what_one_makes(home, inverted, tmp_path, calls, ca
         assert not (tmp_path / "results.csv").exists()
         capsys.readouterr()
         run_sweep(inversion_config(home), str(tmp_path), shard=Shard(index, 3))
-    assert "other processes' to make" not in capsys.readouterr().out
+    assert "reconstructions to make" not in capsys.readouterr().out
     # Two priors of two batches each: four, shared as 1, 1 and 2.
     assert len(calls) == 4
     assert results(tmp_path) == results(inverted)
@@ -291,7 +291,7 @@ def test_asked_to_stop_while_it_compiles_it_does_so_at_once(
 def test_a_line_cut_short_is_made_again(home, copied, calls):
     text = (copied / "results.csv").read_text()
     (copied / "results.csv").write_text(text[:-9])
-    with pytest.warns(UserWarning, match="truncated last line"):
+    with pytest.warns(UserWarning, match="incomplete last line"):
         run_sweep(inversion_config(home), str(copied))
     assert calls == [2] and len(read_rows(copied)) == 6
 
@@ -421,7 +421,7 @@ def test_a_training_directory_is_not_written_to(home):
 
 def test_one_process_per_shard(home, copied):
     config = inversion_config(home)
-    hint = "start each with --num_shards=N --shard=I"
+    hint = "start each process with --num_shards=N --shard=I"
     with owned(str(copied)):
         message = f"in use by process {os.getpid()} on .* {hint}"
         with pytest.raises(UserError, match=message):
@@ -492,20 +492,20 @@ BAD = {
     "ratio": ({"ratios": (0.0,)}, "config.ratios: found"),
     "factor": (
         {"problem": "super_resolution", "ratios": (0.3,)},
-        "1 / factor for a factor of 2, 4, 8 or 16",
+        "expected 1 / 2, 1 / 4, 1 / 8 or 1 / 16",
     ),
     "select": ({"select": "best"}, "config.select: found 'best'"),
     "stages": ({"method__steps": (1,) * 4}, "method.steps: found 4 stages"),
     "steps": ({"method__steps": ("a",)}, "config.method.steps: found"),
-    "field": ({"methd": 3}, r"config.methd: there is no such field; did you mean"),
-    "method field": ({"method__step": 3}, "config.method.step: there is no such"),
+    "field": ({"methd": 3}, r"config.methd: found an unknown field; did you mean"),
+    "method field": ({"method__step": 3}, "config.method.step: found an unknown"),
     "no prior": (
         {"priors__vanilla": "", "priors__rtil": ""},
-        "config.priors: found no directory",
+        "config.priors: found no prior",
     ),
     "empty prior": ({"priors__rtil": "."}, r"\.: found no 'checkpoints' folder"),
-    "images": ({"images__source": "nowhere"}, "nowhere: no such file or folder"),
-    "split": ({"images__split": "valid"}, "no split 'valid'"),
+    "images": ({"images__source": "nowhere"}, "nowhere: found no such file or folder"),
+    "split": ({"images__split": "valid"}, "expected one of split 'valid'"),
     "count": ({"images__count": 99}, "found 5 images, 99 asked for"),
     "other prior": (
         {"method_for__rtyl": ConfigDict({"learning_rate": 0.1})},

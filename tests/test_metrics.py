@@ -174,7 +174,10 @@ def test_values_out_of_range_say_what_to_write(metric, images, message):
             np.uint8(255 * UNIT),
             "x: found uint8 from 0 to 41, expected real floating.*x / 255",
         ),
-        (UNIT[0], r"x: found shape \(16, 16, 1\), .*; a single one is x\[None\]"),
+        (
+            UNIT[0],
+            r"x: found shape \(16, 16, 1\), .*; for a single image write x\[None\]",
+        ),
         (UNIT[:1], r"found images of shapes \(1, 16, 16, 1\) and \(2, 16, 16, 1\)"),
         ("x.png", "x: found a str, expected an array of numbers"),
         (UNIT[:, None, :, :, 0].repeat(3, 1), r"x: found .*np.moveaxis\(x, 1, -1\)"),

@@ -55,7 +55,7 @@ def test_help_is_by_dotted_name():
         ({"rate": {}}, "config.rate: found 'fields', expected a value"),
         (
             {"part": {"cuont": 1}},
-            "config.part.cuont: there is no such field; did you mean part.count?",
+            "config.part.cuont: found an unknown field; did you mean part.count?",
         ),
     ],
 )

@@ -43,7 +43,7 @@ def test_before_the_first_step_a_signal_ends_it_well(name, capsys):
     with pytest.raises(SystemExit) as left, nothing_to_save():
         signal.raise_signal(number)
     assert left.value.code == 0
-    assert capsys.readouterr().err.startswith(f"{name}: stopped before anything")
+    assert capsys.readouterr().err.startswith(f"{name}: stopped before the first")
     assert signal.getsignal(number) == before
 
 

@@ -84,8 +84,8 @@ FLAGS = [
         ["--config=configs/quickstart.py:tinny", "--workdir=d"],
         "config variant: found 'tinny', expected some of ('rtil', 'vanilla',",
     ),
-    ([TINY, "--wrkdir=d"], "--wrkdir: found no such flag, expected perhaps --workdir"),
-    ([TINY, "--workdir=d", "--dry-run"], "expected perhaps --dry_run"),
+    ([TINY, "--wrkdir=d"], "--wrkdir: found no such flag; did you mean --workdir?"),
+    ([TINY, "--workdir=d", "--dry-run"], "did you mean --dry_run?"),
     (
         [TINY, "--workdir=d", "--epochs=3"],
         "--epochs: found no such flag, expected one of --config, --workdir,",
@@ -105,11 +105,11 @@ FLAGS = [
 FIELDS_AND_VALUES = [
     (
         "trainng.steps=3",
-        "--config.trainng.steps: found no field 'trainng', expected perhaps 'training'",
+        "--config.trainng.steps: found no field 'trainng'; did you mean 'training'?",
     ),
     (
         "training.stepz=3",
-        "--config.training.stepz: found no field 'stepz', expected perhaps 'steps'",
+        "--config.training.stepz: found no field 'stepz'; did you mean 'steps'?",
     ),
     ("training.zzz=3", "--config.training.zzz: found no field 'zzz'"),
     ("training=3", "--config.training: found '3', expected one of its fields"),
@@ -130,9 +130,12 @@ FIELDS_AND_VALUES = [
     ("channels=2", "config.channels: found 2, expected one of (1, 3)"),
     ("resolution=48", "config.resolution: found 48, expected a power of two, at least"),
     ("sample.columns=0", "config.sample.columns: found 0, expected at least 1"),
-    ("data.source=nowhere", "no such file or folder; expected a folder, a .zip file"),
-    ("data.split=tset", "avatars: no split 'tset'; found test, train"),
-    ("data.count=2000000", "avatars: found 1000000 images, 2000000 asked for"),
+    ("data.source=nowhere", "no such file or folder, expected a folder, a .zip file"),
+    ("data.split=tset", "found split 'tset', expected test or train"),
+    (
+        "data.count=2000000",
+        "found count = 2,000,000, expected at most 1,0",
+    ),
 ]
 
 
@@ -177,7 +180,7 @@ def test_help_exits_with_0_and_lists_flags_and_configs(cli, flag):
 def test_help_with_a_config_lists_its_fields(cli):
     code, out, err = cli("--help", TINY, "--config.training.steps=7")
     assert (code, err) == (0, [])
-    assert "--config.training.steps=7\n      Updates of both networks." in out
+    assert "--config.training.steps=7\n      Number of updates of both networks" in out
     assert "--config.family.blocks='(1, 2, 3)'\n      Member G^k perturbs" in out
 
 
@@ -211,14 +214,14 @@ def test_folders_without_a_usable_image(refused, cli, tmp_path, content):
     images.mkdir()
     flags = [*tiny_flags(images), f"--workdir={tmp_path / 'run'}"]
     if content is None:
-        message = f"{images}: no image files found; expected .png, "
+        message = f"{images}: found no files, expected images (.png, "
         assert message in refused(*flags)
     else:
         (images / "broken.png").write_bytes(content)
         code, out, err = cli(*flags)
         assert (code, out) == (1, "")
         assert f"warning: {images}: skipped broken.png (" in "\n".join(err)
-        last = f"error: {images}: none of its 1 images can be read ("
+        last = f"error: {images}: found no readable image among 1 ("
         assert err[-1].startswith(last)
     assert not (tmp_path / "run").exists()
 
@@ -235,7 +238,7 @@ def test_bad_work_directories(refused, images, tmp_path):
     assert line == f"--workdir: {below} cannot be written (see {file})"
     (tmp_path / "config.json").write_text("{")
     line = refused(*flags, f"--workdir={tmp_path}")
-    assert f"{tmp_path / 'config.json'}: found no JSON (" in line
+    assert f"{tmp_path / 'config.json'}: found a file that is not JSON (" in line
 
 
 def test_a_dry_run_prints_the_plan_and_writes_nothing(cli, tmp_path):
@@ -263,8 +266,11 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(cli, tmp_path):
 @pytest.mark.parametrize(
     "flag, message",
     [
-        ("data.source=nowhere", "no such file or folder; expected a folder, a .zip"),
-        ("data.count=2000000", "avatars: found 1000000 images, 2000000 asked for"),
+        ("data.source=nowhere", "no such file or folder, expected a folder, a .zip"),
+        (
+            "data.count=2000000",
+            "found count = 2,000,000, expected at most 1,0",
+        ),
         ("init_from=nowhere", "found 'nowhere', which does not exist, expected a dir"),
     ],
 )

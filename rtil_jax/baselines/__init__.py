@@ -1,12 +1,11 @@
-"""Recovering images without a prior: what users would do if they had no GAN.
+"""Baselines: methods that recover images without a trained prior, for comparison.
 
 A baseline is a function of one image's measurements (see `interface`):
 
     image = TotalVariation()(Measured(operator, y, (64, 64, 1)), jax.random.key(0))
 
 `rtil_jax.inversion.invert(TotalVariation(), None, problem, keys)` runs it on a batch.
-The Deep Decoder, which is a network that is fitted, is a method of
-`rtil_jax.inversion`.
+The Deep Decoder, which fits a network to the measurements, is in `rtil_jax.inversion`.
 """
 
 from rtil_jax.baselines.bicubic import Bicubic

@@ -1,4 +1,4 @@
-"""Bicubic enlargement and back-projection (Irani and Peleg 1991)."""
+"""Super-resolution: bicubic enlargement and back-projection (Irani and Peleg 1991)."""
 
 import dataclasses
 import functools
@@ -14,13 +14,16 @@ from rtil_jax.operators import SuperResolution
 
 @dataclasses.dataclass(frozen=True)
 class Bicubic:
-    """Enlarges the small image, then what its reduction still lacks, again and again.
+    """Enlarges a small image bicubically, then corrects it until it explains y.
+
+    Each correction reduces the image, compares it with y, and adds the enlarged
+    difference.
 
     Attributes:
-        back_projections: how often; 0 is the enlargement alone.
+        back_projections: number of corrections, at least 0.
 
     Raises:
-        UserError: at once, for an argument of a wrong type or range.
+        UserError: on construction, if an argument has a wrong type or range.
     """
 
     kinds = (SuperResolution,)
@@ -30,7 +33,7 @@ class Bicubic:
         clean_arguments(self)
 
     def __call__(self, measured: Measured, key: jax.Array) -> Any:
-        """The image; `key` is unused."""
+        """Returns the image; `key` is not used."""
         return _enlarged(measured, self.back_projections)
 
 

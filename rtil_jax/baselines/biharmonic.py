@@ -1,4 +1,4 @@
-"""Biharmonic inpainting: missing pixels by the smoothest surface through the others."""
+"""Biharmonic inpainting: fills missing pixels with the smoothest possible surface."""
 
 import dataclasses
 from typing import Any
@@ -15,15 +15,15 @@ from rtil_jax.operators import Inpainting
 class Biharmonic:
     """Fills missing pixels so that the Laplacian of the Laplacian is 0 there.
 
-    That of scikit-image. For pixels that are missing, at random or in a box; others
-    stay as they were measured, noise included.
+    It uses scikit-image, and fills pixels that are missing at random or in a box. The
+    other pixels stay as measured, including their noise.
     """
 
     packages = ("skimage",)
     kinds = (Inpainting,)
 
     def __call__(self, measured: Measured, key: jax.Array) -> Any:
-        """The image; `key` is unused."""
+        """Returns the image; `key` is not used."""
         restoration = package(type(self).__name__, "skimage.restoration")
         missing = np.asarray(measured.operator.mask)[..., 0] < 0.5
         known = np.asarray(measured.y, np.float64)

@@ -1,6 +1,6 @@
-"""Steps towards the measurements: the image nearest to another that explains y.
+"""Moves an image towards the measurements: finds the nearest image that explains y.
 
-By conjugate gradients on A A^T, or by the operator's `pinv` if it has one.
+It uses the operator's `pinv` if it has one, or else conjugate gradients on A A^T.
 """
 
 import jax
@@ -19,10 +19,15 @@ TOLERANCE = 1e-6
 def data_step(
     measured: Measured, image: Image, damping: Float[Array, ""] | float
 ) -> Image:
-    """The minimum over x of ||A x - y||^2 + damping ||x - image||^2.
+    """Returns the x that minimises ||A x - y||^2 + damping ||x - image||^2.
 
-    With a damping of 0 it is the limit, image + A^+ (y - A image). The noise on y and
-    that of the image tell the damping: noise_std^2 / sigma^2.
+    A damping of 0 gives the limit, image + A^+ (y - A image). A good damping is
+    noise_std^2 / sigma^2, where sigma is the standard deviation of the image's error.
+
+    Args:
+        measured: the operator A and y.
+        image: `(height, width, channels)`.
+        damping: at least 0.
     """
     x = image.reshape(-1).astype(jnp.float32)
     residual = as_vector(measured.y) - forward(measured, x)
@@ -37,7 +42,10 @@ def data_step(
 
 
 def back_project(measured: Measured, image: Image) -> Image:
-    """image + A^+ (y - A image): what is measured from y, the rest from the image."""
+    """Returns image + A^+ (y - A image), which explains y exactly.
+
+    What is measured comes from y, the rest from the image.
+    """
     operator = measured.operator
     if isinstance(operator, Linear):
         return image + operator.pinv(measured.y - operator(image))

@@ -1,4 +1,4 @@
-"""Denoisers by name: (image, sigma of its noise) -> image, as NumPy arrays."""
+"""Denoisers for `PlugAndPlay`: functions of a NumPy image and its noise level sigma."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -12,14 +12,14 @@ Pixels = Float[np.ndarray, "height width channels"]
 
 
 class Denoiser(NamedTuple):
-    """A denoiser and the module that it needs."""
+    """A denoiser, with the name of the module that it needs."""
 
     module: str
     run: Callable[[Pixels, float], Pixels]
 
 
 def non_local_means(image: Pixels, sigma: float) -> Pixels:
-    """Non-local means (Buades et al. 2005), the fast form of scikit-image."""
+    """Denoises by non-local means (Buades et al. 2005), in scikit-image's fast mode."""
     restoration = package("non_local_means", "skimage.restoration")
     patches = {"patch_size": 5, "patch_distance": 6, "fast_mode": True}
     denoised = restoration.denoise_nl_means(
@@ -29,7 +29,7 @@ def non_local_means(image: Pixels, sigma: float) -> Pixels:
 
 
 def bm3d(image: Pixels, sigma: float) -> Pixels:
-    """BM3D (Dabov et al. 2007) of its authors' package."""
+    """Denoises by BM3D (Dabov et al. 2007), with the package of its authors."""
     module = package("bm3d", "bm3d")
     run = module.bm3d_rgb if image.shape[-1] == 3 else module.bm3d
     return np.reshape(run(image.astype(np.float64), sigma), image.shape)

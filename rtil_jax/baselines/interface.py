@@ -1,4 +1,4 @@
-"""What a baseline is: a function from the measurements of one image to the image."""
+"""The interface of a baseline: a function from the measurements of an image to it."""
 
 from typing import Any, Protocol, runtime_checkable
 
@@ -14,13 +14,14 @@ Image = Float[Array, "height width channels"]
 
 @struct.dataclass
 class Measured:
-    """y = A(x) + noise of one image.
+    """The measurements of one image, y = A(x) + noise.
 
     Attributes:
         operator: A.
-        y: real or complex.
+        y: the measurements, real or complex.
         image_shape: `(height, width, channels)` of x.
-        noise_std: of the noise on y, in the units of y; 0 without noise.
+        noise_std: standard deviation of the noise on y, in the units of y; 0 without
+            noise.
     """
 
     operator: Any
@@ -31,20 +32,21 @@ class Measured:
 
 @runtime_checkable
 class Baseline(Protocol):
-    """Hashable. Any function of these two arguments does, too.
+    """The interface of a baseline, which is hashable. A plain function works too.
 
-    It may say for what operators it is with `kinds`, a tuple of their classes; without
-    it, it is for every linear operator. `packages` are the modules that it imports.
+    An attribute `kinds`, a tuple of operator classes, limits it to these operators;
+    without it, it takes every linear operator. An attribute `packages` names the
+    modules that it imports.
     """
 
     def __call__(self, measured: Measured, key: jax.Array) -> Any:
-        """The image `(height, width, channels)`, nominally in [-1, 1]."""
+        """Returns the image `(height, width, channels)`, nominally in [-1, 1]."""
 
 
 def misfit(baseline: Any, kind: type) -> str:
-    """The problems that a baseline is for, if operators of `kind` are none of them.
+    """Says which problems a baseline is for, if operators of class `kind` do not fit.
 
-    Empty if they fit. What operators of other libraries do is not known here.
+    Returns "" if they fit. Operators of other libraries count as linear.
     """
     kinds = getattr(baseline, "kinds", None)
     if kinds is None:

@@ -1,7 +1,7 @@
-"""An operator as a linear map between vectors of real numbers.
+"""Treats an operator as a linear map between vectors of real numbers.
 
-Complex measurements are two real ones each. The adjoint is JAX's, so an operator needs
-none of its own.
+A complex measurement counts as two real ones. JAX derives the adjoint, so the operator
+need not define it.
 """
 
 import functools
@@ -21,7 +21,7 @@ MARGIN = 1.05
 
 
 def as_vector(y: Array) -> Data:
-    """The real numbers of an array, in one axis."""
+    """Returns the numbers of an array as one real vector."""
     if jnp.iscomplexobj(y):
         y = jnp.stack([y.real, y.imag])
     return y.reshape(-1).astype(jnp.float32)
@@ -29,13 +29,13 @@ def as_vector(y: Array) -> Data:
 
 @jax.jit
 def forward(measured: Measured, x: Vector) -> Data:
-    """A x."""
+    """Returns A x."""
     return as_vector(measured.operator(x.reshape(measured.image_shape)))
 
 
 @jax.jit
 def adjoint(measured: Measured, r: Data) -> Vector:
-    """A^T r."""
+    """Returns A^T r."""
     zero = jnp.zeros(math.prod(measured.image_shape), jnp.float32)
     _, pull = jax.vjp(functools.partial(forward, measured), zero)
     return pull(r)[0]
@@ -43,7 +43,7 @@ def adjoint(measured: Measured, r: Data) -> Vector:
 
 @jax.jit
 def norm_bound(measured: Measured) -> Float[Array, ""]:
-    """The largest singular value of A, or a little more."""
+    """Returns the largest singular value of A, or a little more."""
     size = math.prod(measured.image_shape)
     start = jax.random.normal(jax.random.key(0), (size,), jnp.float32)
 
@@ -57,7 +57,7 @@ def norm_bound(measured: Measured) -> Float[Array, ""]:
 
 @jax.jit
 def linearity_error(measured: Measured) -> Float[Array, ""]:
-    """How far A(u - v) is from A(u) - A(v), beside the size of these; 0 if linear."""
+    """Returns the relative difference of A(u - v) and A(u) - A(v); 0 if A is linear."""
     size = math.prod(measured.image_shape)
     u, v = jax.random.normal(jax.random.key(0), (2, size), jnp.float32)
     difference = forward(measured, u) - forward(measured, v)

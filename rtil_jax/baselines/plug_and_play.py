@@ -1,8 +1,8 @@
-"""Plug-and-play (Venkatakrishnan et al. 2013): a denoiser in place of a prior.
+"""Plug-and-play (Venkatakrishnan et al. 2013): uses a denoiser in place of a prior.
 
-Half-quadratic splitting, as in DPIR (Zhang et al. 2021): a step to the measurements
-(`data_step`) and one of the denoiser take turns, while sigma, the noise that the
-denoiser is told, falls from `first_sigma` to `last_sigma` in even ratios.
+It is half-quadratic splitting, as in DPIR (Zhang et al. 2021): steps towards the
+measurements (`data_step`) alternate with denoising. The noise level sigma that the
+denoiser assumes falls from `first_sigma` to `last_sigma` in equal ratios.
 """
 
 import dataclasses
@@ -23,19 +23,19 @@ from rtil_jax.fields import named
 
 @dataclasses.dataclass(frozen=True)
 class PlugAndPlay:
-    """Denoises and goes back to the measurements, in turns; starts from TV.
+    """Alternates denoising with steps towards the measurements, starting from TV.
 
     Attributes:
-        denoiser: `non_local_means` of scikit-image, or `bm3d`, better and slower, if
-            you have installed the package of that name.
-        iterations: how many turns.
-        first_sigma: what the denoiser takes for the noise in the first turn, of pixels
-            in [-1, 1]. Small, because TV is a good start and non-local means blurs;
-            BM3D bears more, 0.1 to 0.01.
-        last_sigma: likewise in the last turn.
+        denoiser: `non_local_means` of scikit-image, or `bm3d`, which is better and
+            slower and needs the package of that name.
+        iterations: number of iterations.
+        first_sigma: noise level that the denoiser assumes in the first iteration, for
+            pixels in [-1, 1]. The default is small, because TV is a good start and
+            non-local means blurs. For BM3D, 0.1 works well.
+        last_sigma: noise level in the last iteration; for BM3D, 0.01 works well.
 
     Raises:
-        UserError: at once, for an argument of a wrong type or range.
+        UserError: on construction, if an argument has a wrong type or range.
     """
 
     start: ClassVar[TotalVariation] = TotalVariation()
@@ -49,15 +49,15 @@ class PlugAndPlay:
 
     @property
     def packages(self) -> tuple[str, ...]:
-        """The modules that it imports."""
+        """The modules that the denoiser needs."""
         return (*self.start.packages, DENOISERS[self.denoiser].module)
 
     def __call__(self, measured: Measured, key: jax.Array) -> Any:
-        """The image; `key` is unused."""
+        """Returns the image; `key` is not used."""
         return self.refine(measured, self.start(measured, key))
 
     def refine(self, measured: Measured, image: Any) -> Any:
-        """The turns, from an image `(height, width, channels)` on."""
+        """Runs the iterations from an image `(height, width, channels)`."""
         denoise = DENOISERS[self.denoiser].run
         for sigma in self.sigmas():
             denoised = denoise(np.asarray(image, np.float32), float(sigma))
@@ -66,5 +66,5 @@ class PlugAndPlay:
         return image
 
     def sigmas(self) -> Float[np.ndarray | Array, " iterations"]:
-        """The noise that the denoiser is told in each turn."""
+        """Returns the noise level that the denoiser assumes in each iteration."""
         return np.geomspace(self.first_sigma, self.last_sigma, self.iterations)

@@ -1,10 +1,10 @@
-"""The image of the least norm of some transform, among those that explain y.
+"""Finds, among the images that explain y, the one whose transform has the least norm.
 
     min over x in [-1, 1] of ||W x||  such that  ||A x - y|| <= noise_std sqrt(m),
 
-m the number of measurements. So no weight has to be chosen: the noise says how near y
-is to be (Morozov's discrepancy principle), and without noise A x = y. Solved by the
-first-order primal-dual algorithm (Chambolle and Pock 2011) of PyProximal.
+where m is the number of measurements. No weight has to be chosen: the noise decides how
+closely x explains y (Morozov's discrepancy principle); without noise A x = y.
+PyProximal solves it by a first-order primal-dual algorithm (Chambolle and Pock 2011).
 """
 
 import math
@@ -18,23 +18,23 @@ from rtil_jax.baselines.linear import adjoint, as_vector, forward, norm_bound
 from rtil_jax.baselines.packages import package
 
 PACKAGES = ("pylops", "pyproximal")
-# The primal step beside the dual one, for pixels in [-1, 1] and maps of norm 1.
+# Ratio of the primal to the dual step, for pixels in [-1, 1] and maps of norm 1.
 STEP_RATIO = 0.2
-# No radius of 0, by which PyProximal would divide: a part of ||y||.
+# Smallest radius as a share of ||y||, because PyProximal would divide by 0.
 EXACT = 1e-6
 
 
 def sparsest(
     who: str, measured: Measured, transform: Any, norm: Any, iterations: int
 ) -> Float[np.ndarray | Array, "height width channels"]:
-    """The solution after some iterations.
+    """Returns the solution after some iterations.
 
     Args:
-        who: what to call the method in errors.
-        measured: what is known of the image.
-        transform: W, a PyLops operator of norm 1 at most.
-        norm: of W x, a PyProximal operator.
-        iterations: how many.
+        who: the name of the method in errors.
+        measured: the operator A, y and the noise.
+        transform: W, a PyLops operator with a norm of at most 1.
+        norm: the norm of W x, a PyProximal operator.
+        iterations: number of iterations.
     """
     pylops, pyproximal = (package(who, name) for name in PACKAGES)
     y = np.asarray(as_vector(measured.y))
@@ -51,7 +51,7 @@ def sparsest(
     radius = max(radius, EXACT * float(np.linalg.norm(y)), 1e-30)
     ball = pyproximal.EuclideanBall(y / scale, radius / scale)
     sizes = [y.size, transform.shape[0]]
-    # The norm of both maps together is at most sqrt(2).
+    # The two maps together have a norm of at most sqrt(2).
     x = pyproximal.optimization.primaldual.PrimalDual(
         pyproximal.Box(-1.0, 1.0),
         pyproximal.VStack([ball, norm], nn=sizes),

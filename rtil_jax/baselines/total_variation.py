@@ -1,4 +1,4 @@
-"""Total variation (Rudin, Osher and Fatemi 1992): the flattest image with that y."""
+"""Total variation (Rudin et al. 1992): finds the flattest image that explains y."""
 
 import dataclasses
 from typing import Any
@@ -14,16 +14,16 @@ from rtil_jax.baselines.sparse import PACKAGES, sparsest
 
 @dataclasses.dataclass(frozen=True)
 class TotalVariation:
-    """The image of the least total variation among those that explain y.
+    """Finds the image with the least total variation among those that explain y.
 
-    It is isotropic, channel by channel. How near to y the image is to be follows from
-    the noise (see `sparse`): no weight is chosen.
+    Total variation is isotropic and computed per channel. The noise decides how closely
+    the image explains y (see `sparse`), so there is no weight to choose.
 
     Attributes:
-        iterations: of the primal-dual algorithm.
+        iterations: number of iterations of the primal-dual algorithm.
 
     Raises:
-        UserError: at once, for an argument of a wrong type or range.
+        UserError: on construction, if an argument has a wrong type or range.
     """
 
     packages = PACKAGES
@@ -33,7 +33,7 @@ class TotalVariation:
         clean_arguments(self)
 
     def __call__(self, measured: Measured, key: jax.Array) -> Any:
-        """The image; `key` is unused."""
+        """Returns the image; `key` is not used."""
         who = type(self).__name__
         pylops, pyproximal = (package(who, name) for name in PACKAGES)
         differences = [
@@ -42,7 +42,7 @@ class TotalVariation:
             )
             for axis in (0, 1)
         ]
-        # The norm of the two together is at most sqrt(8).
+        # The two together have a norm of at most sqrt(8).
         gradient = pylops.VStack(differences, dtype=np.float32) * (1 / np.sqrt(8))
         norm = pyproximal.L21(ndim=len(differences))
         return sparsest(who, measured, gradient, norm, self.iterations)

@@ -1,4 +1,4 @@
-"""Wavelet l1: the image of the sparsest wavelet coefficients that explains y."""
+"""Wavelet l1: the image with the sparsest wavelet coefficients that explains y."""
 
 import dataclasses
 import itertools
@@ -14,23 +14,23 @@ from rtil_jax.baselines.packages import package
 from rtil_jax.baselines.sparse import PACKAGES, sparsest
 
 NAME, LEVELS = "haar", 2
-# By so many pixels down and to the right: without, edges are seen on even pixels alone.
+# Shifts down and to the right, because Haar wavelets only see edges on even pixels.
 SHIFTS = tuple(itertools.product((0, 1), (0, 1)))
 
 
 @dataclasses.dataclass(frozen=True)
 class Wavelet:
-    """The image whose Haar wavelet coefficients have the least l1 norm.
+    """Finds the image whose Haar wavelet coefficients have the least l1 norm.
 
-    Two levels, at four shifts of the image. The means that are left do not count, as
-    they are not sparse. How near to y the image is to be follows from the noise (see
-    `sparse`): no weight is chosen.
+    It uses two levels at four shifts of the image. The remaining means do not count,
+    because they are not sparse. The noise decides how closely the image explains y (see
+    `sparse`), so there is no weight to choose.
 
     Attributes:
-        iterations: of the primal-dual algorithm.
+        iterations: number of iterations of the primal-dual algorithm.
 
     Raises:
-        UserError: at once, for an argument of a wrong type or range.
+        UserError: on construction, if an argument has a wrong type or range.
     """
 
     packages = (*PACKAGES, "pywt")
@@ -40,7 +40,7 @@ class Wavelet:
         clean_arguments(self)
 
     def __call__(self, measured: Measured, key: jax.Array) -> Any:
-        """The image; `key` is unused."""
+        """Returns the image; `key` is not used."""
         who, shape = type(self).__name__, measured.image_shape
         pylops, pyproximal, _ = (package(who, name) for name in self.packages)
         wavelets = pylops.signalprocessing.DWT2D(

@@ -1,13 +1,13 @@
-"""Checkpoints: Orbax's current API, behind the four things this library needs.
+"""Saves and loads the checkpoints of training runs, through Orbax.
 
 A checkpoint has four items that can be read separately: `train_state` (weights,
 optimisers, path means, step), `ema` (the prior), `config` and `data` (the position in
-the data, and what else a run remembers beside its arrays). Inversion reads all but the
+the data, and what else a run remembers besides its arrays). Inversion reads all but the
 first.
 
-Orbax restores damaged bytes without an error. Checksums are therefore kept in every
-checkpoint (`checksums.py`), and whoever reads passes over damaged ones, with a warning,
-to the one before.
+Orbax restores damaged bytes without an error. Every checkpoint therefore has checksums
+(`checksums.py`). Readers skip a damaged checkpoint with a warning, and read the one
+before it.
 """
 
 from rtil_jax.checkpoints.checksums import checksum

@@ -1,9 +1,10 @@
-"""Whether a checkpoint still is what was saved: two layers of CRC-32.
+"""Checks that a checkpoint is still what was saved, by two layers of CRC-32.
 
-Of the arrays, before they are saved: in the metadata that Orbax writes with them. And
-of the files, once they are complete: in one more file beside them. The first holds from
-memory to memory; the second finds damage of any kind without parsing it, but is missing
-where a run was killed right after a checkpoint (`unsealed.py`).
+The first layer is the checksum of the arrays before they are saved, which is in the
+metadata that Orbax writes with them. It covers the way from memory to memory. The
+second layer is the checksum of each complete file, which is in one more file. It finds
+damage of any kind without parsing it, but is missing if a run was killed right after a
+checkpoint (see `unsealed.py`).
 """
 
 import json
@@ -23,7 +24,7 @@ _CHUNK = 2**22
 
 
 def checksum(tree: Any) -> int:
-    """CRC-32 of the bytes of all leaves, in the order of the tree."""
+    """Returns the CRC-32 of the bytes of all leaves, in the order of the tree."""
     crc = 0
     for leaf in jax.tree.leaves(tree):
         crc = zlib.crc32(np.ascontiguousarray(leaf).data, crc)
@@ -40,10 +41,10 @@ def seal(checkpoint: str) -> None:
 
 
 def is_sealed(checkpoint: str) -> bool:
-    """Whether `seal` has been there.
+    """Tells whether `seal` has recorded the checksums.
 
     Raises:
-        OSError: if that cannot be known.
+        OSError: if the file system cannot say.
     """
     try:
         os.stat(os.path.join(checkpoint, FILES))
@@ -53,13 +54,14 @@ def is_sealed(checkpoint: str) -> bool:
 
 
 def damage(checkpoint: str, items: tuple[str, ...]) -> str | None:
-    """What is wrong with some items' files, or with those of no item; None if nothing.
+    """Says what is wrong with the files of some items; None if nothing is.
 
-    Damage is a file that is missing, that is not as it was saved, or that cannot be
-    parsed; a file that cannot be read just now is not damaged.
+    Files that belong to no item are checked too. A file is damaged if it is missing,
+    differs from what was saved, or cannot be parsed. A file that cannot be read at the
+    moment does not count as damaged.
 
     Raises:
-        OSError: if a file is there and cannot be read.
+        OSError: if a file exists but cannot be read.
     """
     if not is_sealed(checkpoint):
         return unsealed_damage(checkpoint, items)
@@ -82,7 +84,7 @@ def damage(checkpoint: str, items: tuple[str, ...]) -> str | None:
 
 
 def _is_of(name: str, items: tuple[str, ...]) -> bool:
-    """Whether a file is of one of the items, or of none at all."""
+    """Tells whether a file belongs to one of the items, or to no item."""
     folder, inside, _ = name.partition("/")
     return not inside or folder in items
 

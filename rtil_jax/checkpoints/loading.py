@@ -1,4 +1,4 @@
-"""Reading checkpoints: the newest that is not damaged and fits what is asked for."""
+"""Reads checkpoints: loads the newest one that is not damaged."""
 
 import contextlib
 import dataclasses
@@ -17,19 +17,19 @@ from rtil_jax.errors import UserError
 
 DIRECTORY = "checkpoints"
 CHECKSUMS = "crc32"
-# What inversion reads. All of it must be intact, whichever is asked for, so that
-# weights, step and config are those of one checkpoint.
+# The items that inversion reads. All of them must be intact whenever one is read, so
+# that weights, step and config come from the same checkpoint.
 PRIOR = ("ema", "config", "data")
 ALL = ("train_state", *PRIOR)
 _warned: set[tuple[str, str]] = set()
 
 
 class Damaged(Exception):
-    """The arrays of a checkpoint are not those that were saved."""
+    """The arrays of a checkpoint differ from those that were saved."""
 
 
 def load_config(workdir: str) -> dict:
-    """The training configuration in the newest checkpoint of `workdir`.
+    """Returns the training configuration in the newest checkpoint of `workdir`.
 
     Raises:
         UserError: if `workdir` has no checkpoint that can be read.
@@ -38,16 +38,16 @@ def load_config(workdir: str) -> dict:
 
 
 def load_step(workdir: str) -> int:
-    """Finished steps of the newest checkpoint of `workdir` that can be read.
+    """Returns the number of finished steps in the newest checkpoint of `workdir`.
 
     Raises:
-        UserError: if there is none.
+        UserError: if `workdir` has no checkpoint that can be read.
     """
     return _beside_ema(workdir, "data")["next_step"]
 
 
 def _beside_ema(workdir: str, name: str) -> dict:
-    """A small item of the checkpoint that `load_ema` finds."""
+    """Returns a small item of the checkpoint that `load_ema` finds."""
     with open_existing(workdir) as checkpointer:
 
         def load(step: int) -> dict:
@@ -64,15 +64,15 @@ def _beside_ema(workdir: str, name: str) -> dict:
 
 
 def load_ema(workdir: str, shapes_of: Callable[[dict, int], Any]) -> tuple[dict, Any]:
-    """(config, prior) of the newest checkpoint of `workdir`.
+    """Returns (config, prior) of the newest checkpoint of `workdir`.
 
     Args:
         workdir: a training directory.
-        shapes_of: from the config and the number of finished steps to the prior's
-            names and shapes.
+        shapes_of: returns the prior's names and shapes for a config and a number of
+            finished steps.
 
     Raises:
-        UserError: if no checkpoint can be read, or its names or shapes are others.
+        UserError: if no checkpoint can be read, or its names or shapes differ.
     """
     with open_existing(workdir) as checkpointer:
 
@@ -86,12 +86,13 @@ def load_ema(workdir: str, shapes_of: Callable[[dict, int], Any]) -> tuple[dict,
 
 
 def load_weights(workdir: str, state: Any) -> Any:
-    """`state` with the networks and EMA of the newest checkpoint of `workdir`.
+    """Returns `state` with the networks and EMA of the newest checkpoint of `workdir`.
 
-    Optimisers, step and path means stay those of `state`: the family may be another.
+    Optimisers, step and path means stay those of `state`, because the family may
+    differ.
 
     Raises:
-        UserError: if no checkpoint can be read, or its names or shapes are others.
+        UserError: if no checkpoint can be read, or its names or shapes differ.
     """
     with open_existing(workdir) as checkpointer:
 
@@ -109,7 +110,7 @@ def load_weights(workdir: str, state: Any) -> Any:
 
 
 def check_weights(workdir: str, state: Any) -> None:
-    """Raises UserError where `load_weights(workdir, state)` would; loads no weights."""
+    """Raises UserError if `load_weights(workdir, state)` would; loads no weights."""
     with open_existing(workdir) as checkpointer:
 
         def check(step: int) -> None:
@@ -119,17 +120,17 @@ def check_weights(workdir: str, state: Any) -> None:
 
 
 def has_checkpoint(workdir: str) -> bool:
-    """Whether a run has saved something in `workdir`."""
+    """Tells whether a run has saved a checkpoint in `workdir`."""
     return any(
         path.name.isdigit() for path in pathlib.Path(workdir, DIRECTORY).glob("*")
     )
 
 
 def _like(state: Any, checkpointer: Checkpointer, step: int) -> dict:
-    """What `load_arrays` reads for `load_weights`."""
+    """Returns the shapes of the arrays that `load_weights` reads."""
     saved = _shapes(_saved_trees(checkpointer, step)["train_state"])
     shape, means = saved.get("path_means"), None
-    if shape is not None:  # one per member of *its* family
+    if shape is not None:  # one entry per member of the checkpoint's family
         where = abstract_leaf(state.step).sharding
         means = jax.ShapeDtypeStruct(shape, np.float32, sharding=where)
     like = dataclasses.replace(state, path_means=means)
@@ -138,10 +139,10 @@ def _like(state: Any, checkpointer: Checkpointer, step: int) -> dict:
 
 @contextlib.contextmanager
 def open_existing(workdir: str) -> Iterator[Checkpointer]:
-    """A block with the checkpoints of a directory that must have some.
+    """Opens the checkpoints of a directory for a `with` block.
 
     Raises:
-        UserError: if it has none.
+        UserError: if the directory has no checkpoint.
     """
     directory = pathlib.Path(workdir, DIRECTORY).absolute()
     with contextlib.ExitStack() as stack:
@@ -149,8 +150,8 @@ def open_existing(workdir: str) -> Iterator[Checkpointer]:
         with _reading(str(directory)):
             if not directory.is_dir():
                 raise UserError(
-                    f"{workdir}: found no '{DIRECTORY}' folder, expected a directory "
-                    "that train.py has written a checkpoint to"
+                    f"{workdir}: found no '{DIRECTORY}' folder, expected a training "
+                    "directory that has a checkpoint"
                 )
             opened = orbax().training.Checkpointer(directory)
         checkpointer = stack.enter_context(opened)
@@ -164,11 +165,16 @@ def newest(
     items: tuple[str, ...],
     load: Callable[[int], Any],
 ) -> tuple[int, Any]:
-    """(step, `load(step)`) of the newest checkpoint whose `items` are not damaged.
+    """Returns (step, `load(step)`) of the newest checkpoint that is not damaged.
 
-    Warns, in one line, of each that is passed over. Of several processes that train as
-    one, all take the same. Files alone say what is damaged: no error of memory, of the
-    file system or of another Orbax passes a checkpoint over.
+    It warns, in one line, of each damaged checkpoint that it skips. Processes that
+    train together all take the same checkpoint. Only damaged files let it skip a
+    checkpoint, not errors of memory, of the file system or of another Orbax version.
+
+    Args:
+        checkpointer: the checkpoints of a directory.
+        items: the items that must not be damaged.
+        load: reads the checkpoint with this step.
 
     Raises:
         UserError: if `load` does, if a file cannot be read, or if all are damaged.
@@ -186,19 +192,19 @@ def newest(
                     problem = str(error)
                 problem = distributed.agreed(problem)
         if problem is None:
-            _warn(passed_over, f"; the one before is used, {path}")
+            _warn(passed_over, f"; used the one before it, {path}")
             return checkpoint.step, found
         passed_over.append((path, problem))
     _warn(passed_over, "")
     raise UserError(
-        f"{checkpointer.directory}: found damaged checkpoints only, expected one that "
+        f"{checkpointer.directory}: found only damaged checkpoints, expected one that "
         "can be read"
     )
 
 
 @contextlib.contextmanager
 def _reading(path: str) -> Iterator[None]:
-    """A block in which an error of the file system is one line."""
+    """Turns errors of the file system in its block into a UserError of one line."""
     try:
         yield
     except OSError as error:
@@ -209,27 +215,33 @@ def _reading(path: str) -> Iterator[None]:
 
 
 def _warn(passed_over: list[tuple[str, str]], instead: str) -> None:
-    """Once of each: the parts of a prior are read one by one."""
+    """Warns once of each checkpoint, although the parts of a prior are read apart."""
     for path, problem in passed_over:
         if (path, instead) not in _warned:
             _warned.add((path, instead))
             logging.getLogger("rtil_jax").warning(
-                "%s: passed over a damaged checkpoint (%s)%s", path, problem, instead
+                "%s: skipped a damaged checkpoint (%s)%s", path, problem, instead
             )
 
 
 def item(checkpointer: Checkpointer, step: int, name: str) -> dict:
-    """An item of numbers and texts."""
+    """Returns an item of a checkpoint that holds numbers and texts.
+
+    Args:
+        checkpointer: the checkpoints of a directory.
+        step: the step of the checkpoint.
+        name: the name of the item.
+    """
     return checkpointer.load_checkpointables(step, {name: None})[name]
 
 
 def array_items(state: Any) -> dict[str, Any]:
-    """The two items that hold arrays."""
+    """Returns the two items that hold arrays."""
     return {"train_state": dataclasses.replace(state, ema=None), "ema": state.ema}
 
 
 def abstract_leaf(leaf: Any) -> jax.ShapeDtypeStruct:
-    """Shape, type and sharding of an array; one device where it says none."""
+    """Returns shape, type and sharding of an array; by default it is on one device."""
     sharding = getattr(leaf, "sharding", None)
     if sharding is None:
         sharding = jax.sharding.SingleDeviceSharding(jax.devices()[0])
@@ -239,22 +251,36 @@ def abstract_leaf(leaf: Any) -> jax.ShapeDtypeStruct:
 def load_arrays(
     checkpointer: Checkpointer, step: int, abstract: dict[str, Any]
 ) -> dict[str, Any]:
-    """Loads the items of `abstract`, or says how the checkpoint differs from them.
+    """Loads some items of a checkpoint.
+
+    Args:
+        checkpointer: the checkpoints of a directory.
+        step: the step of the checkpoint.
+        abstract: the items by name, with shapes and shardings in place of arrays.
 
     Raises:
-        UserError: if its names or shapes are others.
-        Damaged: if its bytes are not those that were saved.
+        UserError: if the names or shapes in the checkpoint differ.
+        Damaged: if its bytes differ from those that were saved.
     """
     metadata = check_names(checkpointer, step, abstract)
     items = checkpointer.load_checkpointables(step, abstract)
     for name, expected in (metadata.custom_metadata or {}).get(CHECKSUMS, {}).items():
         if name in items and checksum(items[name]) != expected:
-            raise Damaged(f"the bytes of {name} are not those that were saved")
+            raise Damaged(f"the bytes of {name} differ from those that were saved")
     return items
 
 
 def check_names(checkpointer: Checkpointer, step: int, abstract: dict[str, Any]) -> Any:
-    """The checkpoint's metadata. Raises UserError if its names or shapes are others."""
+    """Returns the metadata of a checkpoint.
+
+    Args:
+        checkpointer: the checkpoints of a directory.
+        step: the step of the checkpoint.
+        abstract: the expected items by name, with shapes in place of arrays.
+
+    Raises:
+        UserError: if the names or shapes in the checkpoint differ.
+    """
     metadata = checkpointer.checkpointables_metadata(step)
     pairs = [(metadata.metadata[name], tree) for name, tree in abstract.items()]
     check_fit(f"{checkpointer.directory}/{step}", *pairs)
@@ -262,7 +288,7 @@ def check_names(checkpointer: Checkpointer, step: int, abstract: dict[str, Any])
 
 
 def check_fit(place: str, *pairs: tuple[Any, Any]) -> None:
-    """Raises UserError unless found and expected trees have equal names and shapes."""
+    """Raises UserError if found and expected trees differ in names or shapes."""
     problems = []
     for found, expected in pairs:
         problems += _differences(_shapes(found), _shapes(expected))
@@ -273,7 +299,7 @@ def check_fit(place: str, *pairs: tuple[Any, Any]) -> None:
 
 
 def _saved_trees(checkpointer: Checkpointer, step: int) -> dict:
-    """Names and shapes of every item in a checkpoint."""
+    """Returns names and shapes of every item in a checkpoint."""
     return checkpointer.checkpointables_metadata(step).metadata
 
 
@@ -283,7 +309,7 @@ def _shapes(tree: Any) -> dict[str, tuple[int, ...]]:
 
 
 def _name(path: tuple) -> str:
-    """Dict keys, attributes and tuple positions all become one dotted name."""
+    """Joins dict keys, attributes and tuple positions to one dotted name."""
     return ".".join(
         str(getattr(entry, "key", getattr(entry, "name", getattr(entry, "idx", entry))))
         for entry in path

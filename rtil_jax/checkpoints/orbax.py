@@ -1,9 +1,9 @@
-"""Orbax, imported when it is first needed, and silent.
+"""Imports Orbax when it is first needed, and silences its log.
 
-Orbax logs, thread by thread and with their tracebacks, the errors that it also raises,
-and warns, whenever names are read, that a config is no tree of arrays. The event loops
-that an error has ended echo it. And its first message, which comes while it is
-imported, makes absl give the root logger a handler.
+Orbax logs the errors that it also raises, for each thread and with tracebacks. It warns
+whenever names are read that a config is not a tree of arrays. Event loops that an error
+has ended repeat it. And its first message, during import, makes absl add a handler to
+the root logger.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-# Orbax's, which is slow to import and so is imported only when needed.
+# A class of Orbax, which is slow to import and so is imported only when needed.
 Checkpointer = Any
 
 _ECHO = re.compile("Event loop is closed|never retrieved|destroyed but it is pending")
@@ -35,22 +35,22 @@ _FILTERS = {
 
 
 def orbax() -> Any:
-    """Orbax's module `v1`, the current interface."""
+    """Returns Orbax's module `v1`, its current interface."""
     with quiet():
         from orbax.checkpoint import v1
     return v1
 
 
 def silence_orbax() -> None:
-    """Leaves Orbax's messages out for good: for a program, not for a library."""
+    """Silences Orbax for the rest of the process; for programs, not for a library."""
     for name, keep in _FILTERS.items():
         logging.getLogger(name).addFilter(keep)
 
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """A block without Orbax's messages; logging is as before once it ends."""
-    # Of each block its own, because blocks may overlap.
+    """Silences Orbax in its block; afterwards logging is as before."""
+    # Each block has its own filter, because blocks may overlap.
     filters = [
         (logging.getLogger(name), functools.partial(keep))
         for name, keep in _FILTERS.items()
@@ -69,6 +69,6 @@ def quiet() -> Iterator[None]:
 
 
 def _is_basic(handler: logging.Handler) -> bool:
-    """Whether it is the one that `logging.basicConfig()`, as absl calls it, makes."""
+    """Tells whether absl's call of `logging.basicConfig()` made this handler."""
     form = handler.formatter._fmt if handler.formatter else None
     return type(handler) is logging.StreamHandler and form == logging.BASIC_FORMAT

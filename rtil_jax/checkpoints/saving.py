@@ -1,4 +1,4 @@
-"""The checkpoints that a training run writes and continues from."""
+"""Saves the checkpoints of a training run, and restores the newest one."""
 
 import concurrent.futures
 import contextlib
@@ -31,15 +31,16 @@ _REASONS = re.compile(
 
 
 class Checkpoints:
-    """The checkpoints of one training run, `workdir`/checkpoints.
+    """The checkpoints of one training run, in `workdir`/checkpoints.
 
     Use it as a context manager: saving is asynchronous, and leaving the context waits
     until the last checkpoint is complete. Orbax logs nothing before that.
 
     Args:
         workdir: the run's directory.
-        keep: how many of the newest checkpoints stay.
-        keep_every: those at multiples of so many steps stay too; 0 for none.
+        keep: how many of the newest checkpoints to keep.
+        keep_every: also keep the checkpoints at multiples of this number of steps; 0
+            keeps none of them.
     """
 
     def __init__(self, workdir: str, keep: int, keep_every: int = 0):
@@ -66,34 +67,34 @@ class Checkpoints:
             self.wait()
         finally:
             self._background.shutdown()
-            with contextlib.suppress(Exception):  # what `wait` has raised already
+            with contextlib.suppress(Exception):  # `wait` has raised it already
                 self._checkpointer.close()
             self._quiet.close()
 
     def latest_step(self) -> int | None:
-        """The newest checkpoint's step, or None."""
+        """The step of the newest checkpoint, or None."""
         latest = self._checkpointer.latest
         return None if latest is None else latest.step
 
     def save(self, step: int, state: Any, config: dict, **progress: Any) -> None:
-        """Saves `state` (a pytree with an attribute `ema`) under `step`.
+        """Saves the state of a run as a checkpoint.
 
-        Returns before the checkpoint is complete; `state` may be donated at once.
+        It returns before the checkpoint is complete; `state` may be donated at once.
 
         Args:
             step: number of finished steps.
-            state: arrays.
-            config: of the run.
+            state: a pytree of arrays with an attribute `ema`.
+            config: the config of the run, which JSON can write.
             **progress: what else the run must remember, numbers and dicts of them.
 
         Raises:
-            UserError: if it or the one before cannot be written.
+            UserError: if this checkpoint or the one before cannot be written.
         """
         self.wait()
         trees = array_items(state)
         data = {"next_step": step, **progress}
         checksums = {}
-        if distributed.is_lead():  # which writes the metadata
+        if distributed.is_lead():  # it writes the metadata
             checksums = {name: checksum(tree) for name, tree in trees.items()}
         try:
             response = self._checkpointer.save_checkpointables_async(
@@ -102,7 +103,7 @@ class Checkpoints:
                 force=True,
                 custom_metadata={CHECKSUMS: checksums},
             )
-        except Exception as error:  # Orbax raises almost any.
+        except Exception as error:  # Orbax may raise almost anything.
             raise self._cannot_write(step, error) from error
         self._saving = step, self._background.submit(self._complete, step, response)
 
@@ -112,12 +113,12 @@ class Checkpoints:
             seal(os.path.join(self._checkpointer.directory, str(step)))
 
     def check(self) -> None:
-        """Raises UserError if a checkpoint has failed; waits for none."""
+        """Raises UserError if a checkpoint has failed; does not wait for any."""
         if self._saving is not None and self._saving[1].done():
             self.wait()
 
     def wait(self) -> None:
-        """Returns once the last checkpoint is complete.
+        """Waits until the last checkpoint is complete.
 
         Raises:
             UserError: if it cannot be written.
@@ -138,17 +139,17 @@ class Checkpoints:
         complete = [int(name) for name in os.listdir(directory) if name.isdigit()]
         last = f"checkpoint {max(complete)}" if complete else "the start"
         return UserError(
-            f"{directory}/{step}: cannot be written ({reason}); once it can be, the "
-            f"same command continues from {last}"
+            f"{directory}/{step}: cannot be written ({reason}); once that is mended, "
+            f"the same command continues from {last}"
         )
 
     def restore(self, state: Any) -> Any:
-        """The newest checkpoint in the shapes, types and shardings of `state`.
+        """Loads the newest checkpoint, with the shapes and shardings of `state`.
 
-        Damaged checkpoints that are newer are renamed to `STEP.damaged`.
+        Newer checkpoints that are damaged are renamed to `STEP.damaged`.
 
         Raises:
-            UserError: if its names or shapes are not those of `state`, or if all
+            UserError: if its names or shapes differ from those of `state`, or if all
                 checkpoints are damaged.
         """
         self.wait()
@@ -165,14 +166,14 @@ class Checkpoints:
         return items["train_state"].replace(ema=items["ema"])
 
     def progress(self) -> dict[str, Any]:
-        """What `save` was given with the newest checkpoint, or nothing."""
+        """Returns the `progress` that the newest checkpoint was saved with, or {}."""
         self.wait()
         latest = self.latest_step()
         data = {} if latest is None else item(self._checkpointer, latest, "data")
         return {name: value for name, value in data.items() if name != "next_step"}
 
     def _set_aside_after(self, step: int) -> None:
-        """Renames the checkpoints after `step`: Orbax would keep them as the newest."""
+        """Renames checkpoints after `step`, which Orbax would keep as the newest."""
         for checkpoint in self._checkpointer.checkpoints:
             if distributed.is_lead() and checkpoint.step > step:
                 aside = f"{checkpoint.path}.damaged"

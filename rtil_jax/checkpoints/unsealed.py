@@ -1,7 +1,7 @@
-"""What is wrong with a checkpoint that a run was killed before it could seal.
+"""Checks a checkpoint without checksums, because its run was killed before sealing it.
 
-It has no checksums of its files. But Orbax keeps arrays in a database (TensorStore's
-OCDBT) that knows the size of every value and has checksums of its own tables.
+Orbax keeps arrays in a database (TensorStore's OCDBT) that knows the size of every
+value and has checksums of its own tables.
 """
 
 import json
@@ -12,20 +12,20 @@ import tensorstore
 CHECKPOINT_METADATA = "_CHECKPOINT_METADATA"
 ITEM_METADATA = "_METADATA"
 MANIFEST = "manifest.ocdbt"
-# Of an item; both are texts of JSON.
+# Metadata files of an item; both are JSON.
 _MORE_METADATA = ("_sharding", "array_metadatas/*")
-# With which TensorStore says that bytes are not those that it wrote, too few or gone.
-# All others (no memory, no permission, a slow disk) say nothing of them.
+# TensorStore's codes for bytes that are wrong, too few or missing. Its other codes (no
+# memory, no permission, a slow disk) do not mean damage.
 _DAMAGE = {"DATA_LOSS", "OUT_OF_RANGE", "NOT_FOUND"}
-# The file that describes an array -> how it is read.
+# File that describes an array -> TensorStore's driver for it.
 _DRIVERS = {"zarr.json": "zarr3", ".zarray": "zarr"}
 
 
 def unsealed_damage(checkpoint: str, items: tuple[str, ...]) -> str | None:
-    """What is missing, cannot be parsed or differs from its checksum; None if nothing.
+    """Says what is missing, cannot be parsed or fails its checksum; None if nothing is.
 
     Raises:
-        OSError: if a file is there and cannot be read.
+        OSError: if a file exists but cannot be read.
     """
     root = pathlib.Path(checkpoint)
     needed = [root / CHECKPOINT_METADATA]
@@ -38,7 +38,7 @@ def unsealed_damage(checkpoint: str, items: tuple[str, ...]) -> str | None:
         texts += [p for name in _MORE_METADATA for p in (root / item).glob(name)]
     for path in texts:
         if not _is_metadata(path):
-            return f"{path.relative_to(root).as_posix()} is no metadata in JSON"
+            return f"{path.relative_to(root).as_posix()} is not JSON metadata"
     for item in items:
         if problem := _array_damage(root / item):
             return f"{item}: {problem}"
@@ -46,7 +46,7 @@ def unsealed_damage(checkpoint: str, items: tuple[str, ...]) -> str | None:
 
 
 def _is_metadata(path: pathlib.Path) -> bool:
-    """Whether it is JSON of an object that has something in it."""
+    """Tells whether a file is JSON with an object that is not empty."""
     try:
         found = json.loads(path.read_bytes())
     except ValueError:
@@ -57,7 +57,7 @@ def _is_metadata(path: pathlib.Path) -> bool:
 def _array_damage(item: pathlib.Path) -> str | None:
     for path in item.rglob("*"):
         if path.is_file():
-            with open(path, "rb") as file:  # An error of the system is raised as such.
+            with open(path, "rb") as file:  # An OSError is raised as it is.
                 file.read(1)
     base = {"driver": "ocdbt", "base": f"{item.absolute().as_uri()}/"}
     reasons = _DAMAGE

@@ -1,1 +1,1 @@
-"""Command lines: flags, exit codes, one clear line for what users get wrong."""
+"""The command line: flags, exit codes, and one clear line for each user error."""

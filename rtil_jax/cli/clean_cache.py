@@ -17,11 +17,11 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Empties both caches, but for sets of images that a process uses."""
+    """Empties both caches, except sets of images that a process uses."""
     root = image_root()
     removed = prune_images(root, 0) if root.is_dir() else 0
     print(f"images    {removed / 2**20:,.0f} MiB removed from {root}")
     removed = prune_compiled(0)
     print(f"programs  {removed / 2**20:,.0f} MiB removed from {COMPILED}")
     if os.environ.get(NAMED):
-        print(f"          left alone: {os.environ[NAMED]}, which {NAMED} names")
+        print(f"          kept: {os.environ[NAMED]}, because {NAMED} names it")

@@ -1,7 +1,7 @@
-"""`--help` of the programs with a config: flags, and the config's fields.
+"""Prints `--help` of a command: its flags, and the fields of its config.
 
-The help of a field stands with the field; that of a method's argument is in the
-docstring of its class.
+The help of a field is declared with the field; the help of a method's argument comes
+from the docstring of its class.
 """
 
 import argparse
@@ -21,7 +21,7 @@ WIDTH = 88
 
 
 def asks_for_help(arguments: list[str]) -> bool:
-    """Whether `-h`, `--help` or a longer one is among the arguments."""
+    """Tells whether `-h`, `--help` or the like is among the arguments."""
     return any(is_help(argument) for argument in arguments)
 
 
@@ -30,7 +30,7 @@ def is_help(argument: str) -> bool:
 
 
 def print_usage(command: ModuleType, flags: list[argparse.Action]) -> None:
-    """What a command does, and its flags."""
+    """Prints what a command does, and its flags."""
     print((command.__doc__ or "").strip())
     print("\nflags:")
     for flag in flags:
@@ -41,20 +41,20 @@ def print_usage(command: ModuleType, flags: list[argparse.Action]) -> None:
 
 
 def print_configs(command: str) -> None:
-    """The config files whose docstring has a command of that name."""
+    """Lists the config files whose docstring contains a command of this name."""
     print("\n--help --config=FILE[:variant] lists a config's fields. Configs:")
     called = re.compile(rf"python {command}\.py |rtil {command} ")
     print_first_lines(path for path in known_configs() if called.search(about(path)))
 
 
 def print_first_lines(paths: Iterable[str]) -> None:
-    """Each config file, and the first line of its docstring."""
+    """Prints each config file and the first line of its docstring."""
     for path in paths:
         print(f"  {path}\n{_indented(about(path).partition(chr(10))[0], 6)}")
 
 
 def print_fields(config: ConfigDict, called: str) -> None:
-    """Every field with its value and its help, of the config in FILE[:variant]."""
+    """Prints every field of a config, with its value and its help."""
     print(f"\nfields of {called}, and their values:")
     helps, fields = field_help(config), dict(flattened(config))
     sections = {field for field in helps.keys() - fields if _is_section(config, field)}
@@ -68,7 +68,7 @@ def print_fields(config: ConfigDict, called: str) -> None:
 
 
 def flattened(config: ConfigDict, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """(dotted name, value) of every field that is not a section."""
+    """Yields (dotted name, value) of every field that is not a section."""
     for name in config:
         if isinstance(config[name], ConfigDict):
             yield from flattened(config[name], f"{prefix}{name}.")
@@ -85,7 +85,7 @@ def _is_section(config: Any, field: str) -> bool:
 
 
 def field_help(config: ConfigDict) -> dict[str, str]:
-    """Dotted field -> its help, for those that have one."""
+    """Returns {dotted field: help} for the fields that have help."""
     from rtil_jax.experiments import posterior_config
     from rtil_jax.experiments.family_samples import SamplesRun
     from rtil_jax.experiments.inversion.inversion_config import inversion_help

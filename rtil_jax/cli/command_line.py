@@ -1,4 +1,4 @@
-"""What runs every command: exit codes, and one clear line for what users get wrong.
+"""Runs a command: handles exit codes, and prints one clear line for each user error.
 
 A command is a module of `rtil_jax.cli` with a docstring, `add_arguments(parser)` and
 `run(arguments)`.
@@ -32,16 +32,16 @@ from rtil_jax.experiments.stopping import INTERRUPTED, interruptible
 def run_command(command: ModuleType, words: list[str], called: list[str]) -> None:
     """Runs a command, and ends the process.
 
-    Bad flags, configs and inputs are `error: ...` on stderr, with exit code 1.
-    Libraries are silenced; this package's warnings are shown. Programs that a command
-    with a config compiles are kept in the user's cache directory (JAX's own variable
-    JAX_COMPILATION_CACHE_DIR names another), so that a second run of the same shapes
-    starts at once.
+    A bad flag, config or input prints `error: ...` on stderr, with exit code 1. Other
+    libraries are silenced; warnings of this package are shown. Programs that a command
+    with a config compiles are kept in the user's cache directory (or in
+    $JAX_COMPILATION_CACHE_DIR), so that a second run with the same shapes starts at
+    once.
 
     Args:
-        command: its module.
-        words: of the command line, after the command.
-        called: the words before them, for the record: `python train.py`.
+        command: the module of the command.
+        words: the words of the command line after the command.
+        called: the words before them, such as `python train.py`, for the record.
     """
     try:
         parser = parser_of(command)
@@ -52,7 +52,7 @@ def run_command(command: ModuleType, words: list[str], called: list[str]) -> Non
         arguments = parse_arguments(parser, words)
     except UserError as error:
         sys.exit(_one_line(error))
-    except BrokenPipeError:  # of `--help | head`
+    except BrokenPipeError:  # as in `--help | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     arguments.command_line = shlex.join([*called, *words])
@@ -72,7 +72,13 @@ def run_command(command: ModuleType, words: list[str], called: list[str]) -> Non
 
 
 def print_help(command: ModuleType, parser: Parser, words: list[str]) -> None:
-    """What a command does and its flags; with `--config` also the config's fields."""
+    """Prints what a command does and its flags; with `--config`, also its fields.
+
+    Args:
+        command: the module of the command.
+        parser: with the flags of the command.
+        words: the words of the command line after the command.
+    """
     print_usage(command, parser.flags)
     if parser.open_config is None:
         return
@@ -88,12 +94,12 @@ def _one_line(error: UserError) -> str:
 
 
 def keep_compiled() -> None:
-    """Turns JAX's persistent cache on, unless JAX's own variables say otherwise.
+    """Turns on JAX's persistent compilation cache, unless its variables say otherwise.
 
-    Programs that were used longest ago are removed beyond $RTIL_JAX_COMPILED_GIB.
-
-    Also for the many small programs that JAX by default compiles anew (those of less
-    than a second): together they were a quarter of the time to a first step.
+    Beyond $RTIL_JAX_COMPILED_GIB, the least recently used programs are removed. The
+    cache also keeps small programs (those that compile in less than a second), which
+    JAX by default does not keep: together they took a quarter of the time to the first
+    step.
     """
     # JAX adds the attributes of its config when it runs.
     if jax.config.jax_compilation_cache_dir is None:  # type: ignore[attr-defined]
@@ -106,7 +112,7 @@ def keep_compiled() -> None:
 
 
 class _Messages(logging.Handler):
-    """Writes `warning: ...` lines on stderr, above a progress bar if there is one."""
+    """Writes `warning: ...` lines on stderr, above any progress bar."""
 
     def emit(self, record: logging.LogRecord) -> None:
         text = f"{record.levelname.lower()}: {record.getMessage()}"
@@ -114,9 +120,9 @@ class _Messages(logging.Handler):
 
 
 def show_own_warnings_only() -> None:
-    """Errors of other libraries, and warnings of the logger `rtil_jax`.
+    """Shows only errors of other libraries, and warnings of the logger `rtil_jax`.
 
-    Orbax alone would say hundreds of lines.
+    Orbax alone would write hundreds of lines.
     """
     for name in (None, "absl"):
         logging.getLogger(name).setLevel(logging.ERROR)

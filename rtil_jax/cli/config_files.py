@@ -1,4 +1,4 @@
-"""Config files: those of the working directory, and those that the package has."""
+"""Finds config files, in the working directory and in the package."""
 
 import ast
 import contextlib
@@ -11,14 +11,14 @@ FOLDER = "configs"
 
 
 def shipped() -> Path:
-    """The directory that holds the package's `configs/`: in a clone, the clone."""
+    """Returns the directory with the package's `configs/`; in a clone, its root."""
     package = Path(__file__).parents[1]
-    inside = package / "shipped"  # where `setup.py` puts them
+    inside = package / "shipped"  # `setup.py` puts them there
     return inside if inside.is_dir() else package.parent
 
 
 def find_config(path: str) -> str:
-    """`path`, or the package's file of that name where there is no such file.
+    """Returns `path` if this file exists, or else the package's config of that name.
 
     Args:
         path: as on the command line, such as `configs/invert/ilo.py`.
@@ -31,7 +31,7 @@ def find_config(path: str) -> str:
 
 
 def known_configs() -> list[str]:
-    """All of both, sorted, as they are written on the command line."""
+    """Lists all config files, sorted, as they are written on the command line."""
     roots = {Path(), shipped()}
     return sorted(
         {
@@ -43,7 +43,7 @@ def known_configs() -> list[str]:
 
 
 def about(path: str) -> str:
-    """The docstring of a config file."""
+    """Returns the docstring of a config file."""
     text = Path(find_config(path)).read_text(encoding="utf-8")
     return ast.get_docstring(ast.parse(text)) or ""
 
@@ -52,8 +52,8 @@ def about(path: str) -> str:
 def importable(path: str) -> Iterator[None]:
     """Lets a config file import others, as `configs.NAME`, while it runs.
 
-    `configs` is a namespace package, so that a folder of that name around the file
-    comes first, and what it lacks is the package's.
+    `configs` is a namespace package: Python looks in a folder of that name around the
+    file first, and then in the package.
     """
     own = [str(f.parent) for f in Path(path).resolve().parents if f.name == FOLDER]
     before = sys.path.copy()

@@ -1,4 +1,5 @@
-"""`--config FILE.py[:variant]`, and overrides of its fields, `--config.FIELD=VALUE`."""
+"""Reads `--config FILE.py[:variant]` and overrides of its fields,
+`--config.FIELD=VALUE`."""
 
 import ast
 import difflib
@@ -18,7 +19,7 @@ _FLAG = re.compile(r"--?(no)?config\.([^=]*)(?:=(.*))?", re.DOTALL)
 
 
 def split_overrides(words: list[str]) -> tuple[list[str], list[tuple[str, str | None]]]:
-    """(all other words, (field, text) of each override); None where it has no text."""
+    """Returns (other words, [(field, text) of each override]); a text may be None."""
     others: list[str] = []
     overrides: list[tuple[str, str | None]] = []
     rest = list(words)
@@ -37,14 +38,14 @@ def split_overrides(words: list[str]) -> tuple[list[str], list[tuple[str, str | 
 
 
 def load_config_file(called: str, locked: bool) -> ConfigDict:
-    """What `get_config` of FILE.py[:variant] returns.
+    """Runs `get_config` of FILE.py[:variant] and returns its config.
 
     Args:
         called: FILE.py, or FILE.py:variant; see `find_config`.
-        locked: whether it refuses new fields.
+        locked: whether the config refuses new fields.
 
     Raises:
-        UserError: if there is no such file, or whatever it raises, in one line.
+        UserError: if the file does not exist or raises an error, in one line.
     """
     path, *variant = called.split(":", 1)
     path = find_config(path)
@@ -56,7 +57,7 @@ def load_config_file(called: str, locked: bool) -> ConfigDict:
             config = run_python(path, "config_file").get_config(*variant)
     except UserError:
         raise
-    except Exception as error:  # A configuration file can raise anything.
+    except Exception as error:  # A config file may raise anything.
         raise UserError(f"{path}: {type(error).__name__}: {error}") from error
     if not isinstance(config, ConfigDict):
         found = type(config).__name__
@@ -65,7 +66,7 @@ def load_config_file(called: str, locked: bool) -> ConfigDict:
 
 
 def _similar(path: str) -> str:
-    """A hint at a config that `path` may have meant; or nothing."""
+    """Suggests a config that `path` may have meant; "" if none is similar."""
     stems = {os.path.splitext(os.path.basename(c))[0]: c for c in known_configs()}
     stem = os.path.splitext(os.path.basename(path))[0]
     near = difflib.get_close_matches(stem, stems, 1)
@@ -75,12 +76,17 @@ def _similar(path: str) -> str:
 def override(
     config: ConfigDict, overrides: list[tuple[str, str | None]], locked: bool
 ) -> None:
-    """Sets fields to what texts say, by the types of the fields' values.
+    """Sets fields of a config from the texts of flags, by the types of the old values.
 
-    A tuple that is given several times is all of them.
+    Several flags for one tuple append to it.
+
+    Args:
+        config: the config to change.
+        overrides: (dotted field, text) of each flag.
+        locked: whether to refuse new fields.
 
     Raises:
-        UserError: for an unknown field, or a text of another type.
+        UserError: if a field is unknown, or a text has the wrong type.
     """
     tuples: dict[str, tuple] = {}
     for field, text in overrides:
@@ -99,10 +105,10 @@ def override(
 
 
 def _section(holder: ConfigDict, name: str, flag: str, locked: bool) -> ConfigDict:
-    """The section of that name; one of an open section of sections is made."""
+    """Returns the section of that name; makes it in an open section of sections."""
     if name in holder:
         if not isinstance(holder[name], ConfigDict):
-            expected = "a section, which has fields"
+            expected = "a section with fields"
             raise UserError(f"{flag}: found {name!r}, a value, expected {expected}")
         return holder[name]
     of_sections = all(isinstance(value, ConfigDict) for value in holder.values())
@@ -118,12 +124,12 @@ def _near(name: str, known: Iterable[str]) -> list[str]:
 
 def _no_field(flag: str, name: str, holder: ConfigDict) -> str:
     near = _near(name, holder)
-    also = f", expected perhaps {near[0]!r}" if near else ""
+    also = f"; did you mean {near[0]!r}?" if near else ""
     return f"{flag}: found no field {name!r}{also}"
 
 
 def _value(text: str | None, old: Any, known: bool, flag: str) -> Any:
-    """What a text says in the place of `old`, or of a field that is not `known`."""
+    """Reads a text as a value of the type of `old`, or of any type if not `known`."""
     if text is None:
         if not known or isinstance(old, bool):
             return True
@@ -150,7 +156,7 @@ def _integer(text: str) -> int:
 
 
 def _tuple(text: str) -> tuple:
-    """The tuple that a text says; one number or word is a tuple of one."""
+    """Reads a tuple; a single number or word becomes a tuple of one."""
     try:
         value = ast.literal_eval(text)
     except SyntaxError:
@@ -170,7 +176,7 @@ def _fields(text: str) -> ConfigDict:
 
 
 def _literal(text: str) -> Any:
-    """A Python literal, else the text."""
+    """Reads a Python literal; returns any other text as it is."""
     text = text.capitalize() if text in ("true", "false") else text
     try:
         value = ast.literal_eval(text)

@@ -16,4 +16,4 @@ def add_arguments(parser: Parser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     print_first_lines(known_configs())
-    print(f"\nThe package's are in {shipped() / 'configs'}: copy one to change it.")
+    print(f"\nThe package has them in {shipped() / 'configs'}: copy one to change it.")

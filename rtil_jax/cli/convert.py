@@ -12,11 +12,15 @@ from rtil_jax.convert.directory import convert
 
 def add_arguments(parser: Parser) -> None:
     parser.add_argument(
-        "source", help="a file of torch.save or safetensors, or a directory"
+        "source", help="a file of torch.save or safetensors, or a prior directory"
     )
-    parser.add_argument("--to", required=True, help="the directory, or the file")
+    parser.add_argument(
+        "--to", required=True, help="the directory or the file to write"
+    )
     parser.add_argument("--style_fit", help="ILO's gaussian_fit.pt")
-    parser.add_argument("--resolution", type=integer, help="refuse any other")
+    parser.add_argument(
+        "--resolution", type=integer, help="refuse a network of another resolution"
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:

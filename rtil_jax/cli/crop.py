@@ -3,10 +3,11 @@
 rtil crop PHOTO.jpg --size 64 --to DIR [--mask MASK.png]
     [--box LEFT,TOP,SIDE]
 
-Writes `DIR/photo.png`, the mean colour over the area of each of its pixels;
-`DIR/mask.png`, white where all of that area is seen; and `DIR/crop.json` for `paste`.
-The mask is white where the photograph is seen; without one, an alpha channel is. By
-default the square is the central one.
+The mask is white where the photograph is seen; without --mask, the alpha channel of the
+photograph serves as one. The square is the central one unless --box names another.
+
+Writes DIR/photo.png, whose pixels are mean colours over their area; DIR/mask.png, white
+where the whole area of a pixel is seen; and DIR/crop.json for `rtil paste`.
 """
 
 import argparse
@@ -32,7 +33,7 @@ def box(text: str) -> tuple[int, int, int]:
     try:
         left, top, side = map(int, text.split(","))
     except ValueError:
-        message = f"found {text!r}, expected LEFT,TOP,SIDE in pixels, as 120,40,512"
+        message = f"found {text!r}, expected LEFT,TOP,SIDE in pixels, like 120,40,512"
         raise argparse.ArgumentTypeError(message) from None
     return left, top, side
 
@@ -43,8 +44,12 @@ def add_arguments(parser: Parser) -> None:
         "--size", type=integer, required=True, help="height and width of the prior"
     )
     parser.add_argument("--to", required=True, metavar="DIR", help="the folder to make")
-    parser.add_argument("--mask", help="of the photograph's size, white where seen")
-    parser.add_argument("--box", type=box, metavar="LEFT,TOP,SIDE", help="the square")
+    parser.add_argument(
+        "--mask", help="a picture as large as the photograph, white where it is seen"
+    )
+    parser.add_argument(
+        "--box", type=box, metavar="LEFT,TOP,SIDE", help="the square, in pixels"
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -64,8 +69,8 @@ def run(arguments: argparse.Namespace) -> None:
         small = shrink_by_minimum(seen[at], size)
         if not small.any():
             raise UserError(
-                f"{mask or path}: found no pixel of {size} x {size} that is seen as a "
-                f"whole in the square {left},{top},{side}, expected some; choose "
+                f"{mask or path}: found that none of the {size} x {size} pixels of the "
+                f"square {left},{top},{side} is wholly seen, expected some; choose "
                 "another --box"
             )
         pictures["mask.png"] = small[..., None] * np.uint8(255)
@@ -80,12 +85,21 @@ def run(arguments: argparse.Namespace) -> None:
     unseen = "" if seen is None else f", {small.mean():.0%} of it seen"
     print(
         f"{folder}: {size} x {size} pixels of {path}, the square {left},{top},{side}"
-        f"{unseen}; one pixel is {side / size:.3g} of the photograph's"
+        f"{unseen}; each pixel is {side / size:.3g} pixels of the photograph wide"
     )
 
 
 def save(folder: str, pictures: dict[str, np.ndarray], record: dict) -> None:
-    """Raises UserError if it cannot be written, or holds another crop."""
+    """Writes the pictures and the record of a crop.
+
+    Args:
+        folder: the folder to write to.
+        pictures: file name -> uint8 pixels `(height, width, 1 or 3)`.
+        record: the contents of `crop.json`.
+
+    Raises:
+        UserError: if the folder cannot be written, or holds another crop.
+    """
     path = os.path.join(folder, "crop.json")
     if os.path.exists(path) and read_json(path, "the record of a crop") != record:
         raise UserError(f"--to={folder}: found another crop, expected a new folder")

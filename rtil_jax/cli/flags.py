@@ -1,4 +1,5 @@
-"""The flags of a command: argparse's, but errors are one line on what to write."""
+"""The flags of a command, parsed by argparse; errors are one line that says what to
+write."""
 
 import argparse
 import difflib
@@ -30,10 +31,10 @@ def boolean(text: str) -> bool:
 
 
 class Parser(argparse.ArgumentParser):
-    """Flags and positional arguments of a command.
+    """The flags and positional arguments of a command.
 
     Attributes:
-        flags: all, in order, for the help.
+        flags: all of them, in order, for the help.
         open_config: whether the config may have new fields; None without a config.
     """
 
@@ -55,13 +56,19 @@ class Parser(argparse.ArgumentParser):
         return action
 
     def add_switch(self, name: str, help: str) -> None:
-        """A flag that is on, off, or has a value."""
+        """Adds a flag that is off by default, on if given, or has a value."""
         self.add_argument(
             name, nargs="?", const=True, default=False, type=boolean, help=help
         )
 
     def add_config(self, help: str, workdir: str, open: bool = False) -> None:
-        """`--config` with its fields, and `--workdir`."""
+        """Adds the flags `--config`, with its fields, and `--workdir`.
+
+        Args:
+            help: what the config is, for `--help`.
+            workdir: what the directory is, for `--help`.
+            open: whether the config may have new fields.
+        """
         self.open_config = open
         self.add_argument(
             "--config", required=True, metavar="FILE[:variant]", help=help
@@ -81,10 +88,15 @@ def parser_of(command: ModuleType) -> Parser:
 def parse_arguments(
     parser: Parser, words: list[str], check_needed: bool = True
 ) -> argparse.Namespace:
-    """What the words say; `config` is a ConfigDict with its overrides.
+    """Parses the words of a command line; `config` becomes a ConfigDict.
+
+    Args:
+        parser: with the flags of the command.
+        words: the words after the command.
+        check_needed: whether to refuse missing flags.
 
     Raises:
-        UserError: for a flag, value or config that cannot be used.
+        UserError: if a flag, value or config cannot be used.
     """
     words = [re.sub("^-(?=[A-Za-z]{2})", "--", word) for word in words]
     overrides: list[tuple[str, str | None]] = []
@@ -126,7 +138,7 @@ def _known(parser: Parser, words: list[str]) -> tuple[argparse.Namespace, list[s
 
 
 def _explain(unknown: list[str], parser: Parser) -> str:
-    """What to write instead of an unknown word or flag."""
+    """Says what to write instead of an unknown word or flag."""
     flags = [word for word in unknown if word.startswith("-")]
     if not flags:
         return f"command line: found {unknown[0]!r}, expected --NAME=VALUE only"
@@ -134,9 +146,8 @@ def _explain(unknown: list[str], parser: Parser) -> str:
     own = [a.option_strings[0][2:] for a in parser.flags if a.option_strings]
     near = difflib.get_close_matches(name.replace("-", "_"), own, 1, 0.7)
     if near:
-        expected = f"perhaps --{near[0]}"
-    else:
-        expected = "one of " + ", ".join(f"--{flag}" for flag in own)
-        if parser.open_config is not None:
-            expected += ", or a field as --config.FIELD=VALUE"
+        return f"--{name}: found no such flag; did you mean --{near[0]}?"
+    expected = "one of " + ", ".join(f"--{flag}" for flag in own)
+    if parser.open_config is not None:
+        expected += ", or a field of the config as --config.FIELD=VALUE"
     return f"--{name}: found no such flag, expected {expected}"

@@ -3,8 +3,9 @@
 python invert.py --config configs/invert/ilo.py --workdir runs/ilo \
     --config.priors.rtil=runs/rtil --config.priors.vanilla=runs/vanilla
 
-The same command does what is missing. SIGTERM, SIGUSR1 and Ctrl-C end it after the
-batch at hand, which is saved, and at once while programs are compiled.
+Run the same command again to continue: it does only what is missing. SIGTERM, SIGUSR1
+and Ctrl-C stop it after the current batch, which is saved, or at once while it compiles
+programs.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from rtil_jax.experiments.inversion.sweep import run_sweep
 
 
 def add_arguments(parser: Parser) -> None:
-    # Priors have names of their own, so the config is open; `run_sweep` checks others.
+    # Users name their priors, so the config is open; `run_sweep` checks other fields.
     parser.add_config(
         "Inversion configuration, FILE[:variant].",
         "Directory of the results.",
@@ -27,10 +28,12 @@ def add_arguments(parser: Parser) -> None:
         "--num_shards",
         "--num-shards",
         type=integer,
-        help="Processes that share the work; those of a SLURM array or of srun are "
-        "found.",
+        help="How many processes share the work. Those of a SLURM array or of srun are "
+        "found without it.",
     )
-    parser.add_argument("--shard", type=integer, help="Which of them this is, from 0.")
+    parser.add_argument(
+        "--shard", type=integer, help="Which of these processes this one is, from 0."
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:

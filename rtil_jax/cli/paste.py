@@ -1,10 +1,10 @@
-"""Puts recovered pixels back into the photograph of `crop`.
+"""Puts recovered pixels back into the photograph that `rtil crop` has cropped.
 
 rtil paste RECOVERED.png --crop DIR --to OUT.png
 
-Only pixels of the photograph that were not seen are replaced. `--crop` is what `crop`
-wrote; the photograph and its mask are read again from where they were. The result is
-an upright PNG of 8 bits.
+It replaces only those pixels of the photograph that were not seen. DIR is the folder
+that `rtil crop` has written; the photograph and its mask are read again from their old
+places. The result is an upright PNG with 8 bits per channel.
 """
 
 import argparse
@@ -18,9 +18,13 @@ from rtil_jax.files import local_path, read_json
 
 
 def add_arguments(parser: Parser) -> None:
-    parser.add_argument("recovered", help="a picture of the size of the crop")
-    parser.add_argument("--crop", required=True, metavar="DIR", help="a crop's folder")
-    parser.add_argument("--to", required=True, metavar="OUT.png", help="the picture")
+    parser.add_argument("recovered", help="a picture as large as the crop")
+    parser.add_argument(
+        "--crop", required=True, metavar="DIR", help="the folder of rtil crop"
+    )
+    parser.add_argument(
+        "--to", required=True, metavar="OUT.png", help="the picture to write"
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -46,8 +50,8 @@ def run(arguments: argparse.Namespace) -> None:
         seen = read_mask(record["mask"], height, width, record["photo"])
     if seen is None:
         raise UserError(
-            f"--crop={arguments.crop}: found a crop without a mask, expected one, "
-            "which says what pixels to replace"
+            f"--crop={arguments.crop}: found a crop without a mask, expected a mask, "
+            "which says which pixels to replace"
         )
     if os.path.exists(to) and os.path.samefile(to, record["photo"]):
         raise UserError(f"--to={to}: found the photograph itself, expected a new file")
@@ -56,13 +60,16 @@ def run(arguments: argparse.Namespace) -> None:
         save_pixels(to, pasted)
     except OSError as error:
         raise UserError(f"--to={to}: cannot be written ({error.strerror})") from error
-    print(f"{to}: {width} x {height} pixels; what was not seen is of {size} x {size}")
+    print(
+        f"{to}: {width} x {height} pixels; unseen pixels are enlarged from {size} x "
+        f"{size}"
+    )
 
 
 def read_record(folder: str) -> dict:
-    """Raises UserError if the folder has no record of a crop."""
+    """Reads the record of a crop; raises UserError if the folder has none."""
     path = os.path.join(folder, "crop.json")
-    record = read_json(path, "the record of a crop, as `crop --to DIR` writes it")
+    record = read_json(path, "the record that `rtil crop --to DIR` writes")
     wanted = {"photo", "mask", "box", "size", "photo_size"}
     if not isinstance(record, dict) or not wanted <= record.keys():
         raise UserError(f"{path}: found no record of a crop, expected {sorted(wanted)}")

@@ -1,4 +1,4 @@
-"""Draws from the posterior of test images by Langevin chains; see `inversion.langevin`.
+"""Draws samples from the posterior of test images by Langevin chains.
 
 rtil posterior --config configs/ablations/posterior.py \
     --workdir runs/posterior
@@ -14,7 +14,7 @@ from rtil_jax.experiments.posterior import QUALITY, run_posterior
 
 def add_arguments(parser: Parser) -> None:
     parser.add_config(
-        "Inversion configuration with `chain`, FILE[:variant].",
+        "Inversion configuration with a section `chain`, FILE[:variant].",
         "Directory of the results.",
         open=True,
     )

@@ -1,4 +1,4 @@
-"""Draws samples of every member of the families that priors were trained with.
+"""Draws samples of every member of the families of priors.
 
 rtil samples --config configs/ablations/fig8.py --workdir runs/fig8
 """
@@ -11,7 +11,9 @@ from rtil_jax.experiments.family_samples import draw_family_samples
 
 def add_arguments(parser: Parser) -> None:
     parser.add_config(
-        "Priors and columns, FILE[:variant].", "Directory of the picture.", open=True
+        "Configuration of the picture, FILE[:variant].",
+        "Directory of the picture.",
+        open=True,
     )
 
 

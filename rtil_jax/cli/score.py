@@ -17,7 +17,9 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--prior", required=True, help="a directory or pretrained:NAME")
     parser.add_argument("--images", required=True, help="a folder, zip or tfds:NAME")
     parser.add_argument("--split", default="test")
-    parser.add_argument("--count", type=integer, default=1_000, help="images of each")
+    parser.add_argument(
+        "--count", type=integer, default=1_000, help="number of images of each member"
+    )
     parser.add_argument("--seed", type=integer, default=0)
     parser.add_argument("--to", help="a JSON file to write as well")
 
@@ -37,7 +39,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def save(scores: dict, path: str) -> None:
-    """Raises UserError if the file cannot be written."""
+    """Writes scores as JSON; raises UserError if the file cannot be written."""
     try:
         with replacing(path) as file:
             json.dump(scores, file, indent=2)

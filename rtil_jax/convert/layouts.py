@@ -1,6 +1,6 @@
-"""What a public layout is: the names and shapes of a network's tensors, and ours.
+"""Public layouts of networks: the names and shapes of tensors in PyTorch and here.
 
-One table serves both directions, and says how a file differs from it.
+One table serves both directions of the conversion, and shows how a file differs.
 """
 
 import dataclasses
@@ -18,13 +18,13 @@ Tensors = dict[str, np.ndarray]
 
 @dataclasses.dataclass(frozen=True)
 class Size:
-    """All that shapes depend on.
+    """The numbers that decide the shapes of a network's tensors.
 
     Attributes:
-        channels: of the images.
+        channels: channels of the images.
         widths: channels of the features at 4, 8, ..., resolution pixels.
-        latent_dim: of z; 0 for discriminators.
-        mapping_layers: of StyleGAN2; 0 for others.
+        latent_dim: size of z; 0 for discriminators.
+        mapping_layers: depth of StyleGAN2's mapping network; 0 for other networks.
     """
 
     channels: int
@@ -39,7 +39,7 @@ class Size:
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One tensor: its name and shape in PyTorch, its path in our params."""
+    """One tensor: its name and shape in PyTorch, and its path in our params."""
 
     key: str
     shape: tuple[int, ...]
@@ -49,15 +49,15 @@ class Row:
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """A network's public layout.
+    """The public layout of a network.
 
     Attributes:
-        name: for messages.
-        size_of: the size that the shapes of a file suggest; never fails.
-        rows: its parameters, in the order of the file.
-        constants: tensors that every file has alike.
-        buffers: shapes of tensors that a prior has no place for. They are kept beside
-            it for the way back.
+        name: the name of the layout in messages.
+        size_of: returns the size that the shapes of a file suggest; never fails.
+        rows: returns the parameters of a size, in the order of the file.
+        constants: returns tensors that are the same in every file.
+        buffers: returns the shapes of tensors that a prior does not use; they are
+            stored beside it for the way back.
     """
 
     name: str
@@ -68,15 +68,22 @@ class Layout:
 
 
 def axis(shapes: Shapes, key: str, index: int, default: int = 1) -> int:
-    """`shapes[key][index]`, or `default` where there is none."""
+    """Returns one number of a tensor's shape.
+
+    Args:
+        shapes: {name: shape}.
+        key: the name of the tensor.
+        index: which axis.
+        default: the result if the tensor or the axis is missing.
+    """
     shape = shapes.get(key, ())
     return shape[index] if index < len(shape) else default
 
 
 def count(shapes: Shapes, pattern: str) -> int:
-    """How many of `pattern.format(0)`, `pattern.format(1)`, ... there are in all.
+    """Counts the names `pattern.format(0)`, `pattern.format(1)`, ... up to the last.
 
-    A gap is counted too, so that the tensor that is missing can be named.
+    A gap counts too, so that an error can name the missing tensor.
     """
     prefix, suffix = pattern.split("{}")
     found = (
@@ -89,20 +96,20 @@ def count(shapes: Shapes, pattern: str) -> int:
 
 
 def shapes_of(tensors: Tensors) -> Shapes:
-    """Shapes by name."""
+    """Returns {name: shape}."""
     return {key: tuple(tensor.shape) for key, tensor in tensors.items()}
 
 
 @dataclasses.dataclass(frozen=True)
 class Match:
-    """How the tensors of a file compare with a layout at its nearest size.
+    """The comparison of a file's tensors with a layout at its nearest size.
 
     Attributes:
-        layout, size: what they are compared with.
-        differences: one phrase each.
-        matched, expected: how many of the layout's parameters are there, with the right
-            shape, and how many it has.
-        share: `matched` of all names, the layout's and the file's.
+        layout, size: what the file is compared with.
+        differences: one phrase for each difference.
+        matched, expected: how many parameters of the layout the file has with the right
+            shape, and how many the layout has.
+        share: `matched` as a share of all names, of the layout and of the file.
     """
 
     layout: Layout
@@ -114,7 +121,7 @@ class Match:
 
 
 def match(layout: Layout, shapes: Shapes) -> Match:
-    """Compares `shapes` with `layout`."""
+    """Compares the shapes of a file with a layout."""
     size = layout.size_of(shapes)
     expected = {row.key: row.shape for row in layout.rows(size)}
     optional = shapes_of(layout.constants(size)) | layout.buffers(size)
@@ -134,15 +141,16 @@ def match(layout: Layout, shapes: Shapes) -> Match:
 def identify(
     layouts: Iterable[Layout], shapes: Shapes, where: str = ""
 ) -> tuple[Layout, Size]:
-    """The layout without a difference.
+    """Returns the layout that the shapes of a file match, and its size.
 
     Args:
-        layouts: the known ones.
-        shapes: by name.
-        where: they are in the file, for the message.
+        layouts: the known layouts.
+        shapes: {name: shape} of the file.
+        where: the place in the file, for the message.
 
     Raises:
-        UserError: if there is none; it names the closest and the first differences.
+        UserError: if no layout matches; it names the closest one and the first
+            differences.
     """
     layouts = list(layouts)
     best = max((match(layout, shapes) for layout in layouts), key=lambda m: m.share)
@@ -151,7 +159,9 @@ def identify(
     known = f"known are {', '.join(layout.name for layout in layouts)}"
     if not best.matched:
         some = ", ".join(list(shapes)[:3]) or "no tensors"
-        raise UserError(f"found an unknown layout ({some}), close to none; {known}")
+        raise UserError(
+            f"found an unknown layout ({some}), which resembles no known one; {known}"
+        )
     rest = len(best.differences) - 3
     raise UserError(
         f"found an unknown layout; the closest known one is {best.layout.name}, but "
@@ -164,10 +174,15 @@ def identify(
 
 
 def to_params(layout: Layout, size: Size, tensors: Tensors) -> dict:
-    """Our variables, `{"params": ...}`.
+    """Converts PyTorch's tensors to our variables, `{"params": ...}`.
+
+    Args:
+        layout: the layout of the network.
+        size: its size.
+        tensors: {name: tensor} of the file.
 
     Raises:
-        UserError: if a constant is not the one that the layout has.
+        UserError: if a constant differs from the layout's.
     """
     for key, expected in layout.constants(size).items():
         found = tensors.get(key, expected)
@@ -183,7 +198,13 @@ def to_params(layout: Layout, size: Size, tensors: Tensors) -> dict:
 
 
 def to_tensors(layout: Layout, size: Size, variables: dict) -> Tensors:
-    """The inverse of `to_params`, constants included."""
+    """Converts our variables to PyTorch's tensors, with constants.
+
+    Args:
+        layout: the layout of the network.
+        size: its size.
+        variables: `{"params": ...}`.
+    """
     tensors = {}
     for row in layout.rows(size):
         leaf = variables["params"]
@@ -194,7 +215,7 @@ def to_tensors(layout: Layout, size: Size, variables: dict) -> Tensors:
 
 
 def _array(x: np.ndarray) -> np.ndarray:
-    """A float32 copy, contiguous in the order of its indices; scalars stay scalars."""
+    """Returns a contiguous float32 copy; scalars stay scalars."""
     return np.array(x, np.float32, order="C")
 
 

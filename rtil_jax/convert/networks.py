@@ -1,6 +1,6 @@
-"""Between the tensors of a checkpoint and a training config with variables.
+"""Converts the tensors of a checkpoint to variables with a training config, and back.
 
-Kind and resolution come from names and shapes; see `layouts`.
+The kind of network and its resolution follow from names and shapes; see `layouts`.
 """
 
 import dataclasses
@@ -30,12 +30,13 @@ from rtil_jax.layers import pggan_width, stylegan2_width
 
 @dataclasses.dataclass(frozen=True)
 class Kind:
-    """A public pair of networks.
+    """A public pair of generator and discriminator.
 
     Attributes:
         generator, discriminator: their layouts.
-        architecture, layout: as in a training config.
-        width: at (resolution, max_channels, channel_base), where no widths are given.
+        architecture, layout: their names in a training config.
+        width: returns the width for (resolution, max_channels, channel_base), if a
+            config does not give the widths.
     """
 
     generator: Layout
@@ -60,13 +61,13 @@ KINDS = (
 
 @dataclasses.dataclass(frozen=True)
 class Converted:
-    """A checkpoint in our form.
+    """A checkpoint in the form of this library.
 
     Attributes:
-        config: of a training run; `config.converted` says what was converted.
-        generator, ema: variables; the same where the file has only one.
-        discriminator: variables, or None where the file has none.
-        buffers: what a prior has no place for, by PyTorch's names.
+        config: a training config; `config.converted` says what was converted.
+        generator, ema: their variables; the same if the file has only one of them.
+        discriminator: its variables, or None if the file has no discriminator.
+        buffers: tensors that a prior does not use, by PyTorch's names.
     """
 
     config: ConfigDict
@@ -79,16 +80,17 @@ class Converted:
 def convert_checkpoint(
     checkpoint: Checkpoint, resolution: int | None = None
 ) -> Converted:
-    """A file's networks as variables with their training config.
+    """Converts the networks of a checkpoint to variables with a training config.
+
+    A discriminator that cannot be used is left out with a warning.
 
     Args:
-        checkpoint: of a file.
-        resolution: what the user says it is; None for whatever it is.
+        checkpoint: the networks of a file.
+        resolution: refuse a network of another resolution; None accepts any.
 
     Raises:
-        UserError: if the layout is unknown, its resolution is not `resolution`, or its
-            networks contradict each other. (A discriminator that cannot be used is left
-            out with a warning.)
+        UserError: if the layout is unknown, the resolution differs, or the networks
+            contradict each other.
     """
     parts = checkpoint.parts
     first_part = "g_ema" if "g_ema" in parts else "g"
@@ -101,7 +103,9 @@ def convert_checkpoint(
     generators = {}
     for part in (part for part in ("g_ema", "g") if part in parts):
         if _kind_of(parts[part]) != (kind, size):
-            raise UserError(f"{part}: found another network than g_ema, expected one")
+            raise UserError(
+                f"{part}: found a network that differs from g_ema, expected the same"
+            )
         generators[part] = to_params(kind.generator, size, parts[part])
     discriminator, discriminator_size = _discriminator(kind, size, parts.get("d"))
     _warn_of_growing(kind, size, checkpoint.numbers)
@@ -122,7 +126,7 @@ def convert_checkpoint(
 
 
 def _kept(kind: Kind, size: Size, checkpoint: Checkpoint) -> Tensors:
-    """Buffers of the generators by `PART.name`, and the mean of w."""
+    """Returns the buffers of the generators by `PART.name`, and the mean of w."""
     kept = dict(checkpoint.tensors) if kind.architecture == "stylegan2" else {}
     for part, tensors in checkpoint.parts.items():
         if part != "d":
@@ -140,7 +144,7 @@ def _kind_of(tensors: Tensors, where: str = "") -> tuple[Kind, Size]:
 def _discriminator(
     kind: Kind, size: Size, tensors: Tensors | None
 ) -> tuple[Any, Size | None]:
-    """Variables and size, or (None, None)."""
+    """Returns variables and size of the discriminator, or (None, None)."""
     if tensors is None:
         return None, None
     try:
@@ -156,7 +160,7 @@ def _discriminator(
 
 
 def _warn_of_growing(kind: Kind, size: Size, numbers: dict[str, float]) -> None:
-    """RTIL's PGGAN says which phase of growing it was saved in."""
+    """Warns if RTIL's PGGAN was saved while it was still growing."""
     last = len(size.widths) - 1
     step, alpha = numbers.get("step", last), numbers.get("alpha", 1)
     if kind.layout == "rtil" and (step < last or 0 <= alpha < 1):
@@ -170,10 +174,10 @@ def _warn_of_growing(kind: Kind, size: Size, numbers: dict[str, float]) -> None:
 
 
 def _config(kind: Kind, size: Size, discriminator_size: Size | None) -> ConfigDict:
-    """A training config with these networks and a vanilla family."""
+    """Returns a training config with these networks and a vanilla family."""
     config = pggan_config() if kind.architecture == "pggan" else stylegan2_config()
     config.resolution, config.channels = size.resolution, size.channels
-    config.data.source = ""  # nobody knows
+    config.data.source = ""  # unknown
     config.generator.latent_dim = size.latent_dim
     config.generator.update(_width_fields(kind, size.widths))
     widths = (discriminator_size or size).widths
@@ -190,7 +194,7 @@ def _config(kind: Kind, size: Size, discriminator_size: Size | None) -> ConfigDi
 
 
 def _width_fields(kind: Kind, widths: tuple[int, ...]) -> dict[str, Any]:
-    """`max_channels` and `channel_base` where they give these widths, else `widths`."""
+    """Returns `max_channels` and `channel_base` if these suffice, or else `widths`."""
     sizes, largest = [2 ** (i + 2) for i in range(len(widths))], max(widths)
     bases = {width * size for width, size in zip(widths, sizes, strict=True)}
     for base in sorted(bases, reverse=True):
@@ -201,12 +205,12 @@ def _width_fields(kind: Kind, widths: tuple[int, ...]) -> dict[str, Any]:
 
 
 def checkpoint_from(config: ConfigDict, networks: dict, buffers: Tensors) -> Checkpoint:
-    """The inverse of `convert_checkpoint`.
+    """Converts variables back to a checkpoint; the inverse of `convert_checkpoint`.
 
     Args:
-        config: of the networks; one of `train.py` has no `config.converted`.
-        networks: variables of all PARTS.
-        buffers: as in `Converted`. Fixed noise maps that are not there are drawn.
+        config: the training config, with or without `config.converted`.
+        networks: the variables of all PARTS.
+        buffers: as in `Converted`; missing fixed noise maps are drawn.
 
     Raises:
         UserError: if the architecture has no public layout.
@@ -245,7 +249,7 @@ def _kind_named(config: ConfigDict) -> Kind:
 
 
 def _widths(kind: Kind, resolution: int, fields: ConfigDict) -> tuple[int, ...]:
-    """The inverse of `_width_fields`."""
+    """Returns the widths; the inverse of `_width_fields`."""
     if fields.get("widths"):
         return tuple(fields.widths)
     sizes = [2**n for n in range(2, resolution.bit_length())]
@@ -255,7 +259,7 @@ def _widths(kind: Kind, resolution: int, fields: ConfigDict) -> tuple[int, ...]:
 
 
 def _buffers(layout: Layout, size: Size, part: str, kept: Tensors) -> Tensors:
-    """Those of a network: kept, or drawn from N(0, 1) as when PyTorch makes it."""
+    """Returns the buffers of a network, kept or drawn from N(0, 1) as in PyTorch."""
     random = np.random.default_rng(0)
     return {
         key: kept.get(f"{part}.{key}", random.standard_normal(shape, np.float32))

@@ -1,7 +1,8 @@
-"""RTIL's PGGAN, generator and discriminator, and the official one of mGANprior.
+"""The layouts of RTIL's PGGAN, and of the official PGGAN in mGANprior's form.
 
-RTIL's stores weights before their equalised learning rate (`weight_orig`). The two
-generators are different networks (see `rtil_jax.generators.pggan`).
+RTIL's files store weights before the factor of the equalised learning rate
+(`weight_orig`). The two generators are different networks (see
+`rtil_jax.generators.pggan`).
 """
 
 import numpy as np
@@ -61,7 +62,7 @@ def _generator_rows(size: Size) -> list[Row]:
 
 
 def _steps(widths: tuple[int, ...]) -> list[tuple[int, int]]:
-    """Widths before and after each block; block 1 keeps its own."""
+    """Returns the widths before and after each block; they are equal for block 1."""
     return list(zip(widths[:1] + widths, widths, strict=False))
 
 
@@ -73,7 +74,7 @@ def _discriminator_size(shapes: Shapes) -> Size:
 
 
 def _discriminator_rows(size: Size) -> list[Row]:
-    """Block 0 reads the full resolution, the last one 4 x 4 pixels."""
+    """Returns the rows; block 0 reads the full resolution, the last 4 x 4 pixels."""
     rows, widths = [], size.widths[::-1]
     for block, (before, after) in enumerate(zip(widths, widths[1:], strict=False)):
         for layer, fan_in in enumerate((before, after)):
@@ -81,7 +82,7 @@ def _discriminator_rows(size: Size) -> list[Row]:
             path = (f"block_{size.resolution >> block}_conv_{layer}",)
             rows += _equalized(key, path, (after, fan_in, 3, 3), after)
     last, key = widths[-1], f"progression.{len(widths) - 1}.conv"
-    shape = (last, last + 1, 3, 3)  # the last channel is minibatch-stddev's
+    shape = (last, last + 1, 3, 3)  # the last channel is that of minibatch-stddev
     rows += _equalized(f"{key}.0.conv", ("block_4_conv_0",), shape, last)
     shape = (last, last, 4, 4)
     dense = f"{key}.3.conv", ("block_4_dense",), shape, last, KERNEL_TO_MATRIX
@@ -129,7 +130,7 @@ def _official_rows(size: Size) -> list[Row]:
 
 
 def _official_constants(size: Size) -> Tensors:
-    """The level of detail: 0 once the network has grown."""
+    """Returns the level of detail, which is 0 once the network has grown."""
     return {"lod": np.zeros((), np.float32)}
 
 

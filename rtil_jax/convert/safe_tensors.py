@@ -1,7 +1,8 @@
-"""The arrays in a `.safetensors` file, read without the library.
+"""Reads the arrays in a `.safetensors` file without the library.
 
-Eight bytes say how long the header is. The header is JSON: for each name a dtype, a
-shape and the place of the bytes. (The library's NumPy reader knows no bfloat16.)
+The first eight bytes are the length of the header. The header is JSON, with a dtype, a
+shape and the place of the bytes for each name. (The library's NumPy reader does not
+know bfloat16.)
 """
 
 import io
@@ -12,7 +13,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-_LONGEST = 100_000_000  # header
+_LONGEST = 100_000_000  # bytes of a header
 _DTYPES = {
     "F64": "float64",
     "F32": "float32",
@@ -34,13 +35,13 @@ _DTYPES = {
 
 
 def is_safe_tensors(start: bytes) -> bool:
-    """Whether a file that begins so is one: a length that the library allows, JSON."""
+    """Tells whether a file begins like one: with an allowed length, then JSON."""
     length = int.from_bytes(start[:8], "little")
     return length <= _LONGEST and start[8:9] == b"{"
 
 
 def read_safe_tensors(file: io.BufferedIOBase) -> dict[str, np.ndarray]:
-    """Arrays by name, in the order of the file.
+    """Reads arrays by name, in the order of the file.
 
     Raises:
         Exception: if the file is damaged, or has numbers of an unknown type.
@@ -48,7 +49,7 @@ def read_safe_tensors(file: io.BufferedIOBase) -> dict[str, np.ndarray]:
     length = int.from_bytes(file.read(8), "little")
     content = file.read()
     if not 0 < length <= len(content):
-        raise ValueError(f"a header of {length} bytes, more than there are")
+        raise ValueError(f"a header of {length} bytes, longer than the file")
     header, numbers = json.loads(content[:length]), content[length:]
     header.pop("__metadata__", None)
     return {name: _array(name, entry, numbers) for name, entry in header.items()}

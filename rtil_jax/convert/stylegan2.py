@@ -1,7 +1,7 @@
-"""rosinality's StyleGAN2, whose names RTIL and ILO share: generator, discriminator.
+"""The layout of rosinality's StyleGAN2, which RTIL and ILO also use.
 
 RTIL narrows the widths, and saves from DataParallel, which puts `module.` before every
-name. Widths, depth of the mapping network and size of w are read off the shapes.
+name. Widths, depth of the mapping network and size of w follow from the shapes.
 """
 
 import numpy as np
@@ -18,7 +18,7 @@ from rtil_jax.convert.transforms import (
     SCALAR,
 )
 
-# outer([1, 3, 3, 1]) of sum 1, in powers of two: exact.
+# outer([1, 3, 3, 1]) divided by its sum, a power of two, so it is exact.
 BLUR = np.outer([1, 3, 3, 1], [1, 3, 3, 1]).astype(np.float32) / 64
 
 
@@ -57,7 +57,7 @@ def _generator_rows(size: Size) -> list[Row]:
 
 
 def _steps(widths: tuple[int, ...]) -> list[tuple[int, int]]:
-    """Widths before and after each change of resolution."""
+    """Returns the widths before and after each change of resolution."""
     return list(zip(widths, widths[1:], strict=False))
 
 
@@ -99,7 +99,7 @@ def _generator_constants(size: Size) -> Tensors:
 
 
 def noise_shapes(size: Size) -> Shapes:
-    """The fixed noise maps: one at 4 pixels, two at every later size."""
+    """Returns the shapes of the fixed noise maps: one at 4 pixels, two at others."""
     sides = [2 ** (i // 2 + 2) for i in range(1, 2 * len(size.widths))]
     return {f"noises.noise_{i}": (1, 1, s, s) for i, s in enumerate(sides)}
 
@@ -118,7 +118,7 @@ def _discriminator_rows(size: Size) -> list[Row]:
     for block, (before, after) in enumerate(_steps(size.widths[::-1])):
         key, name = f"convs.{block + 1}", f"ResidualBlock_{block}"
         rows += _convolution(f"{key}.conv1", (name, "conv"), before, before)
-        # A blur comes before what halves the size.
+        # A blur comes before the layer that halves the size.
         down = f"{key}.conv2", (name, "conv_down")
         rows += _convolution(*down, before, after, index=1)
         skip = f"{key}.skip.1.weight", (after, before, 1, 1)
@@ -142,7 +142,7 @@ def _convolution(
     side: int = 3,
     index: int = 0,
 ) -> list[Row]:
-    """Weight and bias of a convolution that is layer `index` of `key`."""
+    """Returns the rows of a convolution's weight and bias, layer `index` of `key`."""
     weight = f"{key}.{index}.weight", (out, fan_in, side, side)
     return [
         Row(*weight, (*path, "kernel"), KERNEL),

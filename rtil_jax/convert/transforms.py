@@ -1,7 +1,8 @@
-"""Rearrangements between PyTorch's tensors and ours: nothing is scaled or rounded.
+"""Rearranges PyTorch's tensors to our arrays and back, without scaling or rounding.
 
-PyTorch: `(out, in, height, width)` kernels, `(out, in)` matrices, images flattened
-channel by channel. Ours: `(height, width, in, out)`, `(in, out)`, pixel by pixel.
+PyTorch has `(out, in, height, width)` kernels, `(out, in)` matrices, and flattens
+images channel by channel. We have `(height, width, in, out)` and `(in, out)`, and
+flatten images pixel by pixel.
 """
 
 import dataclasses
@@ -15,8 +16,8 @@ class Transform:
     """A rearrangement and its inverse.
 
     Attributes:
-        ours: PyTorch's tensor to our array.
-        theirs: the inverse.
+        ours: converts PyTorch's tensor to our array.
+        theirs: converts our array to PyTorch's tensor.
     """
 
     ours: Callable[[np.ndarray], np.ndarray]
@@ -31,10 +32,10 @@ CHANNELS = Transform(lambda x: x.reshape(-1), lambda x: x.reshape(1, -1, 1, 1))
 # A `(1, channels, height, width)` image.
 IMAGE = Transform(lambda x: x.transpose(0, 2, 3, 1), lambda x: x.transpose(0, 3, 1, 2))
 MATRIX = Transform(lambda x: x.T, lambda x: x.T)
-# Of a convolution, and of the transposed one that doubles the size: like PyTorch's,
-# `rtil_jax.convolutions.conv3x3_up` scatters with its kernel, so that none is flipped.
+# The kernel of a convolution, also of the transposed one that doubles the size: like
+# PyTorch, `rtil_jax.convolutions.conv3x3_up` scatters with it, so it is not flipped.
 KERNEL = Transform(lambda x: x.transpose(2, 3, 1, 0), lambda x: x.transpose(3, 2, 0, 1))
-# StyleGAN2's, with a leading 1.
+# The kernel of StyleGAN2, with a leading 1.
 MODULATED_KERNEL = Transform(
     lambda x: KERNEL.ours(x[0]), lambda x: KERNEL.theirs(x)[None]
 )
@@ -48,9 +49,9 @@ KERNEL_TO_MATRIX = Transform(
     lambda x: KERNEL.ours(x).reshape(-1, len(x)),
     lambda x: KERNEL.theirs(x.reshape(4, 4, -1, x.shape[-1])),
 )
-# z to 4 x 4 features by a transposed convolution of one pixel, `(in, out, 4, 4)`.
+# From z to 4 x 4 features by a transposed convolution of one pixel, `(in, out, 4, 4)`.
 CODE = Transform(lambda x: x.transpose(0, 2, 3, 1), lambda x: x.transpose(0, 3, 1, 2))
-# The same by a convolution of one pixel padded by 3, `(out, in, 4, 4)`: it reads its
+# The same by a convolution of one pixel padded by 3, `(out, in, 4, 4)`, which reads its
 # kernel backwards.
 FLIPPED_CODE = Transform(
     lambda x: x[:, :, ::-1, ::-1].transpose(1, 2, 3, 0),

@@ -1,8 +1,8 @@
-"""Finds the networks in a file by their tensors, whatever they are called in it.
+"""Finds the networks in a checkpoint file by the names of their tensors.
 
-A network is a group of tensors whose names, after what they all begin with, are those
-of a known layout: `g_ema.…`, `state_dict.decoder.…`, `params_ema._orig_mod.…`. Only
-the role of a network, where there are several, is taken from what the group is called.
+A network is a group of tensors whose names, after a common prefix, are those of a known
+layout: `g_ema.…`, `state_dict.decoder.…`, `params_ema._orig_mod.…`. The prefix only
+decides the role of a network if the file has several.
 """
 
 import dataclasses
@@ -18,21 +18,21 @@ from rtil_jax.convert.networks import KINDS
 from rtil_jax.errors import UserError
 from rtil_jax.torch_files import Saved
 
-# Segments of names that torch.compile, FSDP and checkpointing put between others.
+# Segments that torch.compile, FSDP and checkpointing insert into names.
 _WRAPPERS = {"_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
 _EMA = set("ema smooth avg average averaged shadow running swa gs".split())
 _NOT_EMA = {"no", "non", "not", "without"}
 _GENERATOR = {"g", "gen", "generator", "decoder"}
 _DISCRIMINATOR = {"d", "disc", "discriminator", "critic"}
-# The mean of w, where it lies among a network's tensors.
+# The name of the mean of w among a network's tensors.
 _MEANS = ("latent_avg", "mean_latent", "latent_mean", "w_avg")
-_CLAIM = 0.5  # of a layout's names: less is no damaged network, but another one
+_CLAIM = 0.5  # with fewer of a layout's names, it is another network, not a damaged one
 _NUMBERS = ("float16", "bfloat16", "float32", "float64")
 
 
 @dataclasses.dataclass(frozen=True)
 class _Group:
-    """Tensors whose names begin with `prefix`, which is cut off, and the layout."""
+    """Tensors with a common prefix, which is cut off, and the layout they match."""
 
     prefix: str
     tensors: Tensors
@@ -40,7 +40,7 @@ class _Group:
 
     @property
     def words(self) -> set[str]:
-        """`netG_ema.module.` is net, g, ema and module."""
+        """The words of the prefix: `netG_ema.module.` has net, g, ema and module."""
         found = re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", self.prefix)
         return {word.lower() for word in found}
 
@@ -54,19 +54,19 @@ class _Group:
 
     @property
     def key(self) -> str:
-        """The prefix without the wrappers that no network's role depends on."""
+        """The prefix without wrappers, which do not decide the role of a network."""
         return self.prefix.removesuffix(MODULE).removesuffix(".")
 
 
 def find_networks(saved: Saved) -> Checkpoint:
-    """The generators and the discriminator in a file.
+    """Finds the generators and the discriminator in a file.
 
-    The generator that is called a moving average is `g_ema`; one that is not, and is
-    alike, is `g`. Of several that are equally good, the first in the file is taken.
+    The generator whose name says moving average becomes `g_ema`; another generator of
+    the same size becomes `g`. Of several equal candidates, the first in the file wins.
 
     Raises:
-        UserError: if there is no known network and the file is known to be another one,
-            or if a network has numbers that are not finite, or not floating-point.
+        UserError: if the file holds a network that is known not to be supported, or if
+            a network has numbers that are not finite, or not floating-point.
     """
     arrays = {_unwrapped(name): array for name, array in saved.arrays.items()}
     groups = _groups(arrays)
@@ -99,7 +99,7 @@ def find_networks(saved: Saved) -> Checkpoint:
 
 
 def _numbers(saved: Saved, chosen: dict[str, _Group]) -> dict[str, float]:
-    """The scalars that are saved beside the generator."""
+    """Returns the scalars that are saved beside the generator."""
     key = next(iter(chosen.values())).key
     parent = key[: key.rfind(".") + 1]
     scalars = {k: float(x) for k, x in saved.arrays.items() if x.shape == ()}
@@ -120,10 +120,10 @@ def _layouts() -> list[Layout]:
 
 
 def _groups(arrays: Tensors) -> list[_Group]:
-    """Every group of tensors with names of a layout, in the order of the file.
+    """Returns every group of tensors with names of a layout, in the order of the file.
 
-    Each layout's smallest network has names that all its networks have: what comes
-    before one of these may be a prefix.
+    All networks of a layout have the names of its smallest network: what comes before
+    one of these names may be a prefix.
     """
     found = []
     for layout in _layouts():
@@ -147,14 +147,14 @@ def _network(tensors: Tensors) -> Tensors:
 
 
 def _below(arrays: Tensors, prefix: str) -> Tensors:
-    """Those whose name begins with `prefix`, without it."""
+    """Returns the tensors whose name begins with `prefix`, which is cut off."""
     return {
         k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)
     }
 
 
 def _roles(claims: list[_Group]) -> dict[str, _Group]:
-    """`g_ema`, `g` or both; the closest group as `g_ema` where none is a network."""
+    """Assigns `g_ema`, `g` or both; without a complete network, the closest group."""
     networks = [group for group in claims if group.match.share >= _CLAIM]
     if not networks:
         return {"g_ema": max(claims, key=lambda g: g.match.share)}
@@ -163,7 +163,7 @@ def _roles(claims: list[_Group]) -> dict[str, _Group]:
         named = bool(group.words & _GENERATOR)
         return group.key not in PARTS, not named, group.prefix.count(".")
 
-    networks.sort(key=order)  # the order of the file is kept otherwise
+    networks.sort(key=order)  # stable, so equal ones stay in the order of the file
     averaged = [group for group in networks if group.averaged]
     others = [group for group in networks if not group.averaged]
     if not averaged:
@@ -179,13 +179,13 @@ def _roles(claims: list[_Group]) -> dict[str, _Group]:
 
 
 def _warn_of_others(claims: list[_Group], chosen: dict[str, _Group]) -> None:
-    """Says which whole generators are left out: the file may hold several models."""
+    """Warns of complete generators that are left out of a file with several models."""
     taken = {group.key for group in chosen.values()}
     others = [group.key for group in claims if group.exact and group.key not in taken]
     if others:
         logging.getLogger("rtil_jax").warning(
-            "found more generators, which are left out: %s (taken: %s); to convert "
-            "another one, save it in a file of its own",
+            "found several generators, left out %s (took %s); to convert another one, "
+            "save it in a separate file",
             ", ".join(dict.fromkeys(others)),
             ", ".join(taken),
         )
@@ -194,7 +194,7 @@ def _warn_of_others(claims: list[_Group], chosen: dict[str, _Group]) -> None:
 def _discriminator(
     arrays: Tensors, groups: list[_Group], generators: dict[str, _Group]
 ) -> dict[str, _Group]:
-    """The discriminator under `d`; empty if there is none."""
+    """Returns {"d": the discriminator}; {} if the file has none."""
     expected = [
         kind.discriminator
         for kind in KINDS
@@ -234,8 +234,8 @@ def _floats(part: str, tensors: Tensors) -> Tensors:
         found[key] = _float32(values)
         if not np.isfinite(found[key]).all():
             raise UserError(
-                f"found NaN or infinity in {key} of {part}, expected finite numbers: "
-                "its training diverged"
+                f"found NaN or infinity in {key} of {part}, expected finite numbers; "
+                "its training must have diverged"
             )
     return found
 

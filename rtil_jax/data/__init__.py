@@ -1,8 +1,8 @@
-"""Images in, batches out: folders, zips, TFDS datasets and drawn avatars.
+"""Loads images from folders, zips and TFDS datasets, or draws avatars; makes batches.
 
-Whatever the source, images are decoded, cropped and resized once, kept in a cache, and
-read back by index. TensorFlow is needed only where TensorFlow Datasets needs it to
-prepare a dataset of its catalogue.
+Images from any source are decoded, cropped and resized once, kept in a cache, and read
+back by index. TensorFlow is needed only if TensorFlow Datasets needs it to prepare a
+dataset of its catalogue.
 """
 
 from rtil_jax.data.batches import batch_choice, batch_indices, training_batch

@@ -19,7 +19,7 @@ from rtil_jax.errors import UserError
 DEFAULT_STYLE = "toon-head"
 DEFAULT_COUNTS = {"train": 4096, "test": 512}
 
-# The splits are disjoint: each has a million seeds of its own.
+# The splits are disjoint: each has a million seeds.
 SEEDS_PER_SPLIT = 1_000_000
 _FIRST_SEED = {"train": 0, "test": SEEDS_PER_SPLIT}
 
@@ -30,13 +30,15 @@ _PACKAGES = ("dicebear-core", "dicebear-styles", "resvg-py")
 
 
 def avatar_source(style: str, split: str, resolution: int, count: int | None) -> Source:
-    """Faces of one style; image i of a split is the same whatever the count.
+    """Returns cartoon faces of one style.
+
+    Image i of a split does not depend on the count.
 
     Args:
         style: a style of the package `dicebear-styles`.
         split: "train" or "test".
-        resolution: height and width at which they are drawn.
-        count: how many; None for 4,096 to train and 512 to test on.
+        resolution: height and width at which the faces are drawn.
+        count: the number of faces; None for 4,096 in "train" and 512 in "test".
 
     Raises:
         UserError: if the packages are missing or an argument is out of range.
@@ -48,14 +50,16 @@ def avatar_source(style: str, split: str, resolution: int, count: int | None) ->
         definitions = resources.files("dicebear_styles")
     except ModuleNotFoundError as error:
         raise UserError(
-            "avatars: found no package to draw them, expected pip install "
+            "avatars: found no package that draws them, expected pip install "
             "dicebear-core dicebear-styles resvg-py"
         ) from error
     if split not in _FIRST_SEED:
-        raise UserError(f"avatars: no split {split!r}; found test, train")
+        raise UserError(f"avatars: found split {split!r}, expected test or train")
     count = DEFAULT_COUNTS[split] if count is None else count
     if count > SEEDS_PER_SPLIT:
-        raise UserError(f"avatars: found {SEEDS_PER_SPLIT} images, {count} asked for")
+        raise UserError(
+            f"avatars: found count = {count:,}, expected at most {SEEDS_PER_SPLIT:,}"
+        )
     definition = _read_definition(definitions, style)
     drawable = dicebear.Style(definition)
     options: dict[str, Any] = {"size": resolution, **_FRAMING.get(style, {})}
@@ -92,6 +96,6 @@ def _read_definition(definitions: Traversable, style: str) -> dict:
     styles = sorted(n.removesuffix(suffix) for n in names if n.endswith(suffix))
     if style not in styles:
         raise UserError(
-            f"avatars: unknown style {style!r}; expected one of {', '.join(styles)}"
+            f"avatars: found style {style!r}, expected one of {', '.join(styles)}"
         )
     return json.loads(definitions.joinpath(style + suffix).read_text("utf-8"))

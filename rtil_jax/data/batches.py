@@ -1,7 +1,7 @@
-"""Training batches as pure functions of (seed, images read so far).
+"""Chooses the images of training batches, as a function of the seed and the position.
 
-The data's state is that number: a resumed run continues the same sequence, and any
-process of a group can find its rows without asking the others.
+The position is the number of images read so far. It is all that a run must remember to
+continue the same sequence, and every process of a group can find its rows alone.
 """
 
 import functools
@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int
 from rtil_jax.data.image_set import ImageSet
 from rtil_jax.data.pixels import to_float
 
-# NumPy pads a seed sequence with zeros, so only a third word other than zero keeps the
+# NumPy pads a seed sequence with zeros, so a third word that is not zero keeps the
 # flips at image n independent of the permutation of epoch n.
 _FLIPS = 1
 
@@ -20,16 +20,16 @@ _FLIPS = 1
 def batch_indices(
     seed: int, start: int, batch_size: int, num_images: int
 ) -> Int[np.ndarray, " batch"]:
-    """Which images follow the first `start`: endless epochs, each in its own order.
+    """Returns the indices of the images that follow the first `start` ones.
 
-    Batches are laid end to end over the epochs, so a batch may straddle two epochs or,
-    where it is larger than the data, contain several.
+    Every epoch has its own order. A batch may straddle two epochs, or contain several
+    if it is larger than the data set.
 
     Args:
-        seed: of the order.
+        seed: the seed of the order.
         start: how many images earlier batches have read.
-        batch_size: of the batch.
-        num_images: of the data set.
+        batch_size: the number of images in the batch.
+        num_images: the number of images in the data set.
     """
     positions = start + np.arange(batch_size)
     epochs, offsets = np.divmod(positions, num_images)
@@ -48,14 +48,14 @@ def _permutation(seed: int, epoch: int, num_images: int) -> Int[np.ndarray, " im
 def batch_choice(
     seed: int, start: int, batch_size: int, num_images: int, flip: bool
 ) -> tuple[Int[np.ndarray, " batch"], Bool[np.ndarray, " batch"]]:
-    """The index of each image of a step, and whether it is mirrored.
+    """Returns the index of each image of a step, and whether it is mirrored.
 
     Args:
-        seed: of the order and the flips.
+        seed: the seed of the order and the flips.
         start: how many images earlier steps have read.
-        batch_size: of the global batch.
-        num_images: of the data set.
-        flip: mirror every other image or so, at random.
+        batch_size: the number of images in the global batch.
+        num_images: the number of images in the data set.
+        flip: mirror half of the images, chosen at random.
     """
     draws = np.random.default_rng([seed, start, _FLIPS]).random(batch_size)
     mirrored = draws < (0.5 if flip else 0.0)
@@ -71,16 +71,16 @@ def training_batch(
     flip: bool = True,
     rows: slice | None = None,
 ) -> Float[np.ndarray, "rows height width channels"]:
-    """The float32 images in [-1, 1] of one step.
+    """Returns the images of one training step, float32 in [-1, 1].
 
     Args:
-        images: what to draw from.
-        seed: of the order and the flips.
+        images: the training images.
+        seed: the seed of the order and the flips.
         start: how many images earlier steps have read.
-        batch_size: of the global batch.
-        flip: mirror every other image or so, at random.
-        rows: the rows of the global batch to read, None for all of them. A row's
-            content does not depend on which others are read.
+        batch_size: the number of images in the global batch.
+        flip: mirror half of the images, chosen at random.
+        rows: which rows of the global batch to read; None for all. The content of a
+            row does not depend on the other rows that are read.
     """
     rows = slice(None) if rows is None else rows
     indices, mirrored = batch_choice(seed, start, batch_size, len(images), flip)

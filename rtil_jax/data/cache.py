@@ -1,9 +1,9 @@
-"""A source's decoded images on disk: prepared once, read by index.
+"""Keeps the decoded images of a source on disk, and reads them by index.
 
 A folder of the cache holds a file of uint8 pixels, one image after another, and
-`images.json`, which says what they are. It belongs to content, not to a path: a data
-set that has moved is found again. It has the images from the first to as many as were
-asked for so far.
+`images.json`, which describes them. It is found by the content of the images, not by
+their path, so a data set may move. It holds the first images, as many as any run has
+asked for.
 """
 
 import contextlib
@@ -30,15 +30,15 @@ from rtil_jax.errors import UserError
 from rtil_jax.files import replacing
 from rtil_jax.locks import waiting
 
-# Part of every key: raise it when decoding or the files' layout changes.
+# Part of every key; raise it when decoding or the layout of the files changes.
 CACHE_VERSION = 2
 INDEX = "images.json"
 PIXELS = "pixels."
-_OLD = 3600  # seconds, of a file that a killed process has left
+_OLD = 3600  # seconds; older unused files were left by a killed process
 
 
 class Prepared(NamedTuple):
-    """What there is: the files looked at, and the pixels of those not damaged."""
+    """The prepared images: all files that were read, and the pixels of good ones."""
 
     looked: list[Looked]
     pixels: UInt8[np.ndarray, "good height width channels"]
@@ -52,19 +52,21 @@ def cached_images(
     count: int | None = None,
     cache_dir: str | os.PathLike | None = None,
 ) -> tuple[ImageSet, tuple[float, float] | None]:
-    """The decoded images of `source`; decodes those that no earlier run has.
+    """Returns the decoded images of a source; decodes only those that are not cached.
 
     Args:
-        source: a listing; its images are read only if they are not cached.
+        source: the list of images; they are read only if they are not cached.
         resolution: height and width to decode to.
-        channels: 1 or 3.
-        window: see `decode_image`.
-        count: the first so many that are not damaged; None for all.
-        cache_dir: None for $RTIL_JAX_DATA, or ~/.cache/rtil_jax without it.
+        channels: 1 (grey) or 3 (RGB).
+        window: the values of black and white, see `decode_image`.
+        count: take the first images that are not damaged, at most this many; None for
+            all.
+        cache_dir: the folder of the cache; None for $RTIL_JAX_DATA or, if that is not
+            set, ~/.cache/rtil_jax.
 
     Returns:
-        The images, fewer than `count` if there are no more; and the lowest and highest
-        value of those of more than 8 bits, None if there are none.
+        The images (fewer than `count` if the source has no more), and the lowest and
+        highest value of images with more than 8 bits, or None without such images.
 
     Raises:
         UserError: if no image can be read, or the cache cannot be written.
@@ -76,7 +78,7 @@ def cached_images(
     )
     shape = resolution, resolution, channels
     identify, most = Identities(source, directory), bound("RTIL_JAX_IMAGES_GIB")
-    if directory.exists():  # Then no other process removes it while it is read.
+    if directory.exists():  # No other process removes it while it is marked as used.
         use_images(directory)
     prepared = _usable(_read(directory, shape), source, identify, count)
     if not _is_enough(prepared, source, count):
@@ -94,7 +96,7 @@ def cached_images(
 
 
 def _read(directory: Path, shape: tuple[int, int, int]) -> Prepared:
-    """What an earlier run has prepared; nothing if that is damaged or in part."""
+    """Reads what an earlier run has prepared; nothing if damaged or incomplete."""
     try:
         index = json.loads((directory / INDEX).read_text("utf-8"))
         looked = [Looked(*row) for row in index["images"]]
@@ -107,7 +109,7 @@ def _read(directory: Path, shape: tuple[int, int, int]) -> Prepared:
         pass
     except (OSError, ValueError, KeyError, TypeError) as error:
         logging.getLogger("rtil_jax").warning(
-            "%s: cannot be used (%s); the images are prepared anew", directory, error
+            "%s: cannot be used (%s); preparing the images anew", directory, error
         )
     return Prepared([], np.zeros((0, *shape), np.uint8))
 
@@ -119,7 +121,7 @@ def _good(looked: Sequence[Looked]) -> list[Looked]:
 def _usable(
     prepared: Prepared, source: Source, identify: Identities, count: int | None
 ) -> Prepared:
-    """Those of the first `count` images that are still what they were."""
+    """Returns those of the first `count` images that have not changed."""
     needed, good = 0, 0
     for one in prepared.looked[: len(source.names)]:
         if good == count:
@@ -143,11 +145,11 @@ def _is_enough(prepared: Prepared, source: Source, count: int | None) -> bool:
 def _extend(
     directory: Path, prepared: Prepared, decode: Decode, count: int | None
 ) -> None:
-    """Writes what is prepared, and after it what is missing, and then its index.
+    """Writes the prepared images, then those that are missing, then the index.
 
     Raises:
-        UserError: if there is no image that can be read.
-        OSError: if they cannot be written.
+        UserError: if no image can be read.
+        OSError: if the files cannot be written.
     """
     looked, error = list(prepared.looked), None
     missing = None if count is None else count - len(prepared.pixels)
@@ -184,10 +186,10 @@ def _extend(
 
 
 def decoded_images(decode: Decode, count: int) -> ImageSet:
-    """The first `count` images that can be read, or as many as there are; kept nowhere.
+    """Decodes the first `count` images that can be read, without keeping them.
 
     Raises:
-        UserError: if there is no image that can be read.
+        UserError: if no image can be read.
     """
     found = list(decode_source(decode, 0, count))
     errors = [pixels for _, pixels in found if isinstance(pixels, Exception)]
@@ -202,19 +204,19 @@ def _require_some(
 ) -> None:
     if not _good(looked):
         raise UserError(
-            f"{source.location}: none of its {len(looked)} images can be read ({error})"
+            f"{source.location}: found no readable image among {len(looked)} ({error})"
         ) from error
 
 
 def _is_old(path: Path) -> bool:
-    """Whether a file that no index names may be deleted: nobody is writing it."""
+    """Tells whether an unused file is so old that no process can be writing it."""
     with contextlib.suppress(OSError):
         return time.time() - path.stat().st_mtime > _OLD
     return False
 
 
 def _referred(directory: Path) -> list[Path]:
-    """The file of pixels that the present index names."""
+    """Returns the file of pixels that the current index names."""
     try:
         index = json.loads((directory / INDEX).read_text("utf-8"))
         return [directory / os.path.basename(index["pixels"])]
@@ -242,13 +244,13 @@ def _levels(looked: Sequence[Looked]) -> tuple[float, float] | None:
 
 
 def cache_root(cache_dir: str | os.PathLike | None) -> Path:
-    """The folder of all prepared images; raises UserError if it cannot be made."""
+    """Returns the folder of the cache; raises UserError if it cannot be made."""
     root = image_root(cache_dir)
     try:
         root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(
-            f"{root}: the image cache cannot be created there ({error.strerror}); set "
+            f"{root}: cannot make the image cache here ({error.strerror}); set "
             "RTIL_JAX_DATA to a folder that can be written"
         ) from error
     return root
@@ -256,11 +258,11 @@ def cache_root(cache_dir: str | os.PathLike | None) -> Path:
 
 @contextlib.contextmanager
 def _writing(directory: Path) -> Iterator[None]:
-    """Turns a full disk and other errors of files into UserError."""
+    """Turns a full disk and other errors of the file system into UserError."""
     try:
         yield
     except OSError as error:
         raise UserError(
             f"{directory.parent}: cannot be written ({error.strerror}); set "
-            "RTIL_JAX_DATA to a folder that can"
+            "RTIL_JAX_DATA to a folder that can be written"
         ) from error

@@ -1,4 +1,4 @@
-"""A square of a photograph at a prior's size, and what was recovered pasted back."""
+"""Crops a square from a photograph at a prior's size, and pastes results back."""
 
 from typing import Any
 
@@ -11,20 +11,20 @@ from rtil_jax.errors import UserError
 
 # Left, top and side of a square, in pixels.
 Box = tuple[int, int, int]
-# Of 255. White, but for what a JPEG makes of it: an edge that was smoothed is no white.
+# Of 255. JPEG changes white a little, but a smoothed edge must not count as white.
 WHITE = 250
 
 
 def read_photograph(
     path: str,
 ) -> tuple[UInt8[np.ndarray, "height width channels"], np.ndarray | None]:
-    """(pixels, where they are opaque), upright, of 8 bits, grey or RGB.
+    """Reads a photograph: returns (pixels, where they are opaque).
 
-    Transparent pixels are on white, as everywhere. Without an alpha channel the second
-    is None.
+    Pixels are upright, have 8 bits, and are grey or RGB. Transparent pixels are put on
+    white. Without an alpha channel the second value is None.
 
     Raises:
-        UserError: if it is no picture that can be read.
+        UserError: if the file is not a picture that can be read.
     """
     expected = "a picture such as a PNG or JPEG"
     try:
@@ -35,7 +35,7 @@ def read_photograph(
         raise UserError(f"{path}: found {found}, expected {expected}") from error
     try:
         pixels, alpha = np.asarray(upright(encoded)[0]), opacity(encoded)
-    except Exception as error:  # Pillow raises almost any
+    except Exception as error:  # Pillow may raise almost anything
         found = " ".join(str(error).split())
         raise UserError(f"{path}: {found}, expected {expected}") from error
     pixels = pixels[..., None] if pixels.ndim == 2 else pixels
@@ -45,39 +45,45 @@ def read_photograph(
 def read_mask(
     path: str, height: int, width: int, photo: str
 ) -> Bool[np.ndarray, "height width"]:
-    """Where a mask is white: there pixels are seen. What is transparent is not.
+    """Reads a mask: returns where it is white and opaque, which marks seen pixels.
 
     Args:
-        path: of a picture.
-        height, width: of the photograph.
-        photo: its path, for errors.
+        path: the picture of the mask.
+        height, width: the size of the photograph.
+        photo: the path of the photograph, for errors.
 
     Raises:
-        UserError: if it cannot be read, has another size than the photograph, whose
-            path is `photo`, or sees nothing.
+        UserError: if the mask cannot be read, is not as large as the photograph, or
+            marks no pixel.
     """
     pixels, opaque = read_photograph(path)
     if pixels.shape[:2] != (height, width):
         raise UserError(
             f"{path}: found a mask of {pixels.shape[1]} x {pixels.shape[0]} pixels, "
-            f"expected {width} x {height}, as {photo} has"
+            f"expected {width} x {height}, the size of {photo}"
         )
     seen = pixels.min(axis=-1) >= WHITE
     seen = seen if opaque is None else seen & opaque
     if not seen.any():
         raise UserError(
-            f"{path}: found a mask that sees nothing, values {pixels.min()} to "
-            f"{pixels.max()}, expected white (255) where a pixel is seen"
+            f"{path}: found a mask without white pixels (values {pixels.min()} to "
+            f"{pixels.max()}), expected white (255) where a pixel is seen"
         )
     return seen
 
 
 def check_box(box: Any, height: int, width: int, size: int) -> Box:
-    """Left, top and side of the square to cut out; None is the central one.
+    """Returns left, top and side of the square to cut out.
+
+    Args:
+        box: (left, top, side) in pixels; None for the central square.
+        height: of the picture.
+        width: of the picture.
+        size: height and width of the result.
 
     Raises:
-        UserError: if it is not within the picture, or smaller than `size`: a crop is
-            shrunk, never enlarged.
+        UserError: if the square is not within the picture, or smaller than `size`: a
+            crop is shrunk, never enlarged.
     """
     side = min(height, width)
     if box is None:
@@ -92,7 +98,7 @@ def check_box(box: Any, height: int, width: int, size: int) -> Box:
     if side < size:
         raise UserError(
             f"--size: found {size} for a square of {side} x {side} pixels, expected at "
-            "most its side: pixels are averaged, never made up"
+            f"most {side}, because a crop is never enlarged"
         )
     return left, top, side
 
@@ -100,7 +106,7 @@ def check_box(box: Any, height: int, width: int, size: int) -> Box:
 def shrink_by_area(
     pixels: UInt8[np.ndarray, "side side channels"], size: int
 ) -> UInt8[np.ndarray, "size size channels"]:
-    """Means over the area of each small pixel, of any ratio of the sizes."""
+    """Shrinks by the mean over the area of each small pixel, for any ratio of sizes."""
     weights = _overlaps(len(pixels), size)
     rows = np.tensordot(weights, pixels.astype(np.float32), (1, 0))
     both = np.tensordot(weights, rows, (1, 1)).swapaxes(0, 1)
@@ -110,7 +116,7 @@ def shrink_by_area(
 def shrink_by_minimum(
     seen: Bool[np.ndarray, "side side"], size: int
 ) -> Bool[np.ndarray, "size size"]:
-    """Whether all pixels that a small pixel touches are seen."""
+    """Marks the small pixels that touch only seen pixels."""
     for _ in range(2):
         spans = _spans(len(seen), size)
         seen = np.stack([seen[start:stop].all(axis=0) for start, stop in spans]).T
@@ -123,9 +129,15 @@ def paste_unseen(
     recovered: UInt8[np.ndarray, "size size shades"],
     box: Box,
 ) -> UInt8[np.ndarray, "height width shades"]:
-    """The photograph with its unseen pixels in the box replaced.
+    """Replaces the unseen pixels of a photograph inside a box.
 
-    What was recovered is enlarged with Lanczos. The result is RGB if either is.
+    The recovered pixels are enlarged with Lanczos. The result is RGB if either is.
+
+    Args:
+        photo: uint8 pixels of the photograph.
+        seen: which of them stay.
+        recovered: uint8 pixels of the recovered square.
+        box: (left, top, side) of the square in the photograph.
     """
     left, top, side = box
     channels = max(photo.shape[-1], recovered.shape[-1])
@@ -140,15 +152,15 @@ def paste_unseen(
 
 
 def _spans(side: int, size: int) -> list[tuple[int, int]]:
-    """The first pixel that each small pixel touches, and the one after the last.
+    """Returns, for each small pixel, the first pixel and the end of those it touches.
 
-    In whole numbers, because the rounding of fractions could let a hole in.
+    It uses whole numbers, because rounded fractions could leave a hole.
     """
     return [(i * side // size, -(-(i + 1) * side // size)) for i in range(size)]
 
 
 def _overlaps(side: int, size: int) -> np.ndarray:
-    """`(size, side)`: the share that each pixel has in each small one."""
+    """Returns, as `(size, side)`, the share of each pixel in each small pixel."""
     edges = np.arange(side + 1)
     weights = np.zeros((size, side), np.float32)
     for i, row in enumerate(weights):

@@ -1,4 +1,4 @@
-"""Decoding a source's images in order, several at a time."""
+"""Decodes the images of a source in order, several at a time."""
 
 import contextlib
 import logging
@@ -18,11 +18,11 @@ _CHUNK = 256
 
 
 class Looked(NamedTuple):
-    """What is remembered of a file that has been decoded, or could not be.
+    """The record of a file that was decoded, or could not be decoded.
 
     Attributes:
-        name: of the image.
-        identity: of its encoded content.
+        name: the name of the image.
+        identity: identifies its encoded content.
         checksum: the CRC-32 of its pixels; None if it is damaged.
         cut: the fraction of the picture outside its square.
         levels: lowest and highest value, if it has more than 8 bits.
@@ -36,7 +36,7 @@ class Looked(NamedTuple):
 
 
 class Decode(NamedTuple):
-    """What to decode, and to what."""
+    """Decodes the images of a source to one size and format."""
 
     source: Source
     identify: Callable[[int], str]
@@ -45,31 +45,31 @@ class Decode(NamedTuple):
     window: Window = ()
 
     def __call__(self, index: int) -> tuple[str, Decoded | Exception]:
-        """The identity of an image, and its pixels or why there are none."""
+        """Returns the identity of an image, and its pixels or the error."""
         form, identity = self[2:], self.identify(index)
         try:
             encoded = self.source.read(index)
-        except Exception as error:  # zipfile raises almost any.
+        except Exception as error:  # zipfile may raise almost anything.
             return unread(self.source) or identity, error
         try:
             return identity, decode(encoded, *form)
-        except Exception as error:  # Pillow raises almost any.
+        except Exception as error:  # Pillow may raise almost anything.
             return identity, error
 
 
 def unread(source: Source) -> str:
-    """The identity of what an archive lists, but does not hold intact; "" if none is.
+    """Returns the identity of images that an archive lists but cannot deliver.
 
-    It lasts until the archive is replaced, by an intact one perhaps.
+    It changes when the archive is replaced. It is "" for a source without archive.
     """
     return source.archive and f"unread in {source.archive}"
 
 
 @contextlib.contextmanager
 def _without_pillows_warnings() -> Iterator[None]:
-    """A block without warnings of malformed EXIF and the like.
+    """Hides Pillow's warnings of malformed EXIF and the like.
 
-    A picture that is damaged is skipped with a warning of ours; others are used.
+    We warn of damaged pictures, which are skipped; the others are used.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"PIL\.")
@@ -79,12 +79,12 @@ def _without_pillows_warnings() -> Iterator[None]:
 def decode_source(
     decode: Decode, start: int, missing: int | None
 ) -> Iterator[tuple[Looked, np.ndarray | Exception]]:
-    """Yields what is found of each image from `start` on, and its pixels or error.
+    """Yields the record of each image from `start` on, and its pixels or the error.
 
     Args:
-        decode: what to decode.
-        start: the first image.
-        missing: ends after so many that can be read; None for all.
+        decode: decodes the images of a source.
+        start: the index of the first image.
+        missing: stop after this number of readable images; None for all.
     """
     names, location = decode.source.names, decode.source.location
     left = len(names) - start if missing is None else missing

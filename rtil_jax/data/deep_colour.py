@@ -1,4 +1,4 @@
-"""16-bit colours, of which Pillow reads the upper halves only."""
+"""Reads 16-bit colours, because Pillow only reads their upper 8 bits."""
 
 import io
 import math
@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 from PIL import Image, ImageFile
 
-# How Pillow is told which byte of two to take, and how to get the other one.
+# Pillow's mode that takes one byte of two -> the mode that takes the other one.
 _OTHER_BYTE = {
     f"{bands};16{order}": f"{bands};16{other}"
     for bands in ("RGB", "RGBA")
@@ -17,12 +17,12 @@ _OTHER_BYTE = {
 }
 
 
-# Pillow's decoders of PGM and PPM, which it tells the number that is white.
+# Pillow's decoders of PGM and PPM, whose arguments contain the value of white.
 _PNM = ("ppm", "ppm_plain")
 
 
 def has_deep_colours(image: Image.Image) -> bool:
-    """Whether an image that is not loaded yet has 16-bit colours, as some PNGs have."""
+    """Tells whether an image has 16-bit colours, before it is loaded."""
     tiles = getattr(image, "tile", [])
     if tiles and tiles[0][0] in _PNM:
         return image.mode == "RGB" and declared_white(image) > 255
@@ -30,22 +30,22 @@ def has_deep_colours(image: Image.Image) -> bool:
 
 
 def declared_white(image: Image.Image) -> int:
-    """The value that is white in an image of more than 8 bits that is not loaded yet.
+    """Returns the value of white in an image with more than 8 bits, before loading.
 
-    65535, but for PGM and PPM, which say it and which Pillow scales by it.
+    It is 65535, except for PGM and PPM, which state it and which Pillow scales by it.
     """
     tiles = getattr(image, "tile", [])
     return tiles[0][3][-1] if tiles and tiles[0][0] in _PNM else 65535
 
 
 def deep_colours(encoded: bytes) -> Float[np.ndarray, "height width 3"]:
-    """The values as they are in the file, less a band of transparency."""
+    """Returns the values as they are in the file, without transparency."""
     upper, lower = (Image.open(io.BytesIO(encoded)) for _ in range(2))
     if upper.format == "PPM":
         return _pnm_colours(encoded, upper)
     lower.tile = [_swapped(tile) for tile in lower.tile]
     for image in (upper, lower):
-        if image.format == "TIFF":  # as in `decode`
+        if image.format == "TIFF":  # as in `pixels._load`
             image.load_end = lambda: None  # type: ignore[method-assign]
     high, low = (np.asarray(image)[..., :3] for image in (upper, lower))
     return high * 256.0 + low
@@ -64,7 +64,7 @@ def _pnm_colours(
 
 
 def _raw_mode(tile: Any) -> str:
-    """How the pixels of a tile are packed; "" where its decoder is not told."""
+    """Returns how the pixels of a tile are packed; "" if its decoder does not say."""
     arguments = tile[3]
     first = arguments[0] if isinstance(arguments, tuple) and arguments else arguments
     return first if isinstance(first, str) else ""

@@ -1,4 +1,4 @@
-"""Which files of a data set are images: those that Pillow can open."""
+"""Decides which files of a data set are images: those that Pillow can open."""
 
 import functools
 from collections import Counter
@@ -6,20 +6,19 @@ from collections.abc import Iterable
 
 from PIL import Image
 
-# Formats that Pillow names but cannot draw, or only with another program's help.
+# Formats that Pillow lists but cannot decode, or only with another program.
 _NOT_DRAWN = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
-# And one that it opens as JPEG and then names so: the pictures of a stereo camera.
+# And the format of stereo cameras, which it opens as JPEG.
 _WITHIN_JPEG = "MPO"
-# What operating systems leave in folders and archives.
+# Files that operating systems leave in folders and archives.
 _JUNK = {"__macosx", "thumbs.db", "desktop.ini"}
 
 
 @functools.cache
 def extensions() -> tuple[str, ...]:
-    """The file extensions that the installed Pillow reads; common ones first.
+    """Returns the file extensions that the installed Pillow reads, common ones first.
 
-    Pillow's own list: JPEG 2000, WebP or AVIF are in it where Pillow was built with
-    them.
+    JPEG 2000, WebP and AVIF are among them if Pillow was built with them.
     """
     Image.init()
     known = Image.registered_extensions().items()
@@ -30,17 +29,17 @@ def extensions() -> tuple[str, ...]:
 
 
 def is_image(name: str) -> bool:
-    """Whether a file's name says that it is an image, in upper or lower case."""
+    """Tells whether a file name ends like an image, in upper or lower case."""
     return name.lower().endswith(extensions())
 
 
 def is_hidden(parts: Iterable[str]) -> bool:
-    """Whether a path is nobody's data: a hidden file, or one of the system's own."""
+    """Tells whether a path is a hidden file, or one that an operating system made."""
     return any(part.startswith(".") or part.lower() in _JUNK for part in parts)
 
 
 def kinds(names: Iterable[str]) -> Counter[str]:
-    """How many of the files have which extension, `no extension` for those without."""
+    """Counts files by extension; files without one count as `no extension`."""
 
     def kind(name: str) -> str:
         stem, dot, extension = name.rpartition(".")
@@ -50,7 +49,7 @@ def kinds(names: Iterable[str]) -> Counter[str]:
 
 
 def list_kinds(counts: Counter[str]) -> str:
-    """`3 files (.txt 2, no extension 1)`, the most frequent first."""
+    """Lists counts, largest first, as in `3 files (.txt 2, no extension 1)`."""
     total, ordered = counts.total(), sorted(counts.items(), key=lambda i: (-i[1], i[0]))
     shown = ", ".join(f"{kind} {count:,}" for kind, count in ordered[:8])
     more = f", {len(ordered) - 8} more kinds" if len(ordered) > 8 else ""

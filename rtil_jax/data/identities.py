@@ -1,4 +1,4 @@
-"""What tells the content of images from any other, remembered for files on disk."""
+"""Identities of images: they tell contents apart, and are remembered on disk."""
 
 import contextlib
 import json
@@ -10,16 +10,16 @@ from pathlib import Path
 from rtil_jax.data.sources import Source, fingerprint
 from rtil_jax.files import replacing
 
-# A file that was changed this short a time ago may change again without its times'.
+# A file that changed so recently may change again without a new modification time.
 _RECENT = 2 * 10**9  # nanoseconds
 
 
 class Identities:
-    """`source.identify`, which reads a file again only if it may have changed.
+    """Computes identities of images; rereads a file only if it may have changed.
 
     Args:
-        source: whose images they are.
-        directory: where they are remembered.
+        source: the images.
+        directory: the folder where identities are remembered.
     """
 
     def __init__(self, source: Source, directory: Path):
@@ -32,7 +32,7 @@ class Identities:
                 self._known = json.loads(self._path.read_text("utf-8"))
 
     def __call__(self, index: int) -> str:
-        """The identity of the image at `index`."""
+        """Returns the identity of the image at `index`."""
         if not self._source.stamp:
             return self._source.identify(index)
         name, now = self._source.names[index], time.time_ns()
@@ -46,7 +46,7 @@ class Identities:
         return found
 
     def first(self, count: int) -> Iterator[str]:
-        """Those of the first images; several files are read at a time."""
+        """Yields the identities of the first images; reads several files at a time."""
         if not self._source.stamp:
             yield from map(self, range(count))
             return
@@ -54,7 +54,7 @@ class Identities:
             yield from pool.map(self, range(count))
 
     def save(self) -> None:
-        """Writes them to disk, if that is possible."""
+        """Writes the identities to disk, if possible."""
         if self._changed:
             with contextlib.suppress(OSError), replacing(str(self._path)) as file:
                 json.dump(self._known, file)

@@ -1,4 +1,4 @@
-"""Images that are read by index, and what is to be said of them."""
+"""A set of images that is read by index, with a description of where they are from."""
 
 import dataclasses
 import statistics
@@ -26,14 +26,14 @@ class ImageSet:
     """Square uint8 images in the order of their sorted names.
 
     Attributes:
-        names: of the images, relative to their split; sorted.
-        pixels: image i is `names[i]`; may be a file that is read where it is indexed.
-        source: what was taken, as `faces64.zip [test]`.
-        identities: what tells the content of each encoded image from any other;
-            empty for images that come from nowhere.
+        names: the names of the images, relative to their split; sorted.
+        pixels: image i is `names[i]`. This may be a memory-mapped file.
+        source: where the images are from, such as `faces64.zip [test]`.
+        identities: identify the content of each encoded image; empty for images that
+            do not come from files.
         checksums: the CRC-32 of each image's pixels, compared when it is read.
-        cuts: the fraction of each picture that is outside its square.
-        skipped: how many images were left out because they are damaged.
+        cuts: the fraction of each picture outside its square.
+        skipped: how many damaged images were left out.
     """
 
     names: tuple[str, ...]
@@ -46,7 +46,7 @@ class ImageSet:
 
     @property
     def resolution(self) -> int:
-        """Height and width."""
+        """Height and width of the images."""
         return self.pixels.shape[1]
 
     @property
@@ -56,7 +56,7 @@ class ImageSet:
 
     @property
     def fingerprint(self) -> str:
-        """The same for the same images under the same names, wherever they are."""
+        """A hash of the images and their names, independent of their place."""
         return fingerprint([self.names, self.identities])
 
     def __len__(self) -> int:
@@ -65,7 +65,7 @@ class ImageSet:
     def __getitem__(
         self, indices: Index
     ) -> UInt8[np.ndarray, "*n height width channels"]:
-        """One image for an int; a batch for a slice, a list, an array or a mask.
+        """Returns one image for an int; a batch for a slice, list, array or mask.
 
         Raises:
             IndexError: if an index is out of range.
@@ -73,7 +73,7 @@ class ImageSet:
         """
         if not isinstance(indices, slice):
             indices = np.asarray(indices)
-            if indices.size == 0 and indices.dtype == float:  # of an empty list
+            if indices.size == 0 and indices.dtype == float:  # an empty list
                 indices = indices.astype(int)
             if indices.ndim > 1 or (indices.ndim == 0 and indices.dtype == bool):
                 raise IndexError(
@@ -88,13 +88,13 @@ class ImageSet:
         return found
 
     def _check(self, positions: np.ndarray, found: np.ndarray) -> None:
-        """Raises UserError if pixels are not those that were prepared."""
+        """Raises UserError if pixels differ from those that were prepared."""
         for position, pixels in zip(positions, found, strict=True):
             if zlib.crc32(pixels.data) != self.checksums[position]:
                 path = getattr(self.pixels, "filename", "pixels")
                 raise UserError(
                     f"{path}: found a damaged file (image {self.names[position]}); "
-                    "delete it, and the images are prepared anew"
+                    "delete it, then the same command prepares the images anew"
                 )
 
     def __repr__(self) -> str:
@@ -102,15 +102,15 @@ class ImageSet:
         return f"ImageSet({self.describe()}, {size} x {size} x {channels})"
 
     def describe(self, total: int | None = None) -> str:
-        """How many images of what, and how many could not be read.
+        """Says how many images of what these are, and how many could not be read.
 
-        `total` is the number of images that these are the first of.
+        `total` is the number of all images, if these are only the first of them.
         """
         damaged = f", {self.skipped:,} skipped as damaged" if self.skipped else ""
         return counted(total or len(self), self.source) + damaged
 
     def describe_cuts(self) -> str:
-        """How much of the pictures is lost by cropping them to squares."""
+        """Says how much of the pictures is lost by cropping them to squares."""
         cuts = [cut for cut in self.cuts if cut > 0]
         if not cuts:
             return "nothing is cut off"

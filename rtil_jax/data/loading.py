@@ -1,4 +1,4 @@
-"""One function from the name of a source to an indexed set of images."""
+"""`load_images`, which loads a set of images from the name of a source."""
 
 import logging
 import os
@@ -19,7 +19,7 @@ from rtil_jax.data.zips import zip_source
 from rtil_jax.errors import UserError
 from rtil_jax.files import local_path
 
-FEW = 1_000  # images; so many are decoded in seconds to look for damaged ones
+FEW = 1_000  # images; so many can be decoded in seconds to look for damaged ones
 _said: set[str] = set()
 
 
@@ -38,37 +38,39 @@ def load_images(
     Args:
         source: a folder, a .zip file, "tfds:NAME" or "tfds:NAME/CONFIG", or "avatars"
             or "avatars:STYLE".
-        split: the subfolder to take where a folder or zip has such as `train` and
-            `test` (it is taken whole otherwise); the split of a TFDS dataset; "train"
-            or "test" avatars.
-        resolution: height and width, a power of two from 8; images are cropped to
-            their central square first. That of a prior is
-            `prior.generator.resolution`.
+        split: which images to take. If a folder or zip has subfolders such as `train`
+            and `test`, it names one of them; otherwise all images are taken. For a
+            TFDS dataset it is one of its splits, for avatars "train" or "test".
+        resolution: height and width, a power of two from 8. Images are first cropped
+            to their central square. For a prior, use `prior.generator.resolution`.
         channels: 1 for grey, 3 for RGB.
-        cache_dir: None for $RTIL_JAX_DATA, or ~/.cache/rtil_jax without it.
-        count: take the first ones in the order of their names only; None for all.
-            Damaged images do not count.
-        window: the values that are black and white in images of more than 8
-            bits, such as (0, 4095); () for (0, 65535).
+        cache_dir: the folder of the cache; None for $RTIL_JAX_DATA or, if that is not
+            set, ~/.cache/rtil_jax.
+        count: take only the first images in the order of their names, at least 1;
+            None for all. Damaged images do not count.
+        window: the values of black and white in images with more than 8 bits, such as
+            (0, 4095); () for (0, 65535).
 
     Raises:
-        UserError: if the images cannot be had as asked.
+        UserError: if the images cannot be loaded as asked.
     """
     if resolution is None:
         raise UserError(
-            f"load_images: found no resolution, expected that of a prior, as "
+            f"resolution: found None, expected the resolution of a prior, as in "
             f"load_images({source!r}, resolution=64, channels=3)"
         )
     if not _is_whole(channels) or channels not in (1, 3):
-        raise UserError(f"channels is {channels!r}; expected 1 (grey) or 3 (RGB)")
+        raise UserError(f"channels: found {channels!r}, expected 1 (grey) or 3 (RGB)")
     if not _is_whole(resolution) or resolution < 8 or resolution & (resolution - 1):
-        raise UserError(f"resolution is {resolution!r}; expected a power of two from 8")
+        raise UserError(
+            f"resolution: found {resolution!r}, expected a power of two from 8"
+        )
     if count is not None and (not _is_whole(count) or count < 1):
-        raise UserError(f"count is {count!r}; expected at least 1, or None for all")
-    if isinstance(window, tuple | list):  # of an array's minimum and maximum, say
+        raise UserError(f"count: found {count!r}, expected at least 1, or None for all")
+    if isinstance(window, tuple | list):  # perhaps of NumPy numbers
         window = tuple(x.item() if isinstance(x, np.generic) else x for x in window)
     if not is_window(window):
-        raise UserError(f"window is {window!r}; expected {WINDOW}")
+        raise UserError(f"window: found {window!r}, expected {WINDOW}")
     listed = list_images(source, split, resolution, count)
     if listed.ignored:
         _say_once(f"{listed.location}: ignored {list_kinds(listed.ignored)}")
@@ -84,19 +86,19 @@ def load_images(
 def list_images(
     source: Any, split: Any, resolution: int, count: int | None = None
 ) -> Source:
-    """What `load_images` would read, without decoding any of it.
+    """Lists the images that `load_images` would read, without decoding them.
 
     Args:
         source: a folder, a `.zip`, `tfds:NAME` or `avatars`.
         split: such as `train` or `test`.
-        resolution: of avatars, which are drawn at it.
-        count: take the first ones only; None for all.
+        resolution: height and width, at which avatars are drawn.
+        count: take only the first images; None for all.
 
     Raises:
-        UserError: if there is nothing, or less than asked for.
+        UserError: if the source has no images, or fewer than `count`.
     """
     if not isinstance(split, str):
-        raise UserError(f"split is {split!r}; expected a name, such as 'test'")
+        raise UserError(f"split: found {split!r}, expected a name, such as 'test'")
     kind, _, name = str(source).partition(":")
     if kind == "tfds":
         listed = tfds_source(name, split)
@@ -106,7 +108,7 @@ def list_images(
         raise UserError("images: found no source, expected a folder or a .zip file")
     elif not (path := Path(local_path(source, "images")).absolute()).exists():
         raise UserError(
-            f"{path}: no such file or folder; expected a folder, a .zip file, "
+            f"{path}: found no such file or folder, expected a folder, a .zip file, "
             "tfds:NAME or avatars"
         )
     else:
@@ -125,22 +127,22 @@ def probe_images(
     cache_dir: str | os.PathLike | None = None,
     count: int | None = None,
 ) -> tuple[ImageSet, int]:
-    """The first images that `load_images` would load, and how many there would be.
+    """Returns the first images that `load_images` would load, and their full number.
 
-    Decodes all that are asked for, or the first one if that is more than FEW, and keeps
-    none of them.
+    It decodes all images if they are at most FEW, or else the first one, and keeps none
+    of them in the cache.
 
     Args:
         source: a folder, a `.zip`, `tfds:NAME` or `avatars`.
         split: such as `train` or `test`.
         resolution: height and width.
-        channels: 1 or 3.
-        window: what is black and what white in pictures of more than 8 bits.
-        cache_dir: of prepared images; None for the usual one.
-        count: how many would be taken; None for all.
+        channels: 1 (grey) or 3 (RGB).
+        window: the values of black and white in images with more than 8 bits.
+        cache_dir: the folder of the cache; None for the usual one.
+        count: take only the first images; None for all.
 
     Raises:
-        UserError: as `load_images` would, but for what is wrong beyond those.
+        UserError: as `load_images` would, except for images that it does not decode.
     """
     listed = list_images(source, split, resolution, count)
     cache_root(cache_dir)
@@ -153,18 +155,26 @@ def probe_images(
 
 
 def _is_whole(value: Any) -> bool:
-    """Whether it is an integer, of NumPy too; True and False are none."""
+    """Tells whether a value is an integer of Python or NumPy, and not a bool."""
     return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 def _require(count: int | None, found: int, listed: Source) -> None:
     if count is not None and count > found:
         images = "image" if found == 1 else "images"
-        raise UserError(f"{listed.location}: found {found} {images}, {count} asked for")
+        raise UserError(
+            f"{listed.location}: found {found} {images}, expected at least {count}"
+        )
 
 
 def warn_of_levels(location: str, low: float, high: float) -> None:
-    """Says where pictures of more than 8 bits do not fill the range of 16."""
+    """Warns of images with more than 8 bits that do not fill the range of 16 bits.
+
+    Args:
+        location: where the images are, for the warning.
+        low: their lowest value.
+        high: their highest value.
+    """
     black, white = FULL_RANGE
     if black <= low and white / 2 < high <= white:
         return

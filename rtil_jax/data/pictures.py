@@ -1,4 +1,4 @@
-"""Pictures as PNGs."""
+"""Writes pictures as PNGs."""
 
 import numpy as np
 from jaxtyping import Array, Float

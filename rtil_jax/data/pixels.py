@@ -1,4 +1,4 @@
-"""From an encoded image to pixels of one size and format, and the two value ranges."""
+"""Decodes images to pixels of one size and format; converts between value ranges."""
 
 import io
 import math
@@ -11,12 +11,12 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from rtil_jax.data.deep_colour import declared_white, deep_colours, has_deep_colours
 from rtil_jax.errors import UserError
 
-# Black and white, or () for FULL_RANGE.
+# The values of black and white, or () for FULL_RANGE.
 Window = tuple[float | int, ...]
 FULL_RANGE = (0, 65535)
 WINDOW = "the values of black and white, such as (0, 4095), or () for (0, 65535)"
 FIELDS = "--config.data.window=(0, 4095), or --config.images.window"
-# EXIF's orientation -> what makes the picture upright.
+# EXIF's orientation -> the operation that makes the picture upright.
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -29,7 +29,7 @@ _TURNS = {
 
 
 def is_window(values: Any) -> bool:
-    """Whether it is (), or black and white with black below white."""
+    """Tells whether this is (), or the values of black and white in this order."""
     if not isinstance(values, tuple | list) or len(values) not in (0, 2):
         return False
     numbers = all(type(value) in (int, float) for value in values)
@@ -37,7 +37,7 @@ def is_window(values: Any) -> bool:
 
 
 class Decoded(NamedTuple):
-    """An image as it is used, and what it was made of.
+    """A decoded image, with facts about the picture that it was made from.
 
     Attributes:
         pixels: `(resolution, resolution, channels)`.
@@ -59,12 +59,12 @@ def decode_image(
         encoded: the content of an image file in any format that Pillow reads.
         resolution: height and width of the result.
         channels: 1 for grey, 3 for RGB.
-        window: the values that are black and white in pictures of more than 8
-            bits, such as `(0, 4095)`; () for (0, 65535). Others are clipped.
+        window: the values of black and white in images with more than 8 bits, such as
+            `(0, 4095)`; () for (0, 65535). Values beyond are clipped.
 
     Raises:
         Exception: if the image is damaged, has floating-point pixels and no window, or
-            more of them than Pillow takes for an attack (178,956,970).
+            has more than 178,956,970 pixels, which Pillow takes for an attack.
     """
     return decode(encoded, resolution, channels, window).pixels
 
@@ -72,11 +72,18 @@ def decode_image(
 def decode(
     encoded: bytes, resolution: int, channels: int, window: Window = ()
 ) -> Decoded:
-    """The same as `decode_image`, with what it found on the way."""
+    """Decodes an image as `decode_image` does, and returns facts about it too.
+
+    Args:
+        encoded: the content of an image file.
+        resolution: height and width of the result.
+        channels: 1 for grey, 3 for RGB.
+        window: the values of black and white, see `decode_image`.
+    """
     image, levels = upright(encoded, window)
     side, cut = min(image.size), 1 - min(image.size) / max(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
-    # Not `resize(box=...)`, whose filter also reads pixels from outside the box.
+    # Not `resize(box=...)`, because its filter also reads pixels outside the box.
     square = image.crop((left, top, left + side, top + side))
     square = square.resize((resolution, resolution), Image.Resampling.LANCZOS)
     pixels = np.array(square.convert("L" if channels == 1 else "RGB"))
@@ -86,7 +93,7 @@ def decode(
 def upright(
     encoded: bytes, window: Window = ()
 ) -> tuple[Image.Image, tuple[float, float] | None]:
-    """A whole picture in "L" or "RGB", opaque and turned as its EXIF says; its levels.
+    """Returns a whole picture, opaque, in "L" or "RGB" and upright, and its levels.
 
     Raises:
         Exception: as `decode_image`.
@@ -96,12 +103,13 @@ def upright(
 
 
 class Whole(NamedTuple):
-    """A picture in its own size.
+    """A picture in its original size.
 
     Attributes:
-        pixels: `(height, width, channels)`, those of the file where it is transparent.
+        pixels: `(height, width, channels)`, with the file's colours also where the
+            picture is transparent.
         alpha: its opacity, `(height, width)`; None without an alpha channel.
-        levels: as of `Decoded`.
+        levels: the lowest and the highest value, if it has more than 8 bits.
     """
 
     pixels: UInt8[np.ndarray, "height width channels"]
@@ -110,7 +118,12 @@ class Whole(NamedTuple):
 
 
 def decode_whole(encoded: bytes, channels: int, window: Window = ()) -> Whole:
-    """Decodes an image without cutting or resizing it.
+    """Decodes an image without cropping or resizing it.
+
+    Args:
+        encoded: the content of an image file.
+        channels: 1 for grey, 3 for RGB.
+        window: the values of black and white, see `decode_image`.
 
     Raises:
         Exception: as `decode_image`.
@@ -127,10 +140,10 @@ def decode_whole(encoded: bytes, channels: int, window: Window = ()) -> Whole:
 def open_upright(
     encoded: bytes, window: Window = ()
 ) -> tuple[Image.Image, tuple[float, float] | None]:
-    """A picture of eight bits, upright, and its levels if it had more of them."""
+    """Returns an upright picture with eight bits, and its levels if it had more."""
     try:
         image: Image.Image = Image.open(io.BytesIO(encoded))
-    except UnidentifiedImageError as error:  # whose message names an object
+    except UnidentifiedImageError as error:  # its message only names an object
         raise ValueError(f"found no image in its {len(encoded):,} bytes") from error
     deep, white = has_deep_colours(image), declared_white(image)
     turn = _TURNS.get(_load(image))
@@ -159,21 +172,21 @@ def _load(image: Image.Image) -> int:
 
 
 def _orientation(image: Image.Image) -> int:
-    """1 to 8; 1, which is upright, where there is none that can be read."""
+    """Returns EXIF's orientation, 1 to 8; 1, upright, if it cannot be read."""
     try:
         value = image.getexif().get(ExifTags.Base.Orientation, 1)
         # Some writers store a byte, a text, a fraction, or one of these in a list.
         while isinstance(value, tuple | list | bytes):
             value = value[0]
         return int(float(value))
-    except Exception:  # Pillow raises almost any.
+    except Exception:  # Pillow may raise almost anything.
         return 1
 
 
 def _windowed_grey(
     image: Image.Image, window: Window, white: int
 ) -> tuple[Image.Image, tuple[float, float]]:
-    """Eight bits of more, and the levels; Pillow itself would clip at 255."""
+    """Reduces grey values to eight bits (Pillow would clip); returns the levels too."""
     values = np.asarray(image).astype(np.float64)
     levels = float(values.min()), float(values.max())
     if image.mode == "F" and not (window and np.isfinite(levels).all()):
@@ -189,10 +202,10 @@ def _windowed_grey(
 def _windowed_colours(
     encoded: bytes, image: Image.Image, window: Window, white: int
 ) -> tuple[Image.Image, tuple[float, float] | None]:
-    """Likewise of 16-bit colours; without a window Pillow's own are right."""
+    """Reduces 16-bit colours to eight bits; without a window Pillow does it well."""
     try:
         values = deep_colours(encoded)
-    except Exception:  # not every compression of a TIFF can be read in this way
+    except Exception:  # some compressions of TIFF cannot be read in this way
         if window:
             raise
         return image, None
@@ -219,7 +232,7 @@ def _has_alpha(image: Image.Image) -> bool:
 
 
 def _opaque(image: Image.Image) -> Image.Image:
-    """An opaque "L" or "RGB" version of an image of any mode of eight bits."""
+    """Returns an opaque "L" or "RGB" version of an image in any 8-bit mode."""
     if _has_alpha(image):
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
@@ -228,7 +241,7 @@ def _opaque(image: Image.Image) -> Image.Image:
 
 
 def opacity(encoded: bytes) -> UInt8[np.ndarray, "height width"] | None:
-    """The alpha channel of a picture, upright; None if it has none.
+    """Returns the alpha channel of a picture, upright; None if it has none.
 
     Raises:
         Exception: as `decode_image`.
@@ -242,19 +255,19 @@ def opacity(encoded: bytes) -> UInt8[np.ndarray, "height width"] | None:
 
 
 def to_float(images: Any) -> Float[np.ndarray, "..."]:
-    """float32 pixels in [-1, 1] from uint8 ones in [0, 255].
+    """Converts uint8 pixels in [0, 255] to float32 in [-1, 1].
 
     >>> to_float(np.array([0, 255], np.uint8)).tolist()
     [-1.0, 1.0]
 
     Raises:
-        UserError: for pixels of any other kind.
+        UserError: if the pixels are not uint8.
     """
     pixels = np.asarray(images)
     if pixels.dtype != np.uint8:
         raise UserError(
-            f"to_float: found {pixels.dtype}, expected uint8 pixels in [0, 255]; of "
-            "floating-point ones in that range x / 127.5 - 1 is in [-1, 1]"
+            f"to_float: found {pixels.dtype}, expected uint8 pixels in [0, 255]; for "
+            "floating-point pixels in this range write x / 127.5 - 1"
         )
     values = pixels / np.float32(127.5)
     values -= 1
@@ -264,7 +277,7 @@ def to_float(images: Any) -> Float[np.ndarray, "..."]:
 def shrink(
     images: Float[np.ndarray | Array, "batch height width channels"], resolution: int
 ) -> Float[np.ndarray | Array, "batch resolution resolution channels"]:
-    """Images at a smaller power of two: means over squares of pixels."""
+    """Shrinks images to a smaller power of two by means over squares of pixels."""
     batch, size, _, channels = images.shape
     if size == resolution:
         return images
@@ -274,13 +287,13 @@ def shrink(
 
 
 def to_uint8(images: Any) -> UInt8[np.ndarray, "..."]:
-    """uint8 pixels in [0, 255] from float ones; values outside [-1, 1] are clipped.
+    """Converts pixels in [-1, 1] to uint8 in [0, 255]; clips values outside.
 
     >>> to_uint8(np.array([-1.0, 0.0, 3.0])).tolist()
     [0, 128, 255]
 
     Raises:
-        UserError: for whole numbers.
+        UserError: if the pixels are whole numbers.
     """
     values = np.asarray(images)
     if values.dtype.kind not in "fV":  # V for bfloat16

@@ -1,6 +1,6 @@
-"""Which images a run was made of: `images.json` in its directory.
+"""The record of the images that a run used: `images.json` in its directory.
 
-It tells content, not places: the data may move, and must stay the same.
+It identifies images by content, not by place: the data may move, but must not change.
 """
 
 import json
@@ -16,7 +16,7 @@ NAME = "images.json"
 
 @runtime_checkable
 class Named(Protocol):
-    """What is recorded: an `ImageSet`, or measurements of images."""
+    """What can be recorded: an `ImageSet`, or measurements of images."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -24,22 +24,22 @@ class Named(Protocol):
 
     @property
     def identities(self) -> tuple[str, ...]:
-        """What tells the content of each from any other."""
+        """Identify the content of each image."""
 
     def describe(self) -> str:
-        """How many of what."""
+        """Says how many images of what these are."""
 
     def describe_cuts(self) -> str:
-        """What was done to them."""
+        """Says what was cut off."""
 
 
 def has_record(directory: str) -> bool:
-    """Whether it is known which images a run was made of; not of older ones."""
+    """Tells whether a directory records its images; those of old versions do not."""
     return os.path.exists(os.path.join(directory, NAME))
 
 
 def read_record(directory: str) -> dict[str, Any]:
-    """`says`, `names`, `identities`, and what else was written; {} if there is none.
+    """Reads `says`, `names`, `identities` and the rest of a record; {} without one.
 
     Raises:
         UserError: if the file is damaged.
@@ -51,12 +51,12 @@ def read_record(directory: str) -> dict[str, Any]:
     record = read_json(path, expected)
     fields = record.keys() if isinstance(record, dict) else set()
     if not {"says", "names", "identities"} <= fields:
-        raise UserError(f"{path}: found other fields, expected {expected}")
+        raise UserError(f"{path}: found wrong fields, expected {expected}")
     return record
 
 
 def record_of(images: Named) -> dict[str, Any]:
-    """What is recorded of images."""
+    """Returns the record of images."""
     return {
         "says": images.describe(),
         "cut": images.describe_cuts(),
@@ -66,18 +66,18 @@ def record_of(images: Named) -> dict[str, Any]:
 
 
 def write_record(record: dict[str, Any], directory: str) -> None:
-    """Replaces the record of a directory."""
+    """Writes the record of a directory, replacing an old one."""
     with replacing(os.path.join(directory, NAME)) as file:
         json.dump(record, file)
 
 
 def difference(record: dict[str, Any], images: Named, prefix: bool = False) -> str:
-    """How images differ from a record's: `2 added (such as b.png)`; "" if they do not.
+    """Says how images differ from a record: `2 added (such as b.png)`; "" if equal.
 
     Args:
-        record: that `read_record` has read.
-        images: those that were found now.
-        prefix: compare only as many as both have.
+        record: from `read_record`.
+        images: the present images.
+        prefix: compare only as many images as both have.
     """
     old = list(zip(record["names"], record["identities"], strict=True))
     new = list(zip(images.names, images.identities, strict=True))

@@ -1,4 +1,4 @@
-"""Listing the images of a folder or a zip, without decoding any of them."""
+"""Lists the images of a source without decoding them."""
 
 import dataclasses
 import hashlib
@@ -12,27 +12,27 @@ from pathlib import Path
 from rtil_jax.data.splits import choose_split
 from rtil_jax.errors import UserError
 
-# Of one encoded image; a zip says how much a small entry would unpack to.
+# Bytes of an encoded image; a zip states the unpacked size of each entry.
 LARGEST = 2**28
 
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """Images that are cheap to list and are read one at a time.
+    """A list of images, which are read one at a time.
 
     Attributes:
-        location: where they are, for messages.
-        says: what was taken of it, as `faces64.zip [test]`.
-        names: one per image, sorted and unique.
-        identify: what tells the encoded image at an index of `names` from any other
-            content; the same in a zip and in a folder, wherever those are.
-        read: the encoded image at an index of `names`; safe to call from threads.
-            Raises if it cannot be read, or is larger than LARGEST.
-        stamp: changes whenever the file at an index may have changed, and is cheaper
-            than `identify`; None where that is cheap.
-        archive: changes when the one file that all are in does; "" without one.
-        series: names images that `names` is only the start of; "" if it has all.
-        ignored: how many other files there were, by kind.
+        location: where the images are, for messages.
+        says: which images were taken, such as `faces64.zip [test]`.
+        names: the names of the images, sorted and unique.
+        identify: returns the identity of the encoded image at an index of `names`; the
+            same in a zip and in a folder, wherever they are.
+        read: returns the encoded image at an index of `names`; can be called from
+            threads. Raises if it cannot be read, or is larger than LARGEST.
+        stamp: returns a value that changes when the file at an index may have changed,
+            and is cheaper than `identify`; None if `identify` is cheap.
+        archive: changes when the archive of the images does; "" without an archive.
+        series: names a longer series of which `names` is the start; "" if complete.
+        ignored: how many other files the source has, by kind.
     """
 
     location: str
@@ -47,10 +47,10 @@ class Source:
 
 
 def folder_source(folder: Path, split: str) -> Source:
-    """The images below `folder`, or below its subfolder for `split`.
+    """Lists the images below a folder, or below its subfolder for `split`.
 
     Raises:
-        UserError: if there are none, or the folder has other splits only.
+        UserError: if there are no images, or the folder only has other splits.
     """
     paths = [file.relative_to(folder).as_posix() for file in _files(folder)]
     chosen = choose_split(paths, split, str(folder))
@@ -83,12 +83,12 @@ def folder_source(folder: Path, split: str) -> Source:
 
 
 def counted(count: int, says: str) -> str:
-    """How many images of what: `1,240 images of faces64.zip [test]`."""
+    """Says how many images of what: `1,240 images of faces64.zip [test]`."""
     return f"{count:,} {'image' if count == 1 else 'images'} of {says}"
 
 
 def identity(size: int, checksum: int) -> str:
-    """Tells files apart by their length and CRC-32, which a zip has for each file."""
+    """Returns the identity of a file: its length and CRC-32, which a zip also has."""
     return f"{size}-{checksum:08x}"
 
 
@@ -99,12 +99,12 @@ def check_size(size: int) -> None:
 
 
 def fingerprint(listing: Iterable) -> str:
-    """A hash of anything that JSON can write."""
+    """Returns a hash of anything that JSON can write."""
     return hashlib.sha256(json.dumps(list(listing)).encode()).hexdigest()
 
 
 def _files(folder: Path, above: tuple[str, ...] = ()) -> Iterator[Path]:
-    """All files below `folder`, following links: datasets often are on other disks."""
+    """Yields all files below a folder; follows links, which may lead to other disks."""
     real = os.path.realpath(folder)
     if real in above:  # A link to a folder that contains it.
         return
@@ -113,7 +113,7 @@ def _files(folder: Path, above: tuple[str, ...] = ()) -> Iterator[Path]:
     except OSError as error:
         raise UserError(f"{folder}: cannot be read ({error.strerror})") from error
     for entry in entries:
-        # Unlike the entry's own questions, these say no to a link to itself.
+        # Unlike the methods of `entry`, these return False for a link to itself.
         if os.path.isdir(entry):
             yield from _files(Path(entry), (*above, real))
         elif os.path.isfile(entry):

@@ -1,4 +1,4 @@
-"""Which files of a folder or a zip belong to a split, by the folders they are in."""
+"""Decides which files of a folder or zip belong to a split, by their folders."""
 
 import dataclasses
 import re
@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable
 from rtil_jax.data.formats import extensions, is_hidden, is_image, kinds, list_kinds
 from rtil_jax.errors import UserError
 
-# Every split, and what people call its folder, alone or as in `train_images`,
-# `TestSet`, `val2017` and `trainA`.
+# Split -> common names of its folder, alone or as in `train_images`, `TestSet`,
+# `val2017` and `trainA`.
 SPELLINGS = {
     "train": ("train", "training"),
     "test": ("test", "testing"),
@@ -33,9 +33,9 @@ class Chosen:
     """The images of one split.
 
     Attributes:
-        paths: of each image by its name within the split, sorted by name.
-        says: which split it is, and the folder where that is called otherwise.
-        ignored: how many files that are no images, or in no split, of which kind.
+        paths: {name within the split: path}, sorted by name.
+        says: the split, and its folder if that has another name.
+        ignored: how many files are not images or in no split, by kind.
     """
 
     paths: dict[str, str]
@@ -44,32 +44,31 @@ class Chosen:
 
 
 def choose_split(paths: Iterable[str], split: str, location: str) -> Chosen:
-    """Keeps the images of one split.
+    """Chooses the images of one split from all files.
 
-    A split is what is in a folder of its name, at any depth, in the usual spellings
-    and in upper or lower case; `faces_train` and `faces_test` side by side are splits
-    too. Without such folders there are none, and every image is taken. `test` is taken
-    from a folder of validation images if there is none of test images. Both / and \\
-    separate folders.
+    A split is a folder of that name, at any depth, in the usual spellings, in upper or
+    lower case. `faces_train` and `faces_test` side by side are splits too. Without such
+    folders every image is taken. If there is no folder of test images, `test` takes a
+    folder of validation images. Both / and \\ separate folders.
 
     Args:
-        paths: of all files, relative to `location`.
-        split: the one that is asked for.
-        location: for messages.
+        paths: the paths of all files, relative to `location`.
+        split: the name of the split.
+        location: where the files are, for messages.
 
     Raises:
-        UserError: if there are no images; there are splits, but not this one; or two
-            images have the same name.
+        UserError: if there are no images, if only other splits exist, or if two images
+            have the same name.
     """
     seen = {path: parts for path in paths if (parts := _parts(path))}
     seen = {path: parts for path, parts in seen.items() if not is_hidden(parts)}
     images = {path: parts for path, parts in seen.items() if is_image(parts[-1])}
     ignored = kinds(parts[-1] for path, parts in seen.items() if path not in images)
     if not images:
-        found = f"; found {list_kinds(ignored)}" if ignored else ""
+        found = f"only {list_kinds(ignored)}" if ignored else "no files"
         raise UserError(
-            f"{location}: no image files found; expected {', '.join(extensions()[:5])} "
-            f"or another format that Pillow reads{found}"
+            f"{location}: found {found}, expected images ({', '.join(extensions()[:5])}"
+            " or another format that Pillow reads)"
         )
     split_of = _reader(split, images.values())
     wanted, images = split_of(split), _without_shared(images, split_of)
@@ -85,14 +84,15 @@ def choose_split(paths: Iterable[str], split: str, location: str) -> Chosen:
     if taken not in folders:
         there = ", ".join(sorted(set().union(*folders.values())))
         raise UserError(
-            f"{location}: no split {split!r}; found {there}{_others(images, levels)}"
+            f"{location}: found only the folders {there}, expected one of split "
+            f"{split!r}{_others(images, levels)}"
         )
     if none := sum(level is None for level in levels.values()):
         ignored["images in no split"] = none
     inside = {}
     for path, level in levels.items():
         if level is not None and images[path][level] in folders[taken]:
-            # Of several folders, the folder is part of the name.
+            # With several folders, the folder is part of the name.
             below = level + (len(folders[taken]) == 1)
             inside[path] = images[path][:level] + images[path][below:]
     says = _says(split, wanted != taken, sorted(folders[taken]))
@@ -100,7 +100,10 @@ def choose_split(paths: Iterable[str], split: str, location: str) -> Chosen:
 
 
 def _reader(split: str, images: Iterable[Parts]) -> Callable[[str], str]:
-    """What says which split a folder is of, "" for none; `split` itself always is."""
+    """Returns a function from a folder to its split, or "" for none.
+
+    A folder called `split` always belongs to this split.
+    """
     pairs = _pairs({parts[:-1] for parts in images})
 
     def split_of(folder: str) -> str:
@@ -115,9 +118,10 @@ def _reader(split: str, images: Iterable[Parts]) -> Callable[[str], str]:
 
 
 def _pairs(folders: set[Parts]) -> dict[str, str]:
-    """Name -> split of folders side by side that differ in that word alone.
+    """Returns {name: split} of folders side by side that differ only in that word.
 
-    As `faces_train` and `faces_test`; `bullet_train` alone is what is in its pictures.
+    `faces_train` and `faces_test` are such folders. `bullet_train` alone is not: the
+    name may say what its pictures show.
     """
     alike: dict[tuple, dict[str, str]] = {}
     for above in {folder[: n + 1] for folder in folders for n in range(len(folder))}:
@@ -131,7 +135,7 @@ def _pairs(folders: set[Parts]) -> dict[str, str]:
 
 
 def _others(images: dict[str, Parts], levels: dict[str, int | None]) -> str:
-    """How to take a folder that is no split, if there is one."""
+    """Says how to take a folder that is not a split, if there is one."""
     names = {images[p][0] for p, n in levels.items() if n is None and images[p][1:]}
     shown = ", ".join(sorted(names)[:4])
     return f"; or give another folder's name as the split ({shown})" if names else ""
@@ -140,12 +144,12 @@ def _others(images: dict[str, Parts], levels: dict[str, int | None]) -> str:
 def _says(split: str, instead: bool, folders: list[str]) -> str:
     names = ", ".join(f"{folder}/" for folder in folders)
     if instead:
-        return f"{split}: {names} as there is no test/"
+        return f"{split}: {names} because there is no test/"
     return split if folders == [split] else f"{split}: {names}"
 
 
 def _parts(path: str) -> Parts:
-    """Folders and file name of a path of any system; () for a folder."""
+    """Splits a path of any operating system into its parts; () for a folder."""
     path = re.sub(r"^[A-Za-z]:(?=/)", "", path.replace("\\", "/"))
     if path.endswith("/"):
         return ()
@@ -153,14 +157,14 @@ def _parts(path: str) -> Parts:
 
 
 def _level(parts: Parts, split_of: Callable[[str], str]) -> int | None:
-    """Where in a path the folder of a split is; the outermost one."""
+    """Returns where in a path the outermost folder of a split is."""
     return next((n for n, part in enumerate(parts[:-1]) if split_of(part)), None)
 
 
 def _without_shared(
     images: dict[str, Parts], split_of: Callable[[str], str]
 ) -> dict[str, Parts]:
-    """Less the leading folders that all images are in, down to those of splits.
+    """Removes the leading folders that all images share, down to those of splits.
 
     A folder `test` that holds `train/` and `test/` is only a wrapper.
     """
@@ -191,5 +195,5 @@ def _named(images: dict[str, Parts], location: str) -> dict[str, str]:
 
 
 def _printable(name: str) -> str:
-    """A name that UTF-8 can write, whatever bytes the file system has in it."""
+    """Returns a name that UTF-8 can write, even if the file system allows others."""
     return name.encode(errors="backslashreplace").decode()

@@ -1,4 +1,4 @@
-"""Listing the images of a dataset in the TensorFlow Datasets catalogue."""
+"""Lists the images of a dataset in the TensorFlow Datasets catalogue."""
 
 import contextlib
 import io
@@ -12,7 +12,7 @@ from rtil_jax.errors import UserError
 
 
 def import_tfds() -> types.ModuleType:
-    """TensorFlow Datasets, imported only where its datasets are read.
+    """Imports TensorFlow Datasets when one of its datasets is read.
 
     Raises:
         UserError: if it is not installed.
@@ -21,28 +21,29 @@ def import_tfds() -> types.ModuleType:
         import tensorflow_datasets
     except ModuleNotFoundError as error:
         raise UserError(
-            f"tfds: needs pip install tensorflow-datasets ({error})"
+            f"tfds: found no package tensorflow_datasets ({error}), expected pip "
+            "install tensorflow-datasets"
         ) from error
     return tensorflow_datasets
 
 
 def tfds_source(name: str, split: str) -> Source:
-    """The images of a dataset, prepared by TFDS first if they are not yet.
+    """Lists the images of a dataset; TFDS prepares it first if necessary.
 
     Args:
         name: "NAME" or "NAME/CONFIG" of the catalogue.
         split: a split of the dataset; TFDS's slices ("train[:10%]") work too.
 
     Raises:
-        UserError: if the dataset, its split or its image feature does not exist, or
-            if TFDS cannot prepare it, as where that needs TensorFlow.
+        UserError: if the dataset, its split or its image feature does not exist, or if
+            TFDS cannot prepare it, for example because that needs TensorFlow.
     """
     tfds = import_tfds()
     location = f"tfds:{name}"
     with _explained(location, "found no such dataset"):
         builder = tfds.builder(name, file_format="array_record")
     feature = _image_feature(tfds, builder, location)
-    # Anything may go wrong: no network, no disk space, archives to be fetched by hand.
+    # Many things may fail: the network, disk space, archives to be fetched by hand.
     with _explained(location, "could not be prepared"):
         builder.download_and_prepare()
     with _explained(location, f"found no split {split!r} that can be read"):
@@ -61,16 +62,16 @@ def tfds_source(name: str, split: str) -> Source:
 
 @contextlib.contextmanager
 def _explained(location: str, problem: str) -> Iterator[None]:
-    """UserError in one line for whatever TFDS raises; hides what it prints."""
+    """Turns any error of TFDS into a UserError of one line; hides what TFDS prints."""
     try:
         with contextlib.redirect_stdout(io.StringIO()):
             yield
     except Exception as error:
         if _wants_tensorflow(error):
             raise UserError(
-                f"{location}: TFDS needs TensorFlow to prepare this dataset, found "
-                "none: pip install tensorflow, or export its images to a folder and "
-                "give that"
+                f"{location}: found no package tensorflow, which TFDS needs to prepare "
+                "this dataset, expected pip install tensorflow; or export the images "
+                "to a folder and use that"
             ) from error
         line = (str(error).strip() or "no message").splitlines()[0]
         raise UserError(
@@ -79,7 +80,7 @@ def _explained(location: str, problem: str) -> Iterator[None]:
 
 
 def _wants_tensorflow(error: BaseException | None) -> bool:
-    """Whether an error, or one that it comes from, is of a missing TensorFlow."""
+    """Tells whether an error, or its cause, is a missing TensorFlow."""
     while error is not None:
         missing = error.name if isinstance(error, ModuleNotFoundError) else None
         if (missing or "").partition(".")[0] in ("tensorflow", "tensorflow_io"):
@@ -89,7 +90,7 @@ def _wants_tensorflow(error: BaseException | None) -> bool:
 
 
 def _places(builder: Any, split: str) -> Iterator[str]:
-    """File and position of each record: slices of a split share those they share."""
+    """Yields file and position of each record, which slices of a split share."""
     for part in builder.info.splits[split].file_instructions:
         file = os.path.basename(part.filename)
         end = part.skip + part.take if part.take >= 0 else part.examples_in_shard
@@ -105,6 +106,7 @@ def _image_feature(tfds: Any, builder: Any, location: str) -> str:
     ]
     if not images:
         raise UserError(
-            f"{location}: no image feature; found {', '.join(sorted(features))}"
+            f"{location}: found the features {', '.join(sorted(features))}, expected "
+            "an image among them"
         )
     return "image" if "image" in images else images[0]

@@ -1,4 +1,4 @@
-"""Listing the images of a zip archive, without unpacking any of them."""
+"""Lists the images of a zip archive without unpacking it."""
 
 import zipfile
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from rtil_jax.data.sources import Source, check_size, identity
 from rtil_jax.data.splits import choose_split
 from rtil_jax.errors import UserError
 
-# What Python unpacks; and the names of what it does not.
+# Compression methods that Python unpacks, and names of those that it does not.
 _UNPACKED = {
     zipfile.ZIP_STORED,
     zipfile.ZIP_DEFLATED,
@@ -29,23 +29,23 @@ _ENCRYPTED, _PATCH = 0x1 | 0x40, 0x20
 
 
 def zip_source(path: Path, split: str) -> Source:
-    """The images in a zip archive, or in its folder for `split`; nothing is unpacked.
+    """Lists the images in a zip archive, or in its folder for `split`.
 
     Raises:
-        UserError: if it is not a zip, has no images, has other splits only, or has
-            images that Python cannot unpack.
+        UserError: if the file is not a zip, has no images, has only other splits, or
+            has images that Python cannot unpack.
     """
     try:
         archive = zipfile.ZipFile(path)
     except (zipfile.BadZipFile, NotImplementedError) as error:
         if _begins_as_zip(path):
             raise UserError(
-                f"{path}: found a zip archive that is cut short or damaged ({error}), "
-                "expected a whole one: copy or download it again"
+                f"{path}: found a truncated or damaged zip archive ({error}), expected "
+                "a complete one; copy or download it again"
             ) from error
         raise UserError(
-            f"{path}: not a zip archive ({error}); expected a folder, a .zip file, "
-            "tfds:NAME or avatars"
+            f"{path}: found a file that is not a zip archive ({error}), expected a "
+            "folder, a .zip file, tfds:NAME or avatars"
         ) from error
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
@@ -55,7 +55,7 @@ def zip_source(path: Path, split: str) -> Source:
     _check_unpackable(path, entries)
 
     def read(index: int) -> bytes:
-        # What an entry says it is, it is: `read` stops there and compares checksums.
+        # The stated size can be trusted: `read` stops there and compares checksums.
         check_size(entries[index].file_size)
         return archive.read(entries[index])
 
@@ -77,7 +77,7 @@ def _begins_as_zip(path: Path) -> bool:
 
 
 def _check_unpackable(path: Path, entries: Iterable[zipfile.ZipInfo]) -> None:
-    """Raises UserError, once for all, if one of them cannot be unpacked."""
+    """Raises UserError if Python cannot unpack one of the entries."""
     for entry in entries:
         method = entry.compress_type
         if entry.flag_bits & _ENCRYPTED:
@@ -89,7 +89,7 @@ def _check_unpackable(path: Path, entries: Iterable[zipfile.ZipInfo]) -> None:
         else:
             continue
         raise UserError(
-            f"{path}: found {found} (such as {entry.filename}), which cannot be read "
-            f"here; expected an ordinary zip (Deflate, no password): unpack it with "
-            f"unzip or 7z, and give the folder or zip it again"
+            f"{path}: found {found} (such as {entry.filename}), which Python cannot "
+            "unpack, expected an ordinary zip (Deflate, no password); unpack it with "
+            "unzip or 7z, and use the folder"
         )

@@ -1,4 +1,4 @@
-"""What training asks of a discriminator."""
+"""The interface of a discriminator: the methods that training calls."""
 
 from typing import Any, Protocol, runtime_checkable
 
@@ -7,10 +7,10 @@ import jax
 
 @runtime_checkable
 class Discriminator(Protocol):
-    """A `flax.linen.Module` from images in [-1, 1] to one number each."""
+    """A `flax.linen.Module` that returns one number for each image in [-1, 1]."""
 
     def init(self, rngs: jax.Array, *args: Any) -> Any:
-        """Its variables, drawn from a key; `args` are the images."""
+        """Draws its variables from a key; `args` are the images."""
 
     def apply(self, variables: dict, *args: Any) -> Any:
-        """The logits or scores of the images, `(batch,)`."""
+        """Returns the logits or scores of the images, `(batch,)`."""

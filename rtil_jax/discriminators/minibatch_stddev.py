@@ -1,4 +1,4 @@
-"""The minibatch-stddev channel of Karras et al. (2018), against mode collapse."""
+"""The minibatch-stddev channel of Karras et al. (2018), to prevent mode collapse."""
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -7,7 +7,7 @@ STDDEV_GROUP = 4
 
 
 def stddev_group_size(batch: int, largest: int = STDDEV_GROUP) -> int:
-    """The largest divisor of `batch` that is at most `largest`."""
+    """Returns the largest divisor of `batch` that is at most `largest`."""
     sizes = range(min(largest, batch), 0, -1)
     return next(size for size in sizes if batch % size == 0)
 
@@ -15,11 +15,11 @@ def stddev_group_size(batch: int, largest: int = STDDEV_GROUP) -> int:
 def minibatch_stddev(
     x: Float[Array, "batch height width channels"], largest: int = STDDEV_GROUP
 ) -> Float[Array, "batch height width more_channels"]:
-    """Appends a channel with each group's mean standard deviation over its images.
+    """Appends a channel with the mean standard deviation over the images of a group.
 
-    A group is `stddev_group_size(batch, largest)` *consecutive* images (the public
-    code takes strided ones for StyleGAN2, the whole batch for PGGAN): then a group
-    never straddles devices, and a training family can draw one member per group.
+    A group is `stddev_group_size(batch, largest)` *consecutive* images, so that it
+    never straddles devices, and a training family can draw one member per group. (The
+    public code takes strided images for StyleGAN2, and the whole batch for PGGAN.)
     """
     batch, height, width, channels = x.shape
     size = stddev_group_size(batch, largest)

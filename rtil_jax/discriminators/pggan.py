@@ -19,16 +19,17 @@ from rtil_jax.layers import (
 
 
 class PGGANDiscriminator(nn.Module):
-    """Images `(batch, resolution, resolution, channels)` in [-1, 1] -> scores.
+    """Scores images `(batch, resolution, resolution, channels)` in [-1, 1].
 
-    The generator's mirror image, PixelNorm included, with 2 x 2 average pooling. Like
-    the generator it grows: the same variables serve every smaller resolution, and
-    {"growth": {"fade": alpha}} beside the params fades the first block in.
+    It mirrors the generator, including PixelNorm, with 2 x 2 average pooling. Like the
+    generator it grows: the same variables serve every smaller resolution, and
+    {"growth": {"fade": alpha}} beside the params fades in the first block.
 
     Attributes:
-        max_channels, channel_base: widths, as those of the generator.
-        widths: at 4, 8, ... pixels, in place of these two; () for them.
-        stddev_group: images that minibatch-stddev compares, at most.
+        max_channels, channel_base: decide the widths, as in the generator.
+        widths: channels at 4, 8, ... pixels; () computes them from the two fields
+            above.
+        stddev_group: the most images that minibatch-stddev compares.
         precision: `float32` or `bfloat16`, see `rtil_jax.activations`.
     """
 
@@ -68,7 +69,7 @@ class PGGANDiscriminator(nn.Module):
         return self._score(minibatch_stddev(x, self.stddev_group), width(4))
 
     def _score(self, x: Array, width: int) -> Array:
-        """4 x 4 features -> scores; the public code's 4 x 4 convolution is dense."""
+        """Maps 4 x 4 features to scores; the public convolution is a dense layer."""
         x = NormalizedConv(width, name="block_4_conv_0")(x)
         x = x.reshape(x.shape[0], -1)
         x = normalized_leaky_relu(Dense(width, gain=GAIN, name="block_4_dense")(x))

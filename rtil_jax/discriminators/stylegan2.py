@@ -20,7 +20,7 @@ from rtil_jax.layers import (
 
 
 class Conv(nn.Module):
-    """3x3 convolution, bias, scaled leaky ReLU; `down` halves the size before it."""
+    """3x3 convolution, bias, scaled leaky ReLU; `down` halves the size first."""
 
     features: int
     down: bool = False
@@ -76,12 +76,14 @@ class Skip(nn.Module):
 
 
 class StyleGAN2Discriminator(nn.Module):
-    """Images `(batch, resolution, resolution, channels)` in [-1, 1] -> logits.
+    """Maps images `(batch, resolution, resolution, channels)` in [-1, 1] to logits.
 
     Attributes:
-        max_channels: cap on the width; 256 in the paper.
-        channel_base: the width at resolution r is min(max_channels, channel_base / r).
-        widths: at 4, 8, ... pixels, in place of these two; () for them.
+        max_channels: the most channels of a block; 256 in the paper.
+        channel_base: a block of resolution r has min(max_channels, channel_base / r)
+            channels.
+        widths: channels at 4, 8, ... pixels; () computes them from the two fields
+            above.
         precision: `float32` or `bfloat16`, see `rtil_jax.activations`.
     """
 

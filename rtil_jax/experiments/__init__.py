@@ -1,1 +1,1 @@
-"""What surrounds the mathematics: configs, training runs, sweeps, reports, priors."""
+"""Runs experiments: configs, training, sweeps of inversions, reports, packed priors."""

@@ -1,7 +1,7 @@
-"""Compiling in a thread: XLA's compiler keeps Python from hearing signals.
+"""Compiles in a thread, because XLA's compiler keeps Python from handling signals.
 
-What has been asked to stop while a program is compiled need not wait for it. Nothing
-can end the compiler itself, so the process must then leave by `leave`.
+A run that is asked to stop while it compiles need not wait. Nothing can end the
+compiler itself, so the process must then exit by `leave`.
 """
 
 import contextlib
@@ -19,28 +19,28 @@ from tqdm import tqdm
 from rtil_jax import distributed
 from rtil_jax.experiments.stopping import Stopping
 
-LASTS = 2.0  # seconds; what is compiled in less is not worth a line
-ALARMS = 110.0  # seconds; after 120, XLA writes an alarm that looks like an error
+LASTS = 2.0  # seconds; a shorter compilation is not worth a line
+ALARMS = 110.0  # seconds; after 120, XLA prints an alarm that looks like an error
 _threads: list[threading.Thread] = []
 
 
 class Abandoned(Exception):
-    """It was asked to stop while something was compiled."""
+    """A run was asked to stop while it was compiling."""
 
 
 def compile_ahead(
     programs: Sequence[tuple], called: Sequence[str], stopping: Stopping | None
 ) -> None:
-    """Compiles programs, so that their first calls need not; says so where it lasts.
+    """Compiles programs before their first calls; prints a line if that takes long.
 
     Args:
-        programs: (jitted function, *arguments), arrays or their shapes. JAX takes a
-            call for the same program if shapes, types and shardings are the same.
-        called: what each is called, as in "compiling the training step".
-        stopping: who asks to stop.
+        programs: (jitted function, *arguments or their shapes). JAX uses the compiled
+            program for calls with the same shapes, types and shardings.
+        called: the name of each program, as in "compiling the training step".
+        stopping: tells whether the run was asked to stop; may be None.
 
     Raises:
-        Abandoned: if it is asked to stop meanwhile.
+        Abandoned: if the run is asked to stop meanwhile.
     """
     for (function, *arguments), name in zip(programs, called, strict=True):
 
@@ -51,10 +51,15 @@ def compile_ahead(
 
 
 def aside(work: Callable[[], Any], stopping: Stopping | None, doing: str) -> Any:
-    """What `work()` returns, computed in another thread; says `doing` if it lasts.
+    """Returns `work()`, computed in another thread; prints a line if it takes long.
+
+    Args:
+        work: the function to call.
+        stopping: tells whether the run was asked to stop; may be None.
+        doing: what the line says, such as "compiling the training step".
 
     Raises:
-        Abandoned: if it is asked to stop meanwhile. The thread goes on.
+        Abandoned: if the run is asked to stop meanwhile. The thread then continues.
     """
     future: futures.Future = futures.Future()
     mesh = jax.sharding.get_mesh()  # which each thread has its own of
@@ -71,7 +76,7 @@ def aside(work: Callable[[], Any], stopping: Stopping | None, doing: str) -> Any
     started = time.monotonic()
     lines = [
         (LASTS, f"{doing} ..."),
-        (ALARMS, f"{doing} still goes on: XLA's `Very slow compile?` is no error"),
+        (ALARMS, f"still {doing}; ignore XLA's message `Very slow compile?`"),
     ]
     if not distributed.is_lead():
         lines.clear()
@@ -89,7 +94,7 @@ def aside(work: Callable[[], Any], stopping: Stopping | None, doing: str) -> Any
 
 
 def leave(code: int) -> NoReturn:
-    """Ends the process, at once if a compiler still runs, which Python would await."""
+    """Ends the process, even if a compiler still runs, for which Python would wait."""
     if any(thread.is_alive() for thread in _threads):
         sys.stdout.flush()
         sys.stderr.flush()

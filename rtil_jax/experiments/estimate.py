@@ -1,11 +1,11 @@
-"""What a program costs before it runs: memory, and time from its operations.
+"""Estimates the memory and time of a program before it runs.
 
 XLA counts a program's operations before it compiles it, and the bytes of its buffers
-after. Compiling takes most of the time, so of many programs only the one that reads and
-writes most is compiled: it is the largest, or within a few per cent of it. How long
-others take to compile follows from the length of their text. How many operations a
-device does in a second is measured, on a convolution and its gradient. Where networks
-are so small that their overhead counts, or the machine is shared, the time is longer.
+afterwards. Compiling takes most of the time, so only one of many programs is compiled:
+the one that reads and writes most, which needs the most memory or nearly so. The other
+programs take a time to compile in proportion to the length of their text. A convolution
+and its gradient measure how many operations a device does per second. The real time is
+longer if networks are so small that their overhead counts, or if the machine is shared.
 """
 
 import contextlib
@@ -20,25 +20,25 @@ import numpy as np
 from jax.experimental.compilation_cache import compilation_cache
 from jaxtyping import Array
 
-# Buffers are assigned before machine code is written, which is most of a compilation.
+# Buffers are assigned before machine code is generated, which takes most of the time.
 QUICK = {
     "xla_backend_optimization_level": 0,
     "xla_llvm_disable_expensive_passes": True,
 }
-# A full compilation takes so many times as long as one with QUICK: about 2 in ILO's
-# stages and StyleGAN2's steps.
+# How much longer a full compilation takes than one with QUICK: about twice as long for
+# ILO's stages and StyleGAN2's steps.
 FULL = 2.0
 RUNS = 5
 
 
 @dataclasses.dataclass(frozen=True)
 class ProgramWork:
-    """What one call of a program costs, on all devices.
+    """The cost of one call of a program, on all devices.
 
     Attributes:
         operations: floating-point operations; the body of a loop counts once.
         traffic: bytes that all operations together read and write.
-        length: lines of its text, which its compilation takes time in proportion to.
+        length: lines of its text; compilation time is proportional to it.
     """
 
     operations: float
@@ -47,7 +47,7 @@ class ProgramWork:
 
 
 def work_of(lowered: Any) -> ProgramWork:
-    """The work of a program, as `jax.jit(...).lower(...)` returns it."""
+    """Returns the cost of a program that `jax.jit(...).lower(...)` has returned."""
     counts = lowered.cost_analysis() or {}
     return ProgramWork(
         counts.get("flops", 0.0),
@@ -57,7 +57,7 @@ def work_of(lowered: Any) -> ProgramWork:
 
 
 def compiled_cost(lowered: Any) -> tuple[int, float]:
-    """(bytes of arguments and temporaries on a device, seconds to compile a line)."""
+    """Compiles a program; returns (bytes on a device, seconds to compile a line)."""
     length = lowered.as_text().count("\n")
     with _uncached():
         started = time.perf_counter()
@@ -68,7 +68,7 @@ def compiled_cost(lowered: Any) -> tuple[int, float]:
 
 @contextlib.contextmanager
 def _uncached() -> Iterator[None]:
-    """A block whose compilations take their time, also where they were done before."""
+    """Turns JAX's compilation cache off in its block, to measure compilation."""
     name = "jax_enable_compilation_cache"
     enabled = getattr(jax.config, name)
     jax.config.update(name, False)
@@ -81,7 +81,7 @@ def _uncached() -> Iterator[None]:
 
 
 def same_program(function: Callable, *arguments: Any) -> tuple:
-    """Equal for calls that share a compiled program; the arguments may be shapes."""
+    """Returns a key that is equal for calls that share a compiled program."""
     leaves, structure = jax.tree.flatten(arguments)
     arrays = jax.Array | np.ndarray | jax.ShapeDtypeStruct
     kinds = [(x.shape, x.dtype) if isinstance(x, arrays) else x for x in leaves]
@@ -89,7 +89,7 @@ def same_program(function: Callable, *arguments: Any) -> tuple:
 
 
 def measured_speed() -> float:
-    """Operations per second of one device: the best of a few runs."""
+    """Measures the operations per second of one device, as the best of a few runs."""
 
     @jax.jit
     def gradient(images: Array, kernel: Array) -> tuple[Array, Array]:
@@ -115,7 +115,7 @@ def _seconds(program: Any, arrays: tuple) -> float:
 
 
 def duration(seconds: float) -> str:
-    """A number with the unit that suits it."""
+    """Writes a duration with a suitable unit."""
     for unit, size in (("days", 86_400), ("h", 3_600), ("min", 60)):
         if seconds >= 1.5 * size:
             return f"{seconds / size:.2g} {unit}"
@@ -123,9 +123,16 @@ def duration(seconds: float) -> str:
 
 
 def time_line(running: float, compiling: float, what: str, speed: float) -> str:
-    """The estimate in words; `what` says what is running, such as "9 steps"."""
+    """Returns the estimate of time in words.
+
+    Args:
+        running: seconds to run.
+        compiling: seconds to compile.
+        what: what runs, such as "9 steps".
+        speed: operations per second of a device.
+    """
     return (
         f"about {duration(running + compiling)}: {what}, and {duration(compiling)} to "
         f"compile what is not in the cache (estimated from XLA's count of operations "
-        f"at {speed / 1e9:,.3g} GFLOP/s, measured here on one convolution)"
+        f"and {speed / 1e9:,.3g} GFLOP/s, measured here on one convolution)"
     )

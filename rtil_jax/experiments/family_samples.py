@@ -21,30 +21,30 @@ from rtil_jax.priors.prior import load_prior, load_training_config
 
 @dataclasses.dataclass(frozen=True)
 class SamplesRun:
-    """What `rtil samples` draws."""
+    """The fields of the config of `rtil samples`."""
 
     priors: Mapping[str, str] = priors_field(
-        'Name -> training directory or `pretrained:NAME`, "" to leave one out. Rows '
-        "are in alphabetical order, but `vanilla` is first."
+        'Name -> training directory or `pretrained:NAME`; "" leaves a prior out. Rows '
+        "are in alphabetical order, with `vanilla` first."
     )
-    columns: int = field(10, "Images per row.", at_least(1))
+    columns: int = field(10, "Number of images per row.", at_least(1))
 
 
 def draw_family_samples(config: ConfigDict, workdir: str) -> str:
     """Writes `family_samples.png`, one row per prior and member (Figures 8 and 10).
 
-    G^0 is the base model, G^k the family's k-th member, in training's own terms.
+    G^0 is the base model, and G^k the k-th member of the family that was trained.
 
     Args:
-        config: with the fields of `SamplesRun`.
-        workdir: made if it is not there.
+        config: has the fields of `SamplesRun`.
+        workdir: the directory of the picture, made if it does not exist.
 
     Returns:
         The path of the picture.
 
     Raises:
-        UserError: if a field cannot be used, a prior not loaded, or the directory not
-            written.
+        UserError: if a field cannot be used, a prior cannot be loaded, or the directory
+            cannot be written.
     """
     workdir = local_path(workdir, "--workdir")
     wanted = parse(SamplesRun, config)

@@ -1,10 +1,10 @@
-"""What the members of a family are called beside their samples."""
+"""Names of the members of a family, for pictures of samples."""
 
 from rtil_jax.families import AdditiveFamily, Family, MultiCodeFamily
 
 
 def member_names(family: Family) -> list[str]:
-    """One per member, G itself first: `G^1: noise after block 1`."""
+    """Returns a name for each member, G itself first: `G^1: noise after block 1`."""
     if isinstance(family, MultiCodeFamily):
         return [
             f"G^{member}: {codes} code{'' if codes == 1 else 's'}"

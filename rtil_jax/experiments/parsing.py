@@ -1,7 +1,8 @@
-"""Between a `ConfigDict`, which files and flags change, and frozen dataclasses.
+"""Turns a `ConfigDict`, which files and flags change, into frozen dataclasses.
 
-A `ConfigDict` goes no further than `parse`. Its fields, their defaults, help and checks
-are those of a dataclass made with `rtil_jax.fields.field`; sections are dataclasses.
+Code after `parse` does not see a `ConfigDict`. A dataclass whose fields are declared
+with `rtil_jax.fields.field` has the fields, defaults, help and checks; its sections are
+dataclasses too.
 """
 
 import dataclasses
@@ -18,12 +19,12 @@ Run = TypeVar("Run")
 
 
 def open_section(help: str, read: Callable[[Any, str], Any] | None = None) -> Any:
-    """A field that holds a value for each of some names, none by default.
+    """Declares a section that maps names of the user's choice to values.
 
     Args:
-        help: a sentence for people.
-        read: (value, path) -> the checked value of one name; without it the section
-            stays as the config has it.
+        help: a sentence for `--help`.
+        read: returns the checked value for (value, path of the field); None keeps the
+            section as it is in the config.
     """
 
     def read_all(section: ConfigDict, path: str) -> Any:
@@ -37,7 +38,7 @@ def open_section(help: str, read: Callable[[Any, str], Any] | None = None) -> An
 
 
 def default_config(run: Any) -> ConfigDict:
-    """The config whose values are those of `run`, an instance of a dataclass."""
+    """Returns a config with the values of `run`, an instance of a dataclass."""
     config = ConfigDict()
     for field in dataclasses.fields(run):
         value = getattr(run, field.name)
@@ -47,30 +48,36 @@ def default_config(run: Any) -> ConfigDict:
 
 
 def parse(kind: type[Run], config: ConfigDict, path: str = "config") -> Run:
-    """The dataclass `kind` with the values of `config`, each of them checked.
+    """Makes a dataclass of class `kind` from a config, and checks each value.
 
-    A field that `config` lacks has its default, so configs of older runs are read.
+    A missing field gets its default, so configs of older runs can be read.
 
     Args:
-        kind: a dataclass whose fields are made by `rtil_jax.fields.field`.
-        config: what a file and flags say.
-        path: what to call it in errors.
+        kind: a dataclass whose fields are declared by `rtil_jax.fields.field`.
+        config: the config from a file and flags.
+        path: the name of the config in errors.
 
     Raises:
-        UserError: for the first field that does not exist or cannot be used.
+        UserError: if a field is unknown or cannot be used; reports the first one.
     """
     check_names(kind, config, path)
     return kind(**given(kind, config, path))
 
 
 def check_names(kind: Any, config: ConfigDict | dict, path: str) -> None:
-    """Raises UserError for a field that does not exist, in sections too."""
+    """Raises UserError if a field is unknown, also in sections.
+
+    Args:
+        kind: the dataclass with the known fields.
+        config: the config to check.
+        path: the name of the config in errors.
+    """
     fields = {field.name: field for field in dataclasses.fields(kind)}
     for name, value in config.items():
         here = f"{path}.{name}"
         if name not in fields:
             near = did_you_mean(name, fields, f"{path}.".removeprefix("config."))
-            raise UserError(f"{here}: there is no such field{near}")
+            raise UserError(f"{here}: found an unknown field{near}")
         section = fields[name].default is dataclasses.MISSING
         if section != isinstance(value, ConfigDict):
             found, expected = (value, "fields") if section else ("fields", "a value")
@@ -80,7 +87,13 @@ def check_names(kind: Any, config: ConfigDict | dict, path: str) -> None:
 
 
 def given(kind: Any, config: ConfigDict, path: str) -> dict[str, Any]:
-    """The checked values of those fields of `kind` that `config` has."""
+    """Returns the checked values of the fields that a config has.
+
+    Args:
+        kind: the dataclass with the known fields.
+        config: a config that may lack fields.
+        path: the name of the config in errors.
+    """
     return {
         field.name: _value(field, config[field.name], f"{path}.{field.name}")
         for field in dataclasses.fields(kind)
@@ -89,7 +102,7 @@ def given(kind: Any, config: ConfigDict, path: str) -> dict[str, Any]:
 
 
 def _value(field: dataclasses.Field, value: Any, path: str) -> Any:
-    if read := field.metadata.get("read"):  # of an open section, say
+    if read := field.metadata.get("read"):  # such as that of an open section
         return read(value, path)
     if dataclasses.is_dataclass(section := field.default_factory):
         return section(**given(section, value, path))
@@ -98,12 +111,12 @@ def _value(field: dataclasses.Field, value: Any, path: str) -> Any:
 
 
 def as_json(run: Any) -> dict:
-    """The values of `run` as nested dicts and lists, as JSON would return them."""
+    """Returns the values of `run` as nested dicts and lists, as JSON would."""
     return json.loads(json.dumps(dataclasses.asdict(run)))
 
 
 def help_texts(run: Any, prefix: str = "") -> dict[str, str]:
-    """Dotted field -> its help, of an instance of a dataclass and all its sections."""
+    """Returns {dotted field: help} of an instance of a dataclass and its sections."""
     found = {}
     for field in dataclasses.fields(run):
         name, value = f"{prefix}{field.name}", getattr(run, field.name)

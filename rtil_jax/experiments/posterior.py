@@ -1,4 +1,4 @@
-"""Draws from the posterior of test images by the chains of `inversion.langevin`."""
+"""`rtil posterior`: draws samples from the posterior of test images."""
 
 import csv
 import dataclasses
@@ -30,16 +30,16 @@ CURVE = ("prior", "ratio", "level", "covered")
 
 
 def run_posterior(config: ConfigDict, workdir: str) -> list[dict]:
-    """Draws for every image, prior and ratio; writes a picture of each and a table.
+    """Draws samples for every image, prior and ratio, and writes pictures and tables.
 
-    `posterior.csv` has, per image, the PSNR of the mean and of one sample, the CRPS
-    (see `metrics.crps`), the mean of the spread (pixelwise standard deviation, images
-    in [-1, 1]), and the share of pixels whose truth is within two of it: 95 % if the
-    posterior were calibrated. `coverage.csv` and `coverage.png` have the whole curve:
-    how often the central interval of each level holds the truth.
+    `posterior.csv` has, for each image, the PSNR of the mean and of one sample, the
+    CRPS (see `metrics.crps`), the mean of the spread (standard deviation of each pixel,
+    for images in [-1, 1]), and the share of pixels whose true value is within two
+    standard deviations, which is 95 % for a calibrated posterior. `coverage.csv` and
+    `coverage.png` show how often the central interval of each level holds the truth.
 
     Raises:
-        UserError: for a config, prior, data set or directory that cannot be used.
+        UserError: if a config, prior, data set or directory cannot be used.
     """
     workdir = local_path(workdir, "--workdir")
     run, chain = parse_posterior(config)
@@ -93,12 +93,19 @@ def run_posterior(config: ConfigDict, workdir: str) -> list[dict]:
 def curve_text(
     levels: Float[np.ndarray, " levels"], shares: Float[np.ndarray, " levels"]
 ) -> str:
-    """`60 % hold 55 %, 20 % hold 18 %`, from the widest interval to the narrowest."""
+    """Describes a curve, widest interval first: `60 % hold 55 %, 20 % hold 18 %`."""
     pairs = zip(levels, shares, strict=True)
     return ", ".join(f"{a:.0%} hold {b:.0%}".replace("%", " %") for a, b in pairs)
 
 
 def write_table(path: str, columns: tuple[str, ...], rows: list[dict]) -> None:
+    """Writes a CSV file and prints its path.
+
+    Args:
+        path: the file to write.
+        columns: the names of the columns.
+        rows: {column: value} for each row.
+    """
     with replacing(path) as file:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
@@ -107,7 +114,7 @@ def write_table(path: str, columns: tuple[str, ...], rows: list[dict]) -> None:
 
 
 def quality(problem: Problem, found: PosteriorSamples) -> list[dict]:
-    """What `run_posterior` says of each image."""
+    """Returns the row of `posterior.csv` of each image, without its name."""
 
     def psnr(images: Array | np.ndarray) -> Float[np.ndarray, " batch"]:
         unit = [(np.clip(x, -1, 1) + 1) / 2 for x in (images, problem.truth)]

@@ -1,4 +1,4 @@
-"""The config of a posterior: that of an inversion by ILO, and `chain`."""
+"""The config of `rtil posterior`: that of an inversion by ILO, and `chain`."""
 
 import dataclasses
 
@@ -17,18 +17,20 @@ from rtil_jax.fields import POSITIVE, at_least, field
 
 @dataclasses.dataclass(frozen=True)
 class Chain:
-    """The Langevin chains; see `rtil_jax.inversion.posterior_samples`."""
+    """Fields of the Langevin chains; see `rtil_jax.inversion.posterior_samples`."""
 
-    samples: int = field(16, "Draws per image, each the end of a chain.", at_least(2))
-    steps: int = field(2_000, "Of each chain.", at_least(0))
-    learning_rate: float = field(0.2, "At the top of the chain's schedule.", POSITIVE)
+    samples: int = field(16, "Samples per image, each the end of a chain.", at_least(2))
+    steps: int = field(2_000, "Number of steps of each chain.", at_least(0))
+    learning_rate: float = field(
+        0.2, "Highest learning rate of the chain's schedule.", POSITIVE
+    )
 
 
 def parse_posterior(config: ConfigDict) -> tuple[InversionRun, Chain]:
-    """The inversion, of one setting, and its chains.
+    """Parses a config to an inversion with one setting, and the fields of its chains.
 
     Raises:
-        UserError: for the first field that cannot be used.
+        UserError: if a field cannot be used; reports the first one.
     """
     if "chain" not in config:
         raise UserError(
@@ -41,9 +43,9 @@ def parse_posterior(config: ConfigDict) -> tuple[InversionRun, Chain]:
     run = parse_inversion(config)
     if len(run.settings) > 1:
         raise UserError(
-            f"--config: found {len(run.settings)} settings, expected one label of "
-            "config.settings, one config.problem and one config.select: the files of a "
-            "posterior are named by prior and ratio"
+            f"--config: found {len(run.settings)} settings, expected one label in "
+            "config.settings, one config.problem and one config.select, because the "
+            "files of a posterior are named by prior and ratio only"
         )
     entry = run.entries[0]
     require(entry.noise_std > 0, "noise_std", entry.noise_std, "above 0")

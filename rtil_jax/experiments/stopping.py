@@ -1,7 +1,7 @@
-"""Stopping between two steps or batches: signals, and JAX's notice of preemption.
+"""Stops a run between two steps or batches, after a signal or JAX's preemption notice.
 
-SIGTERM and SIGUSR1 are what SLURM sends before it takes the machines away (`sbatch
---signal=USR1@120`), SIGINT is Ctrl-C.
+SLURM sends SIGTERM and SIGUSR1 before it takes the machines away (`sbatch
+--signal=USR1@120`). SIGINT is Ctrl-C.
 """
 
 import contextlib
@@ -21,18 +21,18 @@ from tqdm import tqdm
 
 INTERRUPTED = 130  # the exit code that shells give to Ctrl-C
 PATIENCE = 1.0  # seconds that Python has to raise a KeyboardInterrupt
-# A signal is heard in two threads, and told of once.
+# Two threads notice a signal, but only one reports it.
 _leaving = threading.Lock()
 
 
 @contextlib.contextmanager
 def nothing_to_save(*names: str) -> Iterator[None]:
-    """A context before the first step, in which signals end the process well, at once.
+    """Lets signals end the process at once and cleanly, before the first step.
 
-    With `jax.distributed`, SIGTERM stays JAX's.
+    With `jax.distributed`, JAX handles SIGTERM itself.
 
     Args:
-        names: of the signals, such as "SIGTERM"; all that ask for the end without any.
+        names: the signals, such as "SIGTERM"; without names, all that ask to stop.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -41,8 +41,7 @@ def nothing_to_save(*names: str) -> Iterator[None]:
     def leave(number: int, frame: FrameType | None) -> NoReturn:
         name = signal.Signals(number).name
         print(
-            f"{name}: stopped before anything was computed; the same command starts "
-            "anew",
+            f"{name}: stopped before the first step; the same command starts anew",
             file=sys.stderr,
         )
         sys.exit(0)
@@ -57,7 +56,10 @@ def nothing_to_save(*names: str) -> Iterator[None]:
 
 
 def _signals() -> list[int]:
-    """The signals that ask a run to end. `jax.distributed` handles SIGTERM itself."""
+    """Returns the signals that ask a run to stop.
+
+    SIGTERM is not among them with `jax.distributed`, which handles it.
+    """
     names = ["SIGINT", "SIGUSR1"]  # Windows has no SIGUSR1.
     names += [] if jax.distributed.is_initialized() else ["SIGTERM"]
     return [getattr(signal, name) for name in names if hasattr(signal, name)]
@@ -65,9 +67,9 @@ def _signals() -> list[int]:
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-    """A block that Ctrl-C ends by KeyboardInterrupt.
+    """Lets Ctrl-C end a block by KeyboardInterrupt.
 
-    In a long call into another language Python cannot raise one: the process ends.
+    During a long call into compiled code Python cannot raise it; then the process ends.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -92,8 +94,10 @@ def interruptible() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _watched(watcher: Callable[[int], None]) -> Iterator[None]:
-    """A block in which a thread calls `watcher` with the number of every signal that
-    has a handler, at once: the handler itself may have to wait for the main thread."""
+    """Runs a block with a thread that calls `watcher` at once for every handled signal.
+
+    The handlers themselves may have to wait for the main thread.
+    """
     read_end, write_end = socket.socketpair()  # Windows has no such pipes.
     write_end.setblocking(False)
     previous = signal.set_wakeup_fd(write_end.fileno())
@@ -108,31 +112,30 @@ def _watched(watcher: Callable[[int], None]) -> Iterator[None]:
         yield
     finally:
         signal.set_wakeup_fd(previous)
-        write_end.close()  # which ends the thread
+        write_end.close()  # ends the thread
 
 
 def _leave_interrupted() -> NoReturn:
     if _leaving.acquire(blocking=False):
         print("\ninterrupted; the same command continues", file=sys.stderr, flush=True)
     else:
-        time.sleep(1)  # for the thread that is just printing
+        time.sleep(1)  # another thread is printing
     os._exit(INTERRUPTED)
 
 
 class Stopping:
-    """A context in which signals ask for the end instead of being it.
+    """A context in which signals ask a run to stop, instead of ending the process.
 
-    Whoever is in it looks at `asked` or `reason` after each step, or whatever else it
-    is that must be whole. A second SIGINT exits at once, even in the middle of a
-    compilation. With `jax.distributed`, SIGTERM stays JAX's, which tells all processes
-    of it and finds a step after which all can end; the other signals are passed on as
-    SIGTERM. Outside the main thread of a program, signals are left as they are.
+    The run checks `asked` or `reason` after each step or batch. A second SIGINT exits
+    at once, even in the middle of a compilation. With `jax.distributed`, JAX handles
+    SIGTERM: it tells all processes, and finds a step after which all can stop. Other
+    signals are passed on as SIGTERM. Outside the main thread, signals are not changed.
 
     Args:
-        what: that is finished first, in words.
+        what: what is finished first, such as "step".
 
     Attributes:
-        reason: the name of the signal; None before there was one.
+        reason: the name of the signal; None before a signal.
     """
 
     def __init__(self, what: str = "step") -> None:
@@ -141,7 +144,7 @@ class Stopping:
         self._together = jax.distributed.is_initialized()
         self._previous: dict[int, Any] = {}
         self._watch = contextlib.ExitStack()
-        self._first = threading.Lock()  # taken by who hears the first signal first
+        self._first = threading.Lock()  # taken by the thread that reports a signal
 
     def __enter__(self) -> "Stopping":
         if threading.current_thread() is not threading.main_thread():
@@ -167,16 +170,16 @@ class Stopping:
         self._watch.close()
 
     def _hear(self, number: int, heard: list[int]) -> None:
-        """One signal, which the pipe and the handler both tell of, each once.
+        """Counts a signal, which the pipe and the handler both report, each once.
 
-        An event loop takes the pipe's place while it runs; then the handler alone does.
+        While an event loop runs, it replaces the pipe; then only the handler reports.
         """
         heard.append(number)
         if heard.count(signal.SIGINT) > 1:
             _leave_interrupted()
         if self.reason is None and self._first.acquire(blocking=False):
             self.reason = name = signal.Signals(number).name
-            again = "; once more exits at once" if name == "SIGINT" else ""
+            again = "; press Ctrl-C again to exit at once" if name == "SIGINT" else ""
             after = f" after this {self._what}{again}" if self._what else ""
             tqdm.write(f"{name}: stopping{after}", file=sys.stderr)
             if self._together:
@@ -184,9 +187,10 @@ class Stopping:
 
     @contextlib.contextmanager
     def at_once(self) -> Iterator[None]:
-        """A block that is left at once, by whoever finds that it `may_leave`.
+        """Runs a block that may be left at once; code in it checks `may_leave`.
 
-        Not where several processes train as one: they must leave at the same step.
+        Processes that train together never leave at once, because they must all stop
+        after the same step.
         """
         what = self._what
         self._what = what if self._together else None
@@ -196,11 +200,11 @@ class Stopping:
             self._what = what
 
     def may_leave(self) -> bool:
-        """Whether a block of `at_once` should be left."""
+        """Tells whether to leave a block of `at_once`."""
         return self.reason is not None and not self._together
 
     def asked(self, step: int) -> bool:
-        """Whether training should end after `step` finished steps."""
+        """Tells whether training should stop after `step` finished steps."""
         notice = _preempted(step)
         if notice and self.reason is None:
             self.reason = "preemption"
@@ -208,8 +212,8 @@ class Stopping:
 
 
 def _preempted(step: int) -> bool:
-    """JAX's notice, on whose step all processes agree."""
+    """Tells whether JAX has noticed a preemption; all processes agree on the step."""
     try:
         return multihost_utils.reached_preemption_sync_point(step)
-    except RuntimeError:  # jax.distributed is not in use.
+    except RuntimeError:  # jax.distributed is not used.
         return False

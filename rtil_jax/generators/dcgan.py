@@ -90,8 +90,8 @@ class DCGANGenerator(DoublingChain):
     def first(self, latents: dict) -> Array:
         return nn.relu(self.code(latents["z"]))
 
-    def advance(self, x: Array, latents: dict, block: int) -> Array:
-        after = self.convs[block - 1](x)
+    def advance(self, features: Array, latents: dict, block: int) -> Array:
+        after = self.convs[block - 1](features)
         return after if block + 1 == self.num_blocks else nn.relu(after)
 
     def to_image(self, features: Array, latents: dict) -> Array:

@@ -145,12 +145,14 @@ class PGGANGenerator(DoublingChain):
                 )
         return self.to_rgbs[block - 1](x)
 
-    def advance(self, x: Array, latents: dict, block: int) -> Array | SkipFeatures:
-        after = self.blocks[block](x)
+    def advance(
+        self, features: Array, latents: dict, block: int
+    ) -> Array | SkipFeatures:
+        after = self.blocks[block](features)
         fading = self.has_variable("growth", "fade")
         if not fading or block + 1 < self.num_blocks:
             return after
-        return SkipFeatures(after, self.enlarge(self._read_rgb(x, block)))
+        return SkipFeatures(after, self.enlarge(self._read_rgb(features, block)))
 
     def to_image(self, features: Features, latents: dict) -> Array:
         if not isinstance(features, SkipFeatures):

@@ -1,6 +1,6 @@
-"""How good an ensemble is as a forecast of the truth: its calibration and its score.
+"""Scores an ensemble as a forecast of the truth: its calibration and its CRPS.
 
-An ensemble is some draws of each image, such as `posterior_samples` returns:
+An ensemble has several samples of each image, as `posterior_samples` returns them:
 
     crps(found.images, problem.truth)
     levels, covered = coverage(found.images, problem.truth)
@@ -17,11 +17,12 @@ from rtil_jax.errors import UserError
 
 
 def crps(samples: Any, truth: Any) -> Float[Array, " batch"]:
-    """Continuous ranked probability score, E|X - x| - E|X - X'| / 2; lower is better.
+    """Returns the continuous ranked probability score; lower is better.
 
-    The mean over the pixels of an image. X and X' are different draws, so that it is
-    unbiased for any number of them (Ferro 2014). Of one value in place of an ensemble
-    it would be the mean absolute error, and it is in the units of the images.
+    It is E|X - x| - E|X - X'| / 2, averaged over the pixels of an image. X and X' are
+    different samples, so it is unbiased for any number of samples (Ferro 2014). It has
+    the units of the images; for a single value in place of an ensemble it would be the
+    mean absolute error.
 
     >>> import numpy as np
     >>> draws = np.array([0, 1], np.float32).reshape(1, 2, 1, 1, 1)  # of one pixel
@@ -29,16 +30,16 @@ def crps(samples: Any, truth: Any) -> Float[Array, " batch"]:
     [1.]
 
     Args:
-        samples: `(batch, samples, ...)`, at least two of each image.
-        truth: x, `(batch, ...)`.
+        samples: `(batch, samples, height, width, channels)`, at least two samples.
+        truth: x, `(batch, height, width, channels)`.
 
     Raises:
-        UserError: for other shapes, or numbers that are not finite.
+        UserError: if the shapes are wrong, or numbers are not finite.
     """
     samples, truth = _checked("crps", samples, truth)
     count = samples.shape[1]
     error = jnp.mean(jnp.abs(samples - truth[:, None]), axis=1)
-    # sum over pairs of |x_i - x_j|, by their order.
+    # The sum over pairs of |x_i - x_j|, from the sorted samples.
     weights = 2 * jnp.arange(count, dtype=jnp.float32) - (count - 1)
     ordered = jnp.moveaxis(jnp.sort(samples, axis=1), 1, -1)
     spread = jnp.matmul(ordered, weights, precision="highest")
@@ -49,22 +50,23 @@ def crps(samples: Any, truth: Any) -> Float[Array, " batch"]:
 def coverage(
     samples: Any, truth: Any
 ) -> tuple[Float[np.ndarray, " levels"], Float[Array, "batch levels"]]:
-    """How often central intervals of the ensemble hold the truth: a coverage curve.
+    """Returns how often central intervals of the ensemble contain the truth.
 
-    Of n draws, the interval from the k-th lowest to the k-th highest holds the truth
-    with probability (n + 1 - 2 k) / (n + 1) if truth and draws have one distribution,
-    whatever that is. Below the level, the ensemble is too sure of itself.
+    With n samples, the interval from the k-th lowest to the k-th highest contains the
+    truth with probability (n + 1 - 2 k) / (n + 1), its level, if truth and samples have
+    the same distribution. If the share is below the level, the ensemble is
+    overconfident.
 
     Args:
-        samples: `(batch, samples, ...)`, at least two of each image.
-        truth: `(batch, ...)`.
+        samples: `(batch, samples, height, width, channels)`, at least two samples.
+        truth: `(batch, height, width, channels)`.
 
     Returns:
-        The levels, decreasing, and for each image the share of its pixels that are
-        within the interval of that level.
+        The levels, in decreasing order, and for each image the share of its pixels
+        within the interval of each level.
 
     Raises:
-        UserError: for other shapes, or numbers that are not finite.
+        UserError: if the shapes are wrong, or numbers are not finite.
     """
     samples, truth = _checked("coverage", samples, truth)
     count = samples.shape[1]
@@ -81,12 +83,12 @@ def _checked(name: str, samples: Any, truth: Any) -> tuple[Array, Array]:
     if samples.ndim < 3 or samples.shape[1] < 2:
         raise UserError(
             f"{name}: samples: found shape {samples.shape}, expected (batch, samples, "
-            "height, width, channels), at least 2 samples of each image"
+            "height, width, channels) with at least 2 samples"
         )
     expected = samples.shape[:1] + samples.shape[2:]
     if truth.shape != expected:
         raise UserError(
-            f"{name}: truth: found shape {truth.shape}, expected {expected}, as of the "
-            "samples without their second axis"
+            f"{name}: truth: found shape {truth.shape}, expected {expected}, the shape "
+            "of the samples without their second axis"
         )
     return samples, truth

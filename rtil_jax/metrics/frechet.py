@@ -1,12 +1,12 @@
-"""Fréchet distance of Gaussians fitted to features of VGG16: `frechet_vgg`.
+"""The Fréchet distance `frechet_vgg`, between Gaussians fitted to features of VGG16.
 
     |m - n|^2 + tr(C + D - 2 (C D)^(1/2))
 
-for means m, n and covariances C, D: the squared Wasserstein-2 distance of N(m, C) and
-N(n, D) (Dowson and Landau 1982). FID (Heusel et al. 2017) is this distance of features
-of an Inception network; here they are those of LPIPS's VGG16, averaged over the last
-layer's pixels. The numbers are no FIDs and compare with each other only, at one number
-of images: few images give larger ones.
+for means m, n and covariances C, D is the squared Wasserstein-2 distance of N(m, C) and
+N(n, D) (Dowson and Landau 1982). FID (Heusel et al. 2017) is this distance for features
+of an Inception network. Here the features are those of LPIPS's VGG16, averaged over the
+pixels of its last layer, so the numbers are not FIDs. Compare them only with each
+other, and only for the same number of images: few images give larger numbers.
 """
 
 import dataclasses
@@ -29,8 +29,8 @@ class FrechetVGG:
     """The network whose features are compared.
 
     Attributes:
-        convolutions: its weights.
-        network: VGG16, read after one layer.
+        convolutions: the weights of the network.
+        network: VGG16, whose features are read after one layer.
     """
 
     convolutions: Any
@@ -38,18 +38,18 @@ class FrechetVGG:
 
     @jax.jit
     def features(self, images: Images) -> Float[Array, "batch features"]:
-        """Means over pixels of the last activations of images in [-1, 1].
+        """Returns the features of images in [-1, 1]: means over pixels of activations.
 
         Raises:
-            UserError: if the images have fewer than 32 pixels or are neither grey nor
-                RGB.
+            UserError: if the images are smaller than 32 x 32 pixels, or neither grey
+                nor RGB.
         """
         (activations,) = self.network.activations(self.convolutions, images)
         return jnp.mean(activations, axis=(1, 2))
 
 
 def load_frechet_vgg() -> FrechetVGG:
-    """The trained network.
+    """Loads the trained network.
 
     Raises:
         UserError: if its weights are not installed.
@@ -60,7 +60,7 @@ def load_frechet_vgg() -> FrechetVGG:
 def feature_distance(
     x: Float[np.ndarray, "count features"], y: Float[np.ndarray, "count2 features"]
 ) -> float:
-    """The distance of the Gaussians with the moments of two sets of features."""
+    """Returns the distance between Gaussians fitted to two sets of features."""
     return frechet_distance(*_moments(x), *_moments(y))
 
 
@@ -75,16 +75,16 @@ def frechet_distance(
     n: Float[np.ndarray, " size"],
     d: Float[np.ndarray, "size size"],
 ) -> float:
-    """The distance of N(m, C) and N(n, D), in float64; C and D may be singular.
+    """Returns the distance of N(m, C) and N(n, D), in float64; C and D may be singular.
 
-    C D has the eigenvalues of the symmetric C^(1/2) D C^(1/2): no root of a matrix
-    that is not symmetric, nor the complex numbers that rounding makes of one.
+    It uses the symmetric matrix C^(1/2) D C^(1/2), which has the same eigenvalues as
+    C D, because the root of C D itself may become complex by rounding.
 
     Args:
-        m: mean, `(size,)`.
-        c: covariance, `(size, size)`.
-        n: the other mean.
-        d: the other covariance.
+        m: the first mean, `(size,)`.
+        c: the first covariance, `(size, size)`.
+        n: the second mean, `(size,)`.
+        d: the second covariance, `(size, size)`.
     """
     root = symmetric_root(c)
     eigenvalues = np.linalg.eigvalsh(root @ d @ root)
@@ -93,6 +93,6 @@ def frechet_distance(
 
 
 def symmetric_root(c: Float[np.ndarray, "size size"]) -> Float[np.ndarray, "size size"]:
-    """The square root of a symmetric matrix without negative eigenvalues."""
+    """Returns the square root of a symmetric matrix without negative eigenvalues."""
     values, vectors = np.linalg.eigh(np.asarray(c, np.float64))
     return (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T

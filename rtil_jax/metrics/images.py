@@ -1,12 +1,12 @@
 """Image quality, one value per image, and confidence intervals over images.
 
-Images are float `(batch, height, width, channels)`, grey or RGB, with values in
-[0, 1]; a caller whose images lie in [-1, 1] maps and clips them first:
+Images are float `(batch, height, width, channels)`, grey or RGB, with values in [0, 1].
+Map and clip images in [-1, 1] first:
 
     unit = [jnp.clip((images + 1) / 2, 0, 1) for images in (found.images, truth)]
     metrics.psnr(*unit)
 
-Other values raise a UserError that says what to write. The values are those of
+Other values raise a UserError that says what to write. The results equal those of
 scikit-image's functions of the same name, averaged over channels.
 """
 
@@ -29,13 +29,13 @@ from rtil_jax.arrays import (
 )
 from rtil_jax.errors import UserError
 
-# scikit-image's Gaussian of sigma 1.5, truncated at 3.5 sigma, and its 7x7 box.
+# scikit-image's Gaussian with sigma 1.5, truncated at 3.5 sigma, and its 7x7 box.
 _GAUSSIAN = np.exp(-0.5 * (np.arange(-5, 6) / 1.5) ** 2)
 _TAPS = {"gaussian": _GAUSSIAN / _GAUSSIAN.sum(), "uniform": np.full(7, 1 / 7)}
 
 
 def psnr(x: Any, y: Any, data_range: Any = 1.0) -> Float[Array, " batch"]:
-    """Peak signal-to-noise ratio in dB; infinite for identical images.
+    """Returns the peak signal-to-noise ratio in dB; infinite for identical images.
 
     >>> import numpy as np
     >>> truth = np.full((1, 8, 8, 3), 0.5, np.float32)
@@ -45,12 +45,13 @@ def psnr(x: Any, y: Any, data_range: Any = 1.0) -> Float[Array, " batch"]:
     Args:
         x: images in [0, 1], `(batch, height, width, channels)`.
         y: images of the same shape.
-        data_range: white minus black. Other than 1, values may be in [0, data_range],
-            or on both sides of 0: with 2, in [-1, 1].
+        data_range: white minus black, above 0. If it is not 1, values may be in
+            [0, data_range] or in [-data_range / 2, data_range / 2]: for images in
+            [-1, 1] it is 2.
 
     Raises:
-        UserError: for images of other values, types or shapes. Under `jax.jit` values
-            are not known and not checked.
+        UserError: if the images have other values, types or shapes. Under `jax.jit`
+            values are unknown and not checked.
     """
     x, y = _checked("psnr", x, y, data_range)
     mse = jnp.mean(jnp.square(x - y), axis=(1, 2, 3))
@@ -64,15 +65,18 @@ def ssim(
     window: Any = "gaussian",
     data_range: Any = 1.0,
 ) -> Float[Array, " batch"]:
-    """Structural similarity (Wang et al. 2004), the mean over pixels and channels.
+    """Returns the structural similarity, averaged over pixels and channels.
+
+    It is the SSIM of Wang et al. (2004).
 
     Args:
         x: images in [0, 1], `(batch, height, width, channels)`.
         y: images of the same shape.
-        window: `gaussian` is the paper's: 11x11 taps, sigma 1.5, population
-            covariance. `uniform` is scikit-image's default: 7x7, sample covariance.
-        data_range: of the pixel values. Published values computed with the defaults of
-            old scikit-image releases on floats in [0, 1] have `data_range=2`.
+        window: `gaussian` as in the paper (11x11 taps, sigma 1.5, population
+            covariance), or `uniform`, the default of scikit-image (7x7, sample
+            covariance).
+        data_range: white minus black, as for `psnr`. Use 2 to reproduce published
+            values that old releases of scikit-image computed on floats in [0, 1].
 
     Raises:
         UserError: as `psnr`, or if the images are smaller than the window.
@@ -100,7 +104,7 @@ def ssim(
 
 
 def _checked(metric: str, x: Any, y: Any, data_range: Any) -> tuple[Array, Array]:
-    """Both as JAX's arrays. Raises UserError unless the metric can read them."""
+    """Returns both as JAX arrays; raises UserError if the metric cannot read them."""
     x, y = check_pair(metric, x, y)
     if not is_traced(data_range):
         name, least = f"{metric}: data_range", sys.float_info.min
@@ -117,7 +121,7 @@ def _checked(metric: str, x: Any, y: Any, data_range: Any) -> tuple[Array, Array
 def _window_means(
     x: Float[Array, "moments batch height width channels"], taps: np.ndarray
 ) -> Float[Array, "moments batch height2 width2 channels"]:
-    """Means under every window that lies wholly inside the image."""
+    """Returns the means under every window that lies wholly inside the image."""
     for axis in (2, 3):
         size = x.shape[axis] - taps.size + 1
         x = sum(
@@ -131,13 +135,19 @@ def confidence_interval(
     values: Any,
     level: float = 0.95,
 ) -> tuple[float, float]:
-    """Mean over images and half-width of its Student t confidence interval.
+    """Returns the mean over images and half the width of its confidence interval.
+
+    The interval is Student's t interval.
 
     >>> mean, half = confidence_interval([20.0, 22.0, 24.0])
     >>> f"{mean:.2f} ± {half:.2f}"
     '22.00 ± 4.97'
 
-    The half-width is nan for fewer than two values, and if one of them is infinite.
+    Half the width is NaN for fewer than two values, or if a value is infinite.
+
+    Args:
+        values: one number per image, `(images,)`.
+        level: the confidence level, in (0, 1).
     """
     array = as_array("confidence_interval", values)
     if array.ndim != 1:
@@ -150,7 +160,7 @@ def confidence_interval(
     mean = float(np.mean(values)) if count else np.nan
     if count < 2 or not np.isfinite(values).all():
         return mean, np.nan
-    # Imported here because SciPy is slow to import; scipy.stats, even more.
+    # Imported here because SciPy is slow to import, and scipy.stats slower still.
     from scipy.special import stdtrit
 
     error = np.std(values, ddof=1) / np.sqrt(count)

@@ -1,10 +1,10 @@
 """Sliced Wasserstein distance of image patches (Karras et al. 2018, section 5).
 
-Every level of a Laplacian pyramid is a band of detail. Of each, many 7 x 7 patches of
-one set of images are compared with as many of another: normalised by channel, projected
-onto random directions (Rabin et al. 2011), and compared as numbers, whose Wasserstein
-distance is the mean difference of the sorted ones. It is |.| that the authors' code
-averages, and so does this one; its tables print 1,000 times the distance.
+Every level of a Laplacian pyramid is a band of detail. On each level, many 7 x 7
+patches of one set of images are compared with the same number from another. Patches are
+normalised by channel and projected onto random directions (Rabin et al. 2011). The
+Wasserstein distance of the resulting numbers is the mean absolute difference after
+sorting both sets, as in the authors' code. Tables print 1,000 times the distance.
 """
 
 import jax
@@ -17,8 +17,8 @@ from rtil_jax.errors import UserError
 PATCH = 7
 PATCHES_PER_IMAGE = 128
 DIRECTIONS = 512
-SMALLEST = 16  # The last level; smaller images have one level of their own size.
-_AT_ONCE = 32  # Directions; each needs as many floats as there are patches.
+SMALLEST = 16  # Pixels of the last level; smaller images have a single level.
+_AT_ONCE = 32  # Number of directions; each needs one float per patch.
 _TAPS = np.array([1, 4, 6, 4, 1], np.float32) / 16
 
 Images = Float[Array | np.ndarray, "batch height width channels"]
@@ -26,9 +26,9 @@ Patches = Float[np.ndarray, "patches 7 7 channels"]
 
 
 def laplacian_pyramid(images: Images) -> list[Float[Array, "batch _ _ channels"]]:
-    """Bands of detail from the finest on; the last is what remains.
+    """Splits images into bands of detail, finest first; the last is the remainder.
 
-    Enlarged and added from the last to the first, they are the images again.
+    Enlarging and adding them from last to first gives the images again.
     """
     levels = [jnp.asarray(images)]
     while levels[-1].shape[1] > SMALLEST:
@@ -38,14 +38,14 @@ def laplacian_pyramid(images: Images) -> list[Float[Array, "batch _ _ channels"]
 
 
 def enlarge(images: Images) -> Float[Array, "batch height2 width2 channels"]:
-    """Twice the size: zeros between the pixels, blurred."""
+    """Doubles the size by inserting zeros between pixels and blurring."""
     batch, height, width, channels = images.shape
     spread = jnp.zeros((batch, 2 * height, 2 * width, channels), images.dtype)
     return 4 * _blur(spread.at[:, ::2, ::2].set(images))
 
 
 def _blur(images: Array) -> Array:
-    """5 x 5 binomial filter; edges are mirrored."""
+    """Applies a 5 x 5 binomial filter; edges are mirrored."""
     for axis in (1, 2):
         padding = [(2, 2) if i == axis else (0, 0) for i in range(4)]
         padded = jnp.pad(images, padding, mode="reflect")
@@ -59,14 +59,14 @@ def _blur(images: Array) -> Array:
 
 @jax.jit
 def patches(images: Images, keys: jax.Array) -> dict[int, Array]:
-    """Patches at random places of each level of the pyramid.
+    """Cuts patches from random places of each level of the pyramid.
 
     Args:
-        images: square, at least 8 pixels.
-        keys: one per image, `(batch,)`; an image's places depend on its own only.
+        images: square images of at least 8 x 8 pixels.
+        keys: `(batch,)`, one PRNG key per image; the places depend only on it.
 
     Returns:
-        `(batch * PATCHES_PER_IMAGE, 7, 7, channels)` by the pixels of the level.
+        {pixels of a level: `(batch * PATCHES_PER_IMAGE, 7, 7, channels)`}.
     """
     found = {}
     for level in laplacian_pyramid(images):
@@ -90,19 +90,19 @@ def patches(images: Images, keys: jax.Array) -> dict[int, Array]:
 
 
 def patch_distance(real: Patches, fake: Patches, key: jax.Array) -> float:
-    """The distance of two sets of as many patches, over random directions.
+    """Returns the distance of two equally large sets of patches.
 
     Args:
-        real: patches, `(patches, height, width, channels)`.
-        fake: of the same shape.
-        key: of the directions.
+        real: patches, `(patches, 7, 7, channels)`.
+        fake: patches of the same shape.
+        key: the PRNG key of the random directions.
     """
     x, y = (normalised(patches).reshape(len(patches), -1) for patches in (real, fake))
     return sliced_wasserstein(x, y, key)
 
 
 def normalised(patches: Patches) -> Patches:
-    """Mean 0 and deviation 1 in each channel; patches of one value become 0."""
+    """Normalises each channel to mean 0 and deviation 1; constant patches become 0."""
     mean = np.mean(patches, axis=(0, 1, 2), dtype=np.float64)
     std = np.std(patches, axis=(0, 1, 2), dtype=np.float64)
     return ((patches - mean) / np.maximum(std, 1e-8)).astype(np.float32)
@@ -113,12 +113,12 @@ def sliced_wasserstein(
     y: Float[np.ndarray, "points size"],
     key: jax.Array,
 ) -> float:
-    """The mean Wasserstein-1 distance of projections onto DIRECTIONS unit vectors.
+    """Returns the mean Wasserstein-1 distance of projections onto unit vectors.
 
     Args:
         x: points, `(points, size)`.
-        y: of the same shape.
-        key: of the directions.
+        y: points of the same shape.
+        key: the PRNG key of the DIRECTIONS random unit vectors.
 
     Raises:
         UserError: if the sets differ in the number of points or in their size.
@@ -126,7 +126,7 @@ def sliced_wasserstein(
     if np.shape(x) != np.shape(y):
         raise UserError(
             f"sliced_wasserstein: found sets of shapes {np.shape(x)} and "
-            f"{np.shape(y)}, expected two of one shape"
+            f"{np.shape(y)}, expected the same shape"
         )
     directions = jax.random.normal(key, (x.shape[1], DIRECTIONS), jnp.float32)
     directions = directions / jnp.linalg.norm(directions, axis=0, keepdims=True)

@@ -1,18 +1,19 @@
 """Forward operators A of the inverse problems y = A(x) (Section 2.1 of the paper).
 
-An operator is a pytree: `jax.vmap` over keys draws one per image, and
+Make an operator for your own measurements from its arrays, such as `Inpainting(mask)`,
+or from a function (`from_function`). Linear operators can be combined as in algebra:
+`A @ B`, `A + B`, `A.T` (see `Linear`).
+
+An operator is a pytree. `jax.vmap` over keys draws one per image, and
 `jax.vmap(lambda a, x: a(x))(operators, images)` applies them. One operator may also
-serve a whole batch (see `inversion.Problem`). Measurements keep one
-shape whatever the ratio; a mask says which entries were measured and the others are 0.
-A function that is jitted over a masked operator therefore compiles once for a sweep of
-ratios, and masks drawn from one key are nested: more measurements include the fewer.
+serve a whole batch (see `inversion.Problem`). Measurements have the same shape for
+every ratio: a mask marks the measured entries, and the others are 0. So a function that
+is jitted over a masked operator compiles once for a sweep of ratios. Masks from the
+same key are nested: a larger ratio includes the measurements of a smaller one.
 
-Operators of one's own measurements are made from their arrays, `Inpainting(mask)`, or
-from a function, `from_function`; linear ones are written as in algebra (`Linear`).
-
-Images are float32 `(height, width, channels)` in [-1, 1]. An operator that is not
-itself batched also takes images and measurements with leading batch axes. The arrays
-of an operator are typed `Any` because JAX also rebuilds pytrees of shapes and specs.
+Images are float32 `(height, width, channels)` in [-1, 1]. An operator without a batch
+axis also takes images and measurements with leading batch axes. The arrays of an
+operator are typed `Any`, because JAX also builds these pytrees from shapes and specs.
 """
 
 from rtil_jax.operators.algebra import Linear

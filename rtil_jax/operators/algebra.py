@@ -1,7 +1,7 @@
-"""Linear operators as one writes them: `A.T`, `A @ B`, `A + B`, `c * A`, `A.pinv(y)`.
+"""The algebra of linear operators: `A.T`, `A @ B`, `A + B`, `c * A`, `A.pinv(y)`.
 
-All spaces are real. A complex y is two real numbers, so that `A.T` is the transpose in
-Re sum(conj(u) v); A^T y of images is real.
+All spaces are real. A complex number counts as two real numbers, so `A.T` is the
+transpose with respect to Re sum(conj(u) v), and A^T y is a real image.
 """
 
 import math
@@ -24,10 +24,12 @@ from rtil_jax.operators.pytrees import operator_class
 
 
 class Linear(ForwardOperator):
-    """A linear operator: a base class for one's own as well.
+    """A linear operator, which can be transposed, combined and inverted.
 
-    A subclass under `operator_class` has the field `image_shape` and `_forward(x)`.
-    Without `_adjoint` JAX transposes that; without `_pinv` conjugate gradients invert.
+    It is also a base class for your own operators. A subclass under `operator_class`
+    has the field `image_shape` and the method `_forward(x)`. Without a method
+    `_adjoint`, JAX transposes `_forward`; without `_pinv`, conjugate gradients invert
+    it.
 
     >>> import jax.numpy as jnp
     >>> from rtil_jax.operators import Blur, Inpainting
@@ -43,41 +45,41 @@ class Linear(ForwardOperator):
     ((8, 8, 3), (8, 8, 3))
     """
 
-    __array_ufunc__ = None  # or NumPy would multiply entry by entry: np.float32(2) * A
+    __array_ufunc__ = None  # else np.float32(2) * A would multiply entry by entry
 
     @property
     def T(self) -> "Adjoint":
-        """A^T as an operator, the adjoint: <A x, y> = <x, A^T y>."""
+        """The adjoint A^T as an operator: <A x, y> = <x, A^T y>."""
         return Adjoint(self)
 
     @property
     def gram(self) -> "Composed":
-        """A^T A as an operator."""
+        """The operator A^T A."""
         return Composed(self.T, self)
 
     def adjoint(self, y: Any) -> Any:
-        """A^T y, with any batch axes before the measurements.
+        """Returns A^T y; y may have leading batch axes.
 
         Raises:
-            UserError: for measurements of another shape.
+            UserError: if y has the wrong shape.
         """
         return self._adjoint(self._checked("measurements", y, self._output_pattern()))
 
     def pinv(self, y: Any) -> Any:
-        """A^+ y: of the x that minimise ||A x - y||, the one of least norm.
+        """Returns A^+ y, the x of least norm among those that minimise ||A x - y||.
 
-        Exact for masks, circular blur, Fourier lines and masks, full circulants,
-        matrices, colourisation and super-resolution; by conjugate gradients otherwise,
-        at most 1000 steps. Of ill-conditioned operators, as wide blurs with reflected
-        borders and scans, A A^+ A is then A within about 0.001.
+        It is exact for masks, circular blurs, Fourier lines and masks, full circulants,
+        matrices, colourisation and super-resolution. Other operators use at most 1000
+        steps of conjugate gradients. For ill-conditioned ones, such as wide blurs with
+        reflected borders and CT scans, A A^+ A then equals A within about 0.001.
 
         Raises:
-            UserError: for measurements of another shape.
+            UserError: if y has the wrong shape.
         """
         return self._pinv(self._checked("measurements", y, self._output_pattern()))
 
     def preview(self, y: Array) -> Array:
-        """The multiple of A^T y that explains y best, in [-1, 1]."""
+        """Returns the multiple of A^T y that explains y best, clipped to [-1, 1]."""
         back = self.adjoint(y)
         again = self._forward(back)
         own = tuple(range(back.ndim - len(self.input_shape), back.ndim))
@@ -87,7 +89,7 @@ class Linear(ForwardOperator):
         return jnp.clip(back * size / jnp.maximum(square, 1e-30), -1, 1)
 
     def __matmul__(self, other: Any) -> Any:
-        """`A @ B` is the operator A(B(x)); `A @ x` of an array is A(x)."""
+        """Returns the operator A(B(x)) for an operator B, and A(x) for an array x."""
         if not isinstance(other, ForwardOperator):
             return NotImplemented if callable(other) else self(other)
         return compose(self, other)
@@ -128,13 +130,13 @@ class Linear(ForwardOperator):
         return found.reshape(*lead, *found.shape[1:])
 
     def _output_pattern(self) -> tuple[int | None, ...]:
-        """`output_shape`, with ANY for what is left open."""
+        """Returns `output_shape`, with ANY for an axis of unknown size."""
         return self.output_shape
 
 
 @operator_class
 class Adjoint(Unmasked, Linear):
-    """A^T; what `A.T` makes.
+    """The adjoint A^T, which `A.T` makes.
 
     Attributes:
         operator: A.
@@ -173,7 +175,7 @@ class Adjoint(Unmasked, Linear):
 
 @operator_class
 class Scaled(Linear):
-    """c A; what `c * A` makes.
+    """The multiple c A, which `c * A` makes.
 
     Attributes:
         factor: c, a real number.
@@ -225,9 +227,9 @@ class Scaled(Linear):
 
 @operator_class
 class Composed(Linear):
-    """outer(inner(x)); what `outer @ inner` makes.
+    """The composition outer(inner(x)), which `outer @ inner` makes.
 
-    What is measured, hence its mask and its number, is what `outer` says.
+    `outer` decides which entries are measured, and their number.
     """
 
     outer: Any
@@ -268,9 +270,9 @@ class Composed(Linear):
 
 @operator_class
 class Sum(Linear):
-    """first(x) + second(x); what `first + second` makes.
+    """The sum first(x) + second(x), which `first + second` makes.
 
-    An entry of y is measured where either of the two measures it.
+    An entry of y is measured if either operator measures it.
     """
 
     first: Any
@@ -316,15 +318,15 @@ class Sum(Linear):
 
 
 def add(first: Linear, second: Any) -> Sum:
-    """`first + second`.
+    """Returns `first + second`.
 
     Raises:
-        UserError: unless both are linear and have the same shapes.
+        UserError: if an operator is not linear, or their shapes differ.
     """
     names = f"{type(first).__name__} + {type(second).__name__}"
     if not isinstance(second, Linear):
-        raise UserError(f"{names}: found the second, expected a linear operator")
-    # What one of them leaves open, the other may know.
+        raise UserError(f"{names}: found the second not linear, expected linear ones")
+    # A size that one of them leaves open, the other may know.
     known = [a.input_shape for a in (first, second) if None not in a._input_pattern()]
     if known:
         first, second = first.fitted(known[0]), second.fitted(known[0])
@@ -334,31 +336,30 @@ def add(first: Linear, second: Any) -> Sum:
     ):
         if found != expected:
             raise UserError(
-                f"{names}: found {what} of shape {shape_text(found)} in the second, "
-                f"expected {shape_text(expected)}, as in the first"
+                f"{names}: found {what} of shape {shape_text(found)} for the second, "
+                f"expected {shape_text(expected)}, as for the first"
             )
     return Sum(first, second)
 
 
 def compose(outer: Linear, inner: Any) -> Composed:
-    """`outer @ inner`.
+    """Returns `outer @ inner`.
 
     Raises:
-        UserError: if `outer` does not take what `inner` measures, or `inner` is not
-            linear.
+        UserError: if `inner` is not linear, or `outer` does not fit its output.
     """
     names = f"{type(outer).__name__} @ {type(inner).__name__}"
     if not isinstance(inner, Linear):
-        raise UserError(f"{names}: found an operator that is not linear, expected one")
-    # What one of them leaves open, the other may know.
+        raise UserError(f"{names}: found the second not linear, expected linear ones")
+    # A size that one of them leaves open, the other may know.
     found, wanted = inner._output_pattern(), outer._input_pattern()
     fits = len(found) == len(wanted) and all(
         a == b or None in (a, b) for a, b in zip(found, wanted, strict=True)
     )
     if not fits:
         raise UserError(
-            f"{names}: found measurements of shape {inner.output_shape} by the second, "
-            f"expected {outer.input_shape}, which the first takes"
+            f"{names}: found output {inner.output_shape} of the second, expected "
+            f"{outer.input_shape}, the input of the first"
         )
     if None not in wanted and None in found:
         pattern = inner._input_pattern()
@@ -370,7 +371,7 @@ def compose(outer: Linear, inner: Any) -> Composed:
 
 
 def _as_factor(found: Any) -> Any:
-    """A real number, whatever its type."""
+    """Checks a factor, which must be a real number."""
     real = isinstance(found, numbers.Real) and not isinstance(found, bool)
     if real or (getattr(found, "shape", None) == () and not jnp.iscomplexobj(found)):
         return found if hasattr(found, "dtype") else float(found)

@@ -1,4 +1,4 @@
-"""Blur by a kernel: a point-spread function of one's own."""
+"""Blur with your own kernel (point-spread function)."""
 
 import math
 from typing import Any, ClassVar
@@ -22,10 +22,10 @@ Padding = tuple[tuple[int, int], tuple[int, int]]
 
 @operator_class
 class Blur(Unmasked, Linear):
-    """y = kernel * x, a convolution of every channel.
+    """Blurs every channel with a kernel: y = kernel * x, a convolution.
 
-    With `circular` borders, one side blurs into the opposite one. With `reflect`, the
-    image goes on as its mirror image, without the outermost pixels twice.
+    With `circular` borders, each side blurs into the opposite one. With `reflect`, the
+    image continues as its mirror image, without repeating the outermost pixels.
 
     The standard deviation of noise on y is in the units of pixels.
 
@@ -35,10 +35,10 @@ class Blur(Unmasked, Linear):
     1.0
 
     Attributes:
-        spectrum: rfft2 of the kernel, `(height, width // 2 + 1, 1)` complex64, of the
-            image with its padding. The kernel is centred on pixel (0, 0).
+        spectrum: rfft2 of the kernel at the size of the padded image, `(height, width
+            // 2 + 1, 1)` complex64. The kernel is centred on pixel (0, 0).
         image_shape: `(height, width, channels)`.
-        padding: of `reflect`: pixels before and after, of rows and of columns.
+        padding: for `reflect`, the pixels added before and after rows and columns.
     """
 
     noise_unit: ClassVar[str] = "pixels"
@@ -50,12 +50,13 @@ class Blur(Unmasked, Linear):
     def __init__(
         self, kernel: Any, image_shape: Any, borders: str = "circular"
     ) -> None:
-        """A blur by a kernel of one's own.
+        """Makes a blur from a kernel.
 
         Args:
-            kernel: what becomes of a single pixel of 1, `(rows, columns)` with its
-                centre at (rows // 2, columns // 2), or `(rows, columns, channels)`. It
-                is used as it is; `kernel / kernel.sum()` keeps the brightness.
+            kernel: the blurred image of a single pixel of value 1, `(rows, columns)`
+                with its centre at (rows // 2, columns // 2), or `(rows, columns,
+                channels)`. It is not normalised; pass `kernel / kernel.sum()` to keep
+                the brightness.
             image_shape: `(height, width, channels)`.
             borders: `circular` or `reflect`.
 
@@ -72,7 +73,7 @@ class Blur(Unmasked, Linear):
         centre = rows // 2, columns // 2
         padding = None
         if borders == "reflect":
-            # What is before a pixel is weighed by what is after the kernel's centre.
+            # Pixels before a pixel are weighed by the kernel after its centre.
             padding = ((rows - 1) // 2, rows // 2), ((columns - 1) // 2, columns // 2)
         sizes = [
             size + sum(padding[axis] if padding else (0,))
@@ -94,7 +95,7 @@ class Blur(Unmasked, Linear):
         return math.prod(self.image_shape)
 
     def preview(self, y: Images) -> Images:
-        """The blurred image itself."""
+        """Returns the blurred image itself."""
         return jnp.clip(y, -1, 1)
 
     def _forward(self, x: Images) -> Images:
@@ -124,20 +125,20 @@ class Blur(Unmasked, Linear):
 
 
 def spectrum_of(kernel: Any) -> Array:
-    """`Blur.spectrum` of a kernel centred on pixel (0, 0), with an axis of channels."""
+    """Returns `Blur.spectrum` of a kernel `(height, width, 1)` centred on (0, 0)."""
     planes = jnp.fft.rfft2(jnp.moveaxis(jnp.asarray(kernel), -1, 0))
     return jnp.moveaxis(planes, 0, -1)
 
 
 def inverse_of(spectrum: Array) -> Array:
-    """1 / the spectrum, and 0 where it is 0 but for rounding."""
+    """Returns 1 / spectrum, and 0 where the spectrum is 0 up to rounding."""
     size = jnp.abs(spectrum)
     seen = size > 100 * jnp.finfo(size.dtype).eps * jnp.max(size)
     return jnp.where(seen, 1 / jnp.where(seen, spectrum, 1), 0)
 
 
 def _as_kernel(found: Any, image_shape: ImageShape) -> Array:
-    """`(rows, columns, 1 or channels)`."""
+    """Checks a kernel; returns it as `(rows, columns, 1 or channels)`."""
     kernel = as_real_values("Blur: kernel", found)
     shape, (height, width, channels) = kernel.shape, image_shape
     kernel = kernel[..., None] if kernel.ndim == 2 else kernel
@@ -156,7 +157,7 @@ def _as_kernel(found: Any, image_shape: ImageShape) -> Array:
         sums, sizes = weights.sum((0, 1)), np.abs(weights).sum((0, 1))
         if np.any(np.abs(sums) <= 1e-6 * sizes):
             raise UserError(
-                "Blur: kernel: found weights that sum to 0, expected a sum above 0, "
-                "usually 1: such a blur removes the brightness"
+                "Blur: kernel: found weights that sum to 0, which removes the "
+                "brightness, expected a sum other than 0, usually 1"
             )
     return jnp.asarray(kernel)

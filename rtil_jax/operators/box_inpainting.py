@@ -1,4 +1,4 @@
-"""Inpainting of a square that is missing."""
+"""Inpainting of a missing square."""
 
 import math
 
@@ -14,32 +14,33 @@ from rtil_jax.operators.pytrees import operator_class, stored
 
 @operator_class
 class BoxInpainting(Inpainting):
-    """Inpainting of a square in a random place, all of it inside the image.
+    """Inpainting of a missing square at a random place inside the image.
 
-    Its side is a whole number of pixels, so the observed fraction is `ratio` up to
-    that: at 64x64 pixels, to within 1.6 %. Squares drawn from one key are nested.
+    The side of the square is a whole number of pixels, so the observed fraction is
+    `ratio` up to rounding: within 1.6 % at 64x64 pixels. Squares from the same key are
+    nested.
     """
 
     @classmethod
     def sample(
         cls, key: jax.Array, image_shape: ImageShape, ratio: float | int
     ) -> "BoxInpainting":
-        """A random square.
+        """Draws the place of the missing square.
 
         Args:
-            key: of the square's place.
+            key: the PRNG key of the place.
             image_shape: `(height, width, channels)`.
-            ratio: the fraction of pixels that is seen.
+            ratio: the fraction of pixels that are seen, in (0, 1].
 
         Raises:
-            UserError: if it does not fit into the image or leaves nothing of it.
+            UserError: if the square is empty or as large as the image.
         """
         height, width, channels = image_shape
         side = round(math.sqrt((1 - ratio) * height * width))
         if side > min(height, width) or side**2 == height * width:
             raise UserError(
                 f"ratios: found {ratio:g} with problem=box_inpainting, a missing "
-                f"square of {side}x{side} pixels, expected one that is a part of the "
+                f"square of {side}x{side} pixels, expected a smaller part of the "
                 f"{height}x{width} pixels"
             )
         place = jax.random.uniform(key, (2,), jnp.float32)

@@ -1,4 +1,4 @@
-"""Compressed sensing by a random partial circulant matrix."""
+"""Compressed sensing with a random partial circulant matrix."""
 
 import math
 from typing import Any, ClassVar
@@ -23,15 +23,16 @@ Vectors = Float[Array, "*batch n"]
 
 @operator_class
 class PartialCirculant(Linear):
-    """Compressed sensing by a partial circulant matrix with random signs.
+    """Compressed sensing with a partial circulant matrix and random signs.
 
-    With u = signs * x, x flattened in (channels, height, width) order to n numbers,
-    y_j = mask_j sum_k filter_{(j - k) mod n} u_k. As in the public code of Daras et
-    al. (2021) nothing is normalised: E y_j^2 = ||x||^2 where measured, and the
-    learning rates of gradient descent are tuned to that.
+    x is flattened in (channels, height, width) order to n numbers. With u = signs * x,
+    y_j = mask_j sum_k filter_{(j - k) mod n} u_k. As in the public code of Daras et al.
+    (2021) nothing is normalised: E y_j^2 = ||x||^2 for measured entries, and learning
+    rates are tuned to that scale.
 
-    The standard deviation of noise on y is in the units of y: beside ||x||, not beside
-    pixels. 1 % of noise is 0.01 ||x||, about 0.55 for 64 x 64 RGB pixels of +-0.5.
+    The standard deviation of noise on y is in the units of y, whose entries are as
+    large as ||x||, not as pixels. 1 % of noise is 0.01 ||x||, about 0.55 for 64 x 64
+    RGB pixels of +-0.5.
 
     >>> import numpy as np
     >>> A = PartialCirculant(np.ones(12), np.ones(12), np.arange(12) < 5, (2, 2, 3))
@@ -42,7 +43,7 @@ class PartialCirculant(Linear):
         spectrum: rfft of the filter, `(n // 2 + 1,)` complex64. `sample` draws the
             filter from N(0, I).
         signs: +1 or -1, `(n,)`.
-        mask: `(n,)`, where y is measured; `sample` draws int(ratio n) ones.
+        mask: `(n,)`, 1 where y is measured; `sample` draws int(ratio n) ones.
         image_shape: `(height, width, channels)`.
     """
 
@@ -56,17 +57,16 @@ class PartialCirculant(Linear):
     def __init__(
         self, filter: Any, signs: Any, mask: Any, image_shape: Any = None
     ) -> None:
-        """A partial circulant matrix of one's own.
+        """Makes a partial circulant matrix from its arrays.
 
         Args:
             filter: the first column of the circulant matrix, `(n,)`.
             signs: +1 or -1 for each number of x, `(n,)`.
             mask: 1 or True where y is measured, `(n,)`.
-            image_shape: `(height, width, channels)`; None stands for a square of
-                colour, or of grey.
+            image_shape: `(height, width, channels)`; None for a square, RGB or grey.
 
         Raises:
-            UserError: for other shapes and values, or if nothing is measured.
+            UserError: if shapes or values are wrong, or nothing is measured.
         """
         name = "PartialCirculant"
         taps = as_real_values(f"{name}: filter", filter)
@@ -79,11 +79,11 @@ class PartialCirculant(Linear):
                     + (
                         "(n,)"
                         if what == "filter"
-                        else f"{taps.shape}, as of the filter"
+                        else f"{taps.shape}, the shape of the filter"
                     )
                 )
         if not is_traced(signs) and not np.all(np.abs(np.asarray(signs)) == 1):
-            raise UserError(f"{name}: signs: found other values than +1 and -1")
+            raise UserError(f"{name}: signs: found other values, expected +1 and -1")
         shape = shape_of_numbers(name, len(taps), image_shape, "a filter")
         object.__setattr__(self, "spectrum", jnp.fft.rfft(jnp.asarray(taps)))
         object.__setattr__(self, "signs", jnp.asarray(signs))
@@ -94,12 +94,12 @@ class PartialCirculant(Linear):
     def sample(
         cls, key: jax.Array, image_shape: ImageShape, ratio: float | int
     ) -> "PartialCirculant":
-        """A random operator.
+        """Draws a random operator.
 
         Args:
-            key: of the filter, the signs and the rows.
+            key: the PRNG key of the filter, the signs and the rows.
             image_shape: `(height, width, channels)`.
-            ratio: measurements over the image's numbers, in (0, 1].
+            ratio: number of measurements over numbers of an image, in (0, 1].
         """
         size = math.prod(image_shape)
         filter_key, sign_key, mask_key = jax.random.split(key, 3)
@@ -135,21 +135,21 @@ class PartialCirculant(Linear):
         return self._unflatten(jnp.fft.irfft(spectrum, n=y.shape[-1]))
 
     def _unflatten(self, u: Vectors) -> Images:
-        """The image of u = signs * x."""
+        """Returns the image x of u = signs * x."""
         height, width, channels = self.image_shape
         planes = scale(self.signs, u).reshape(*u.shape[:-1], channels, height, width)
         return jnp.moveaxis(planes, -3, -1)
 
     def _convolve(self, u: Array, transpose: bool = False) -> Array:
-        """Circular convolution with the filter, or correlation with it."""
+        """Convolves circularly with the filter, or correlates with it."""
         spectrum = jnp.conj(self.spectrum) if transpose else self.spectrum
         return jnp.fft.irfft(scale(spectrum, jnp.fft.rfft(u)), n=u.shape[-1])
 
     def preview(self, y: Vectors) -> Images:
-        """The back-projection A^T y / (m + n).
+        """Returns the back-projection A^T y / (m + n).
 
-        That scale is the best linear one in mean square if A were a dense Gaussian
-        matrix and x white: few measurements give a faint picture, not a loud one.
+        This scale minimises the mean squared error for a dense Gaussian A and a white
+        x: few measurements give a faint picture, not a noisy one.
         """
         total = self.num_measurements + self.mask.shape[-1]
         return jnp.clip(self.adjoint(y) / total, -1, 1)

@@ -17,16 +17,16 @@ from rtil_jax.operators.pytrees import operator_class, stored
 from rtil_jax.operators.ratios import require_whole
 
 GreyImages = Float[Array, "*batch height width 1"]
-# Luma of red, green and blue in ITU-R BT.601, which JPEG uses too.
+# Weights of red, green and blue in the luma of ITU-R BT.601, which JPEG uses too.
 LUMA = (0.299, 0.587, 0.114)
 
 
 @operator_class
 class Colourisation(Unmasked, Linear):
-    """y is the grey of each pixel: a weighted sum of its channels.
+    """Measures the grey value of each pixel, a weighted sum of its channels.
 
-    The usual weights are those of luma, 0.299 red + 0.587 green + 0.114 blue. Weights
-    that sum to 1 keep grey as it is.
+    The default weights are those of luma, 0.299 red + 0.587 green + 0.114 blue. Weights
+    that sum to 1 keep grey pixels unchanged.
 
     >>> A = Colourisation((0.25, 0.5, 0.25), image_shape=(8, 8, 3))
     >>> A.output_shape, A.num_measurements
@@ -36,9 +36,9 @@ class Colourisation(Unmasked, Linear):
     pixels.
 
     Attributes:
-        weights: of the channels, Python's numbers.
-        image_shape: `(height, width, channels)`; None fits any size, but then shapes
-            and numbers of measurements are not known before a `Problem` has images.
+        weights: the weight of each channel, as Python numbers.
+        image_shape: `(height, width, channels)`. None fits any size, but then shapes
+            and the number of measurements are unknown until a `Problem` has images.
     """
 
     noise_unit: ClassVar[str] = "luma"
@@ -46,10 +46,10 @@ class Colourisation(Unmasked, Linear):
     image_shape: ImageShape | None = struct.field(pytree_node=False)
 
     def __init__(self, weights: Any = LUMA, image_shape: Any = None) -> None:
-        """Grey images by weights of one's own.
+        """Makes the operator from a weight for each channel.
 
         Raises:
-            UserError: unless there is a weight for each channel, not all of them 0.
+            UserError: if the number of weights is wrong, or all weights are 0.
         """
         array = np.asarray(as_real_values("Colourisation: weights", weights))
         shape = image_shape and as_image_shape("Colourisation", image_shape)
@@ -66,12 +66,12 @@ class Colourisation(Unmasked, Linear):
     def sample(
         cls, key: jax.Array, image_shape: ImageShape, ratio: float | int
     ) -> "Colourisation":
-        """The operator; `key` is unused.
+        """Returns the operator, which is not random.
 
         Args:
-            key: unused: nothing is random.
+            key: not used.
             image_shape: `(height, width, channels)`.
-            ratio: 1: all pixels are measured.
+            ratio: 1, because all pixels are measured.
 
         Raises:
             UserError: if the images do not have 3 channels, or `ratio` is not 1.
@@ -80,7 +80,7 @@ class Colourisation(Unmasked, Linear):
         if image_shape[-1] != len(LUMA):
             raise UserError(
                 f"channels: found {image_shape[-1]} with problem=colourisation, "
-                "expected a prior of 3 (RGB)"
+                "expected a prior of 3 channels (RGB)"
             )
         return stored(cls, weights=LUMA, image_shape=image_shape)
 
@@ -88,8 +88,8 @@ class Colourisation(Unmasked, Linear):
     def input_shape(self) -> ImageShape:
         if self.image_shape is None:
             raise UserError(
-                "Colourisation: found no image_shape, expected Colourisation(weights, "
-                "image_shape=(height, width, channels)) where shapes are asked for"
+                "Colourisation: found image_shape=None, expected image_shape=(height, "
+                "width, channels), because its shape is needed"
             )
         return self.image_shape
 
@@ -105,7 +105,7 @@ class Colourisation(Unmasked, Linear):
         return self if self.image_shape else Colourisation(self.weights, image_shape)
 
     def preview(self, y: GreyImages) -> Images:
-        """The grey image."""
+        """Returns the grey image."""
         return jnp.clip(jnp.repeat(y, len(self.weights), axis=-1), -1, 1)
 
     def _forward(self, x: Images) -> GreyImages:

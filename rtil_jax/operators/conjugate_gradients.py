@@ -12,21 +12,21 @@ MOST_STEPS = 1000
 def least_squares(
     forward: Callable[[Array], Array], adjoint: Callable[[Array], Array], y: Array
 ) -> Array:
-    """The x of least norm among those that minimise ||A x - y||: A's pseudo-inverse.
+    """Returns the x of least norm among those that minimise ||A x - y||.
 
-    Conjugate gradients on A^T A x = A^T y from x = 0, in the form that never computes
-    A^T A (CGLS: Hestenes and Stiefel 1952, section 10; Bjoerck 1996, section 7.4). It
-    stops where A^T of the residual is as small as rounding lets it be, or after 1000
-    steps: of an ill-conditioned A, what is missing then are parts of x that A barely
-    measures. Of 32 x 32 pixels that a Gaussian of 2 pixels has blurred, with reflected
-    borders, or of a scan from 30 angles, A x is then within 0.001 of A z, relatively,
-    if y = A z, in single and in double precision; of well-conditioned A within 1e-5
-    and 1e-13. The best x on the way is returned.
+    It solves A^T A x = A^T y by conjugate gradients from x = 0, in the form that never
+    computes A^T A (CGLS: Hestenes and Stiefel 1952, section 10; Bjoerck 1996, section
+    7.4). It stops when A^T of the residual is as small as rounding allows, or after
+    1000 steps, and returns the best x on the way. For an ill-conditioned A, the parts
+    of x that A barely measures are then still missing. Examples are 32 x 32 pixels,
+    blurred by a Gaussian of 2 pixels with reflected borders, or scanned from 30 angles:
+    if y = A z, the relative error of A x is below 0.001, in single and in double
+    precision. For well-conditioned A it is below 1e-5 and 1e-13.
 
     Args:
-        forward: A, of one image.
-        adjoint: A^T.
-        y: what it measures, real or complex.
+        forward: A, a function of one image.
+        adjoint: A^T, a function of y.
+        y: the measurements, real or complex.
     """
     tiny, rounding = jnp.finfo(y.dtype).tiny, 3 * jnp.finfo(y.dtype).eps
 

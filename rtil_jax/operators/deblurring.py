@@ -1,8 +1,8 @@
 """Deblurring: convolution with a Gaussian, or with the streak of a motion.
 
-The ratio is 1 / the width of the blur in pixels, as it is 1 / factor for
-super-resolution: 1 is (almost) sharp, and smaller is harder. Convolutions are circular,
-so borders blur into the opposite ones; `Blur` by a kernel of one's own may reflect.
+The ratio is 1 / width of the blur in pixels, as it is 1 / factor for super-resolution:
+1 is (almost) sharp, and smaller ratios are harder. Convolutions are circular, so each
+border blurs into the opposite one; `Blur` can also reflect.
 """
 
 import math
@@ -24,18 +24,18 @@ Kernel = Float[Array | np.ndarray, "height width"]
 
 @operator_class
 class GaussianDeblurring(Blur):
-    """Blur by a Gaussian whose full width at half maximum is 1 / ratio pixels."""
+    """Blurs with a Gaussian whose full width at half maximum is 1 / ratio pixels."""
 
     @classmethod
     def sample(
         cls, key: jax.Array, image_shape: ImageShape, ratio: float | int
     ) -> "GaussianDeblurring":
-        """The operator; `key` is unused.
+        """Returns the operator, which is not random.
 
         Args:
-            key: unused: nothing is random.
+            key: not used.
             image_shape: `(height, width, channels)`.
-            ratio: 1 / width of the blur in pixels.
+            ratio: 1 / width of the blur in pixels, in (0, 1].
 
         Raises:
             UserError: if the blur is wider than the image.
@@ -53,18 +53,18 @@ class GaussianDeblurring(Blur):
 
 @operator_class
 class MotionDeblurring(Blur):
-    """Blur by uniform motion along 1 / ratio pixels, in a random direction."""
+    """Blurs by uniform motion over 1 / ratio pixels in a random direction."""
 
     @classmethod
     def sample(
         cls, key: jax.Array, image_shape: ImageShape, ratio: float | int
     ) -> "MotionDeblurring":
-        """The operator; its direction is random, and the same at every ratio.
+        """Draws the direction of the motion, which is the same for every ratio.
 
         Args:
-            key: of its direction.
+            key: the PRNG key of the direction.
             image_shape: `(height, width, channels)`.
-            ratio: 1 / length of the motion in pixels.
+            ratio: 1 / length of the motion in pixels, in (0, 1].
 
         Raises:
             UserError: if the motion is longer than the image.
@@ -86,13 +86,13 @@ class MotionDeblurring(Blur):
 
 
 def _blur(cls: type[T], kernel: Kernel, image_shape: ImageShape) -> T:
-    """A circular blur by a kernel centred on pixel (0, 0)."""
+    """Returns a circular blur with a kernel centred on pixel (0, 0)."""
     spectrum = spectrum_of(kernel[..., None])
     return stored(cls, spectrum=spectrum, image_shape=image_shape, padding=None)
 
 
 def _width(problem: str, image_shape: ImageShape, ratio: float | int) -> float:
-    """1 / ratio.
+    """Returns the width of the blur, 1 / ratio.
 
     Raises:
         UserError: if it is above the smaller side of the image.
@@ -110,6 +110,6 @@ def _width(problem: str, image_shape: ImageShape, ratio: float | int) -> float:
 def _distances(
     size: int, positions: Float[Array | np.ndarray, " p"]
 ) -> Float[Array | np.ndarray, "p size"]:
-    """Signed distances of pixels from positions on a circle of `size` pixels."""
+    """Returns signed distances of pixels from positions on a circle of pixels."""
     offsets = np.arange(size, dtype=np.float32)[None] - positions[:, None]
     return (offsets + size / 2) % size - size / 2

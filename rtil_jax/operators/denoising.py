@@ -1,4 +1,4 @@
-"""Denoising: everything is measured, and only the noise is in the way."""
+"""Denoising: every pixel is measured, with noise."""
 
 from typing import Any, ClassVar
 
@@ -15,12 +15,14 @@ from rtil_jax.operators.ratios import require_whole
 
 @operator_class
 class Denoising(Unmasked, Linear):
-    """y = x; `measure` adds the noise, whose `noise_std` is in the units of pixels.
+    """Measures every pixel: y = x.
+
+    `measure` adds the noise, whose standard deviation is in the units of pixels.
 
     >>> Denoising((8, 8, 3)).num_measurements
     192
 
-    Without noise it asks how well a prior can represent an image at all.
+    Without noise, it shows how well a prior can represent an image.
 
     Attributes:
         image_shape: `(height, width, channels)`.
@@ -30,7 +32,11 @@ class Denoising(Unmasked, Linear):
     image_shape: ImageShape = struct.field(pytree_node=False)
 
     def __init__(self, image_shape: Any) -> None:
-        """Raises UserError unless it is (height, width, channels)."""
+        """Makes the operator for images of this shape.
+
+        Raises:
+            UserError: if it is not (height, width, channels).
+        """
         shape = as_image_shape("Denoising", image_shape)
         object.__setattr__(self, "image_shape", shape)
 
@@ -38,12 +44,12 @@ class Denoising(Unmasked, Linear):
     def sample(
         cls, key: jax.Array, image_shape: ImageShape, ratio: float | int
     ) -> "Denoising":
-        """The operator; `key` is unused.
+        """Returns the operator, which is not random.
 
         Args:
-            key: unused: nothing is random.
+            key: not used.
             image_shape: `(height, width, channels)`.
-            ratio: 1: all pixels are measured.
+            ratio: 1, because all pixels are measured.
 
         Raises:
             UserError: if `ratio` is not 1.
@@ -52,7 +58,7 @@ class Denoising(Unmasked, Linear):
         return stored(cls, image_shape=image_shape)
 
     def preview(self, y: Images) -> Images:
-        """The noisy image."""
+        """Returns the noisy image."""
         return jnp.clip(y, -1, 1)
 
     def _forward(self, x: Images) -> Images:

@@ -23,16 +23,17 @@ AXES = (-3, -2)
 
 @operator_class
 class Fourier(Linear):
-    """y = mask * F x, complex k-space with its zero frequency in the middle.
+    """Measures k-space under a mask, as in MRI: y = mask * F x.
 
-    F is the orthonormal 2-D transform of every channel, centred as usual in magnetic
-    resonance imaging (fastMRI, BART, deepinv): `fftshift(fft2(ifftshift(x)))`, with
-    frequency 0, and the origin of the image, at (height // 2, width // 2). Any mask
-    will do: lines along either axis, points, spirals on the grid.
+    F is the orthonormal 2-D Fourier transform of every channel, centred as usual in
+    magnetic resonance imaging (fastMRI, BART, deepinv):
+    `fftshift(fft2(ifftshift(x)))`, with frequency 0 and the origin of the image at
+    (height // 2, width // 2). The mask may be lines along either axis, points, or
+    spirals on the grid.
 
-    The spectrum of a real image is symmetric, y at -k is the conjugate of y at k, and
-    `num_measurements` counts both where both are measured. `Fourier.sample` draws
-    another form without that: see `FourierLines`.
+    The spectrum of a real image is symmetric: y at -k is the conjugate of y at k.
+    `num_measurements` counts both if both are measured. `Fourier.sample` draws another
+    form that avoids this, see `FourierLines`.
 
     The standard deviation of noise on y is that of its real and imaginary parts, in the
     units of these coefficients.
@@ -45,9 +46,9 @@ class Fourier(Linear):
     ((16, 16, 1), 128)
 
     Attributes:
-        mask: `(height, width, 1)`.
-        channels: of the images. None fits any number; `input_shape` then says 3,
-            until `fitted` or a `Problem` has seen the images.
+        mask: `(height, width, 1)`, 1 where k-space is measured.
+        channels: channels of the images. None fits any number; `input_shape` then says
+            3, until `fitted` or a `Problem` has seen the images.
     """
 
     noise_unit: ClassVar[str] = "y, coefficients of the orthonormal transform"
@@ -58,17 +59,18 @@ class Fourier(Linear):
     def __init__(
         self, mask: Any, image_shape: Any = None, channels: int | None = None
     ) -> None:
-        """k-space under a mask of one's own.
+        """Makes the operator from a mask.
 
         Args:
             mask: 1 or True where k-space is measured, its centre in the middle:
                 `(height, width)`; with `image_shape` also `(height, 1)` for rows or
                 `(1, width)` for columns.
-            image_shape: `(height, width, channels)`; None finds out.
-            channels: of the images, in place of `image_shape`; None finds out.
+            image_shape: `(height, width, channels)`; None takes it from the mask.
+            channels: channels of the images, in place of `image_shape`; None fits any
+                number.
 
         Raises:
-            UserError: for other shapes and values, or if nothing is measured.
+            UserError: if shapes or values are wrong, or nothing is measured.
         """
         if image_shape is not None:
             shape = as_image_shape("Fourier", image_shape)
@@ -81,12 +83,12 @@ class Fourier(Linear):
     def sample(
         cls, key: jax.Array, image_shape: ImageShape, ratio: float | int
     ) -> FourierLines:
-        """Random lines, as `FourierLines.sample`.
+        """Draws random lines, like `FourierLines.sample`.
 
         Args:
-            key: of the lines.
+            key: the PRNG key of the lines.
             image_shape: `(height, width, channels)`.
-            ratio: the fraction of lines that is measured.
+            ratio: the fraction of lines that are measured, in (0, 1].
         """
         return FourierLines.sample(key, image_shape, ratio)
 
@@ -107,7 +109,7 @@ class Fourier(Linear):
         return self if self.channels else self.replace(channels=image_shape[-1])
 
     def preview(self, y: Spectra) -> Images:
-        """The back-projection A^T y: the image whose other frequencies are 0."""
+        """Returns the back-projection A^T y: other frequencies of the image are 0."""
         return jnp.clip(self.adjoint(y), -1, 1)
 
     def _forward(self, x: Images) -> Spectra:
@@ -133,22 +135,27 @@ class Fourier(Linear):
 
 
 def transform(x: Array) -> Array:
-    """F of the axes (height, width) before the last one."""
+    """Applies F to the axes (height, width) before the last one."""
     spectrum = jnp.fft.fft2(jnp.fft.ifftshift(x, axes=AXES), axes=AXES, norm="ortho")
     return jnp.fft.fftshift(spectrum, axes=AXES)
 
 
 def inverse_transform(y: Array) -> Array:
-    """F^-1, which is F's conjugate transpose."""
+    """Applies F^-1, which is the conjugate transpose of F."""
     image = jnp.fft.ifft2(jnp.fft.ifftshift(y, axes=AXES), axes=AXES, norm="ortho")
     return jnp.fft.fftshift(image, axes=AXES)
 
 
 def as_plane(name: str, found: Any, image_shape: ImageShape | None) -> Array:
-    """A mask as `(height, width, 1)`; lines become planes of `image_shape`.
+    """Returns a mask as `(height, width, 1)`; expands lines to `image_shape`.
+
+    Args:
+        name: the name of the mask in an error.
+        found: what the user gave.
+        image_shape: `(height, width, channels)`, or None.
 
     Raises:
-        UserError: for other shapes and values, or if nothing is measured.
+        UserError: if shapes or values are wrong, or nothing is measured.
     """
     mask = as_array(name, found)
     plane = mask[..., None] if mask.ndim == 2 else mask
@@ -167,7 +174,7 @@ def as_plane(name: str, found: Any, image_shape: ImageShape | None) -> Array:
             expected = f"({height}, {width}), ({height}, 1) or (1, {width})"
         hint = ""
         if mask.ndim == 1 and mask.shape[0] in size:
-            hint = "; of lines, mask[:, None] are rows and mask[None] columns"
+            hint = "; for lines write mask[:, None] (rows) or mask[None] (columns)"
         raise UserError(f"{name}: found shape {mask.shape}, expected {expected}{hint}")
     if image_shape is None and 1 in size and math.prod(size) > 1:
         raise UserError(

@@ -1,4 +1,4 @@
-"""Random lines of the Fourier transform, in the form that sweeps of ratios use."""
+"""Measures random lines of the Fourier transform, for sweeps of ratios."""
 
 from typing import Any, ClassVar
 
@@ -14,28 +14,28 @@ from rtil_jax.operators.masks import scale
 from rtil_jax.operators.pytrees import operator_class, stored
 
 Lines = Float[Array, "*batch lines width channels 2"]
-# As in the fastMRI challenge at its smaller acceleration.
+# As in the fastMRI challenge at the smaller acceleration.
 CENTRE = 0.08
 
 
 @operator_class
 class FourierLines(Linear):
-    """Some lines of the orthonormal 2-D Fourier transform of every channel.
+    """Measures some lines of the orthonormal 2-D Fourier transform of every channel.
 
-    The spectrum of a real image is symmetric: line -k is the mirror of line k, and
-    lines 0 to height / 2 are all. y holds their real and imaginary parts, sqrt(2)
-    times for the lines that have a mirror, as if the mirror were measured too. All
-    lines together keep norms: A^T A x = x. Line 0 is at index 0: nothing is shifted to
-    the middle. Lines 0 and height / 2 are their own mirrors, so that half of their
-    numbers repeat the other half, and `num_measurements` counts those twice. Complex
-    k-space under a mask of one's own is `Fourier(mask)`.
+    The spectrum of a real image is symmetric: line -k is the mirror of line k, so lines
+    0 to height / 2 are sufficient. y holds their real and imaginary parts. Lines with a
+    mirror are multiplied by sqrt(2), as if the mirror were measured too, so all lines
+    together keep norms: A^T A x = x. Line 0 is at index 0, not in the middle. Lines 0
+    and height / 2 are their own mirrors, so half of their numbers repeat the other
+    half; `num_measurements` counts them twice. For complex k-space under your own mask
+    use `Fourier(mask)`.
 
     The standard deviation of noise on y is in the units of these coefficients. If all
-    lines are measured, A^T y has noise of as much on every pixel.
+    lines are measured, A^T y has the same noise on every pixel.
 
     Attributes:
-        mask: `(height // 2 + 1, 1, 1, 1)`: the measured lines. The lowest 8 % come
-            first, from line 0 upwards, then the others in a random order.
+        mask: `(height // 2 + 1, 1, 1, 1)`, 1 for measured lines. `sample` takes the
+            lowest 8 % first, from line 0 upwards, then the others in random order.
         image_shape: `(height, width, channels)`.
     """
 
@@ -48,12 +48,12 @@ class FourierLines(Linear):
     def sample(
         cls, key: jax.Array, image_shape: ImageShape, ratio: float | int
     ) -> "FourierLines":
-        """A random operator; `ratio` is the fraction of lines, at least one.
+        """Draws the measured lines.
 
         Args:
-            key: of the lines.
+            key: the PRNG key of the lines.
             image_shape: `(height, width, channels)`.
-            ratio: the fraction of lines that is measured, in (0, 1].
+            ratio: the fraction of lines that are measured, in (0, 1]; at least one.
         """
         lines = image_shape[0] // 2 + 1
         centre = max(1, round(CENTRE * lines))
@@ -96,5 +96,5 @@ class FourierLines(Linear):
         return weights[:, None, None, None]
 
     def preview(self, y: Lines) -> Images:
-        """The back-projection A^T y: the image whose other lines are 0."""
+        """Returns the back-projection A^T y, the image whose other lines are 0."""
         return jnp.clip(self.adjoint(y), -1, 1)

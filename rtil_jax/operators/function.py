@@ -1,4 +1,4 @@
-"""Operators of one's own: any function in JAX, and operators of other libraries."""
+"""Makes operators from functions in JAX, and from operators of other libraries."""
 
 import math
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from rtil_jax.operators.pytrees import operator_class
 
 @operator_class
 class Function(Unmasked, ForwardOperator):
-    """y = f(x) by a function that need not be linear; `from_function` makes it."""
+    """An operator y = f(x) that need not be linear; `from_function` makes it."""
 
     function: Any
     image_shape: ImageShape = struct.field(pytree_node=False)
@@ -29,11 +29,11 @@ class Function(Unmasked, ForwardOperator):
 
 @operator_class
 class LinearFunction(Unmasked, Linear):
-    """y = f(x) by a linear function; `from_function` makes it.
+    """A linear operator y = f(x); `from_function` makes it.
 
     Attributes:
         function: f.
-        transpose: f's adjoint, if JAX is not to find it.
+        transpose: the adjoint of f; None lets JAX derive it.
         image_shape: `(height, width, channels)`.
     """
 
@@ -53,9 +53,9 @@ class LinearFunction(Unmasked, Linear):
 def from_function(
     f: Any, image_shape: Any, *, adjoint: Any = None, linear: bool = True
 ) -> LinearFunction | Function:
-    """The operator y = f(x), with all that the library's operators can do.
+    """Makes an operator y = f(x) that can do all that the library's operators can.
 
-    Its adjoint is what JAX finds by `jax.linear_transpose`. Every number that f returns
+    JAX derives its adjoint by `jax.linear_transpose`. Every number that f returns
     counts as measured.
 
     >>> import jax.numpy as jnp
@@ -63,24 +63,25 @@ def from_function(
     >>> float((A(A.pinv(A(jnp.ones((8, 8, 3))))) - A(jnp.ones((8, 8, 3)))).max()) < 1e-4
     True
 
-    Operators of scico, a `LinearOperator` of grey images say, become one like this:
+    It also wraps operators of scico, such as a `LinearOperator` B of grey images:
 
         A = from_function(lambda x: B(x[..., 0]), (*B.input_shape, 1))
 
-    scico 0.0.7 asks for an older JAX than this package runs on, but works with it, from
-    `pip install --no-deps scico`.
+    scico 0.0.7 asks for an older JAX than this package, but works with a newer one if
+    installed by `pip install --no-deps scico`.
 
     Args:
-        f: a pure function in JAX of one image, `(height, width, channels)`. It returns
-            one array, real or complex. It is part of the compiled program; where it has
-            arrays that change, it may be a pytree that is called.
-        image_shape: `(height, width, channels)` of the images it takes.
-        adjoint: of measurements, where JAX cannot transpose f (it calls a program of
-            another language, for example) or f has a better one.
-        linear: whether f is; if it is not, the operator has no `T` and no `pinv`.
+        f: a pure function in JAX of one image, `(height, width, channels)`, which
+            returns one array, real or complex. It becomes part of the compiled program.
+            If it has arrays that change, make it a callable pytree.
+        image_shape: `(height, width, channels)` of the images that f takes.
+        adjoint: a function of measurements, if JAX cannot transpose f (because it calls
+            compiled code, for example), or to replace JAX's transpose.
+        linear: whether f is linear; if not, the operator has no `T` and no `pinv`.
 
     Raises:
-        UserError: if f fails on such images, returns something else or is not linear.
+        UserError: if f fails on such images, does not return an array, or is not linear
+            although `linear` is True.
     """
     shape = as_image_shape("from_function", image_shape)
     name = getattr(f, "__name__", type(f).__name__)
@@ -89,7 +90,7 @@ def from_function(
     x = jax.ShapeDtypeStruct(shape, jnp.float32)
     try:
         y = jax.eval_shape(f, x)
-    except Exception as error:  # whatever a user's code may raise
+    except Exception as error:  # a user's code may raise anything
         raise UserError(
             f"from_function: {name} fails on images of {shape} ({_first_line(error)})"
         ) from error
@@ -130,7 +131,7 @@ def _check_linear(operator: LinearFunction, name: str, y: Any) -> None:
 
 
 def _one_by_one(function: Callable, x: Array, rank: int) -> Array:
-    """`function` of every array of the last `rank` axes."""
+    """Applies `function` to every array of the last `rank` axes."""
     lead = x.shape[: x.ndim - rank]
     if not lead:
         return function(x)
@@ -140,7 +141,7 @@ def _one_by_one(function: Callable, x: Array, rank: int) -> Array:
 
 
 def _as_pytree(function: Any) -> Any:
-    """Functions that are no pytrees of arrays become static parts of one."""
+    """Wraps a function that is not a pytree of arrays as a static part of one."""
     leaves = jax.tree.leaves(function)
     if leaves and all(hasattr(x, "dtype") for x in leaves):
         return function

@@ -1,4 +1,4 @@
-"""Compressed sensing by a dense Gaussian matrix."""
+"""Compressed sensing with a dense Gaussian matrix."""
 
 import math
 from typing import Any, ClassVar
@@ -22,24 +22,24 @@ MAX_BYTES = 2**29
 
 @operator_class
 class Gaussian(Unmasked, Linear):
-    """y = A x, A a dense matrix of one's own or of random numbers.
+    """Measures y = A x with a dense matrix A, your own or a random Gaussian one.
 
-    The columns of A are ordered as (height, width, channel), as x.ravel() is. Those of
-    `PartialCirculant`, and of PyTorch's libraries, are ordered as (channel, height,
-    width); such a matrix becomes one for here by
+    The columns of A are ordered as (height, width, channel), like x.ravel(). Those of
+    `PartialCirculant`, and of PyTorch libraries, are ordered as (channel, height,
+    width); convert such a matrix by
     `A.reshape(m, channels, height, width).transpose(0, 2, 3, 1).reshape(m, -1)`.
 
     `sample` draws independent entries A_ij ~ N(0, 1 / m), as in Bora et al. (2017). So
-    E ||y||^2 = ||x||^2, unlike with `PartialCirculant`, which is not normalised.
-    Up to that scale, the rows of a smaller ratio are the first of a larger one's. The
-    matrix has m rows, not n rows and a mask: it is the one operator whose size is a
-    concern, so a sweep of ratios compiles once for each.
+    E ||y||^2 = ||x||^2, unlike for `PartialCirculant`, which is not normalised. Up to
+    that scale, the rows for a smaller ratio are the first rows for a larger one. To
+    save memory, the matrix has m rows instead of n rows and a mask, so a sweep compiles
+    once for each ratio.
 
-    The standard deviation of noise on y is in the units of y: beside ||x|| / sqrt(m)
-    for a matrix that `sample` has drawn.
+    The standard deviation of noise on y is in the units of y. For a matrix from
+    `sample`, the entries of y are as large as ||x|| / sqrt(m).
 
     >>> import numpy as np
-    >>> A = Gaussian(np.eye(5, 192))  # of 8 x 8 pixels in colour
+    >>> A = Gaussian(np.eye(5, 192))  # for 8 x 8 RGB pixels
     >>> A.input_shape, A.output_shape
     ((8, 8, 3), (5,))
 
@@ -54,24 +54,24 @@ class Gaussian(Unmasked, Linear):
     image_shape: ImageShape = struct.field(pytree_node=False)
 
     def __init__(self, matrix: Any, image_shape: Any = None) -> None:
-        """A matrix of one's own.
+        """Makes the operator from a matrix.
 
         Args:
             matrix: A, `(m, n)`; or one for each image, `(batch, m, n)`.
-            image_shape: `(height, width, channels)`, n numbers; None stands for a
-                square of colour, or of grey.
+            image_shape: `(height, width, channels)`, n numbers; None for a square, RGB
+                or grey.
 
         Raises:
-            UserError: for another shape, or a matrix of zeros.
+            UserError: if the shape is wrong, or all entries are 0.
         """
         array = as_real_values("Gaussian: matrix", matrix)
         if array.ndim not in (2, 3):
             raise UserError(
-                f"Gaussian: matrix: found shape {array.shape}, expected (m, n), a row "
-                "for each measurement and a column for each number of an image"
+                f"Gaussian: matrix: found shape {array.shape}, expected (m, n): a row "
+                "for each measurement, a column for each number of an image"
             )
         if not is_traced(array) and not np.asarray(array).any():
-            raise UserError("Gaussian: matrix: found zeros alone: nothing is measured")
+            raise UserError("Gaussian: matrix: found only zeros, expected other values")
         what = f"a matrix of shape {array.shape}"
         shape = shape_of_numbers("Gaussian", array.shape[-1], image_shape, what)
         object.__setattr__(self, "matrix", jnp.asarray(array))
@@ -81,16 +81,16 @@ class Gaussian(Unmasked, Linear):
     def sample(
         cls, key: jax.Array, image_shape: ImageShape, ratio: float | int
     ) -> "Gaussian":
-        """A random matrix.
+        """Draws a random matrix.
 
         Args:
-            key: of the draw.
+            key: the PRNG key of the entries.
             image_shape: `(height, width, channels)`.
-            ratio: measurements over the image's numbers, in (0, 1].
+            ratio: number of measurements over numbers of an image, in (0, 1].
 
         Raises:
-            UserError: if it needs more than half a GiB. Every image has its own, so
-                a batch needs that many times more.
+            UserError: if the matrix needs more than half a GiB. Every image has its own
+                matrix, so a batch needs a multiple of that.
         """
         size = math.prod(image_shape)
         rows = max(1, int(ratio * size))
@@ -103,7 +103,7 @@ class Gaussian(Unmasked, Linear):
                 "problem=compressed_sensing needs no matrix"
             )
 
-        # A key per row: what a row holds does not depend on how many there are.
+        # A key per row, so that a row does not depend on the number of rows.
         def row(index: Int[Array, ""]) -> Float[Array, " pixels"]:
             return jax.random.normal(
                 jax.random.fold_in(key, index), (size,), jnp.float32
@@ -130,17 +130,17 @@ class Gaussian(Unmasked, Linear):
         return flat.reshape(*y.shape[:-1], *self.image_shape)
 
     def _pinv(self, y: Vectors) -> Images:
-        # Singular values below rounding, as LAPACK has it; JAX's default is ten times.
+        # Singular values below LAPACK's rounding error; JAX's default is ten times it.
         rounding = max(self.matrix.shape[-2:]) * jnp.finfo(self.matrix.dtype).eps
         inverse = jnp.linalg.pinv(self.matrix, rtol=rounding)
         flat = jnp.einsum("nm,...m->...n", inverse, y, precision="highest")
         return flat.reshape(*y.shape[:-1], *self.image_shape)
 
     def preview(self, y: Vectors) -> Images:
-        """The back-projection A^T y m / (m + n).
+        """Returns the back-projection A^T y m / (m + n).
 
-        That scale is the best linear one in mean square for a white x: few
-        measurements give a faint picture, not a loud one.
+        This scale minimises the mean squared error for a white x: few measurements give
+        a faint picture, not a noisy one.
         """
         count, size = self.matrix.shape[-2:]
         return jnp.clip(self.adjoint(y) * count / (count + size), -1, 1)

@@ -1,4 +1,4 @@
-"""Inpainting: some pixels are seen, as they are, and the others are not."""
+"""Inpainting: some pixels are seen, the others are missing."""
 
 from typing import Any, ClassVar
 
@@ -18,7 +18,9 @@ from rtil_jax.operators.pytrees import operator_class, stored
 
 @operator_class
 class Inpainting(Linear):
-    """y = mask * x: pixels that are not seen are 0, which is mid-grey, in y.
+    """Measures the pixels under a mask: y = mask * x.
+
+    Missing pixels are 0 in y, which is mid-grey.
 
     The standard deviation of noise on y is in the units of pixels.
 
@@ -30,10 +32,10 @@ class Inpainting(Linear):
     ((8, 8, 3), 165)
 
     Attributes:
-        mask: `(height, width, 1)`, shared by the channels; `(height, width, channels)`
-            if each has its own, as in the mosaic of a camera's sensor.
-        channels: of the images. None fits any number; `input_shape` then says 3,
-            until `fitted` or a `Problem` has seen the images.
+        mask: `(height, width, 1)` for all channels, or `(height, width, channels)` if
+            each channel has its own, as in the mosaic of a camera sensor.
+        channels: channels of the images. None fits any number; `input_shape` then says
+            3, until `fitted` or a `Problem` has seen the images.
     """
 
     noise_unit: ClassVar[str] = "pixels"
@@ -42,16 +44,16 @@ class Inpainting(Linear):
     channels: int | None = struct.field(pytree_node=False)
 
     def __init__(self, mask: Any, channels: int | None = None) -> None:
-        """An operator of a mask of one's own.
+        """Makes the operator from a mask.
 
         Args:
             mask: 1 or True where a pixel is seen, 0 elsewhere: `(height, width)`,
                 `(height, width, 1)` or `(height, width, channels)`; or one for each
                 image, `(batch, height, width, 1)`.
-            channels: of the images; None finds out.
+            channels: channels of the images; None fits any number.
 
         Raises:
-            UserError: for other shapes and values, or if nothing is seen.
+            UserError: if shapes or values are wrong, or nothing is seen.
         """
         name = f"{type(self).__name__}: mask"
         channels = as_channels(type(self).__name__, channels)
@@ -70,16 +72,16 @@ class Inpainting(Linear):
     def sample(
         cls, key: jax.Array, image_shape: ImageShape, ratio: float | int
     ) -> "Inpainting":
-        """A mask of pixels in random places; `ratio` is the fraction that is seen.
+        """Draws a mask of pixels at random places.
 
         Args:
-            key: of the places.
+            key: the PRNG key of the places.
             image_shape: `(height, width, channels)`.
-            ratio: the fraction that is seen, in (0, 1].
+            ratio: the fraction of pixels that are seen, in (0, 1].
         """
         height, width, channels = image_shape
-        # The public code keeps each pixel with probability `ratio`; we keep that
-        # fraction exactly, so that `ratio` means what it says for every image.
+        # The public code keeps each pixel with probability `ratio`; we keep exactly
+        # that fraction in every image.
         count = max(1, round(ratio * height * width))
         mask = random_mask(key, height * width, count)
         return stored(cls, mask=mask.reshape(height, width, 1), channels=channels)
@@ -102,7 +104,7 @@ class Inpainting(Linear):
         return self if self.channels else self.replace(channels=image_shape[-1])
 
     def preview(self, y: Images) -> Images:
-        """The observed pixels on grey."""
+        """Returns the observed pixels on grey."""
         return jnp.clip(y, -1, 1)
 
     def _forward(self, x: Images) -> Images:

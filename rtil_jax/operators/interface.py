@@ -1,4 +1,4 @@
-"""What every operator can do, the shapes of images, and measurements with noise."""
+"""The interface of operators, and `measure`, which adds noise to measurements."""
 
 import dataclasses
 import math
@@ -18,28 +18,29 @@ from rtil_jax.operators.pytrees import stored
 ImageShape = tuple[int, int, int]
 Images = Float[Array, "*batch height width channels"]
 Self = TypeVar("Self", bound="ForwardOperator")
-# Of an axis that an operator leaves open.
+# The size of an axis that an operator leaves open.
 ANY = None
 
 
 @runtime_checkable
 class Operator(Protocol):
-    """What `invert` needs of an operator: to call it on an image, and a count."""
+    """The interface that `invert` needs: a callable on images, with a count."""
 
     @property
     def num_measurements(self) -> Array | float | int:
-        """How many real numbers are measured; ||A(x) - y||^2 is divided by it.
+        """How many real numbers are measured of an image.
 
-        One number for each image. A complex measurement counts as two.
+        The measurement loss ||A(x) - y||^2 is divided by it. A complex number counts as
+        two.
         """
 
     def __call__(self, x: Images) -> Array:
-        """y = A(x) of one image, noiseless; real or complex."""
+        """Returns y = A(x) of one image without noise; real or complex."""
 
 
 @runtime_checkable
 class ImagingOperator(Operator, Protocol):
-    """What the operators of this library can do besides, for sweeps and pictures."""
+    """What the library's operators can do besides, for sweeps and pictures."""
 
     @property
     def mask(self) -> Array:
@@ -49,38 +50,36 @@ class ImagingOperator(Operator, Protocol):
     def sample(
         cls, key: jax.Array, image_shape: ImageShape, ratio: float | int
     ) -> "ImagingOperator":
-        """A random operator for images of `(height, width, channels)`.
-
-        `ratio` is the fraction of measurements, of observed pixels, or 1 / factor
-        (see `ratios.RATIO_LABELS`).
+        """Draws a random operator.
 
         Args:
-            key: of the draw.
-            image_shape: `(height, width, channels)`.
-            ratio: of measurements, in (0, 1]; see `RATIO_LABELS` of `operators.ratios`.
+            key: the PRNG key of the draw.
+            image_shape: `(height, width, channels)` of the images.
+            ratio: in (0, 1]: the fraction of measurements or of observed pixels, or
+                1 / factor; see `RATIO_LABELS` of `operators.ratios`.
         """
 
     def preview(self, y: Array) -> Images:
-        """A picture of y in [-1, 1], for people only."""
+        """Returns a picture of y in [-1, 1], for display only."""
 
 
 @runtime_checkable
 class LinearOperator(Operator, Protocol):
-    """An operator y = A x; all but `PhaseRetrieval` are."""
+    """The interface of a linear operator; all but `PhaseRetrieval` are linear."""
 
     def adjoint(self, y: Array) -> Images:
-        """A^T y."""
+        """Returns A^T y."""
 
 
 class ForwardOperator:
-    """What the operators of this library share: shapes, and calls that check them.
+    """The base class of the library's operators, which checks shapes.
 
-    A subclass under `operator_class` has the field `image_shape` (or `input_shape` of
-    its own) and the method `_forward`, which takes leading batch axes as well.
+    A subclass under `operator_class` has the field `image_shape` (or its own
+    `input_shape`) and the method `_forward`, which also takes leading batch axes.
     """
 
     noise_unit: ClassVar[str] = "y"
-    # Of its arrays without a batch axis; None if they have several, or are none.
+    # Number of axes of its arrays without a batch axis; None if they differ.
     array_rank: ClassVar[int | None] = None
     image_shape: Any
 
@@ -96,33 +95,33 @@ class ForwardOperator:
 
     @property
     def num_measurements(self) -> Any:
-        """How many real numbers are measured; a complex one counts as two."""
+        """How many real numbers are measured; a complex number counts as two."""
         y = self._output()
         return math.prod(y.shape) * (2 if jnp.issubdtype(y.dtype, complex) else 1)
 
     def __call__(self, x: Any) -> Any:
-        """y = A(x), of one image or with any batch axes before.
+        """Returns y = A(x) of one image; x may have leading batch axes.
 
         Raises:
-            UserError: for images of another shape.
+            UserError: if x has the wrong shape.
         """
         return self._forward(self._checked("images", x, self._input_pattern()))
 
     def __repr__(self) -> str:
-        """The class and the shape of the images; no arrays."""
+        """Shows the class and the shape of the images, not the arrays."""
         try:
             return f"{type(self).__name__}(images {shape_text(self._input_pattern())})"
-        except (AttributeError, TypeError):  # where JAX holds no arrays in it
+        except (AttributeError, TypeError):  # JAX may have replaced its arrays
             return type(self).__name__
 
     def replace(self: Self, **changes: Any) -> Self:
-        """A copy with other fields, which nothing checks."""
+        """Returns a copy with other fields, which are not checked."""
         names = [field.name for field in dataclasses.fields(self)]  # type: ignore
         fields = {name: getattr(self, name) for name in names}
         return stored(type(self), **fields | changes)
 
     def fitted(self: Self, image_shape: ImageShape) -> Self:
-        """The operator for such images, where it leaves open what images it takes."""
+        """Returns the operator for images of this shape, if it left the shape open."""
         return self
 
     def _forward(self, x: Array) -> Array:
@@ -133,7 +132,7 @@ class ForwardOperator:
         return jax.eval_shape(self._forward, x)
 
     def _input_pattern(self) -> tuple[int | None, ...]:
-        """`input_shape`, with ANY for what is left open."""
+        """Returns `input_shape`, with ANY for an axis of unknown size."""
         return self.input_shape
 
     def _checked(self, what: str, found: Any, pattern: tuple[int | None, ...]) -> Array:
@@ -145,7 +144,7 @@ class ForwardOperator:
         if not fits:
             raise UserError(
                 f"{type(self).__name__}: found {what} of shape {array.shape}, expected "
-                f"{shape_text(pattern)}, or batch axes before these"
+                f"{shape_text(pattern)}, or batch axes before it"
             )
         if not jnp.issubdtype(array.dtype, jnp.inexact):
             array = array.astype(np.float32)
@@ -161,7 +160,7 @@ class Unmasked:
 
 
 def shape_text(pattern: tuple[int | None, ...]) -> str:
-    """A shape in words: `(8, 8, any)`."""
+    """Writes a shape in words: `(8, 8, any)`."""
     return f"({', '.join('any' if x is ANY else str(x) for x in pattern)})"
 
 
@@ -173,25 +172,22 @@ def measure(
     *,
     noise: Any = None,
 ) -> Array:
-    """y = A(x) + noise, Gaussian of standard deviation `noise_std` where A measures.
+    """Measures images and adds noise: returns y = A(x) + noise.
 
-    The noise is in the units of y. Those of operators whose y is a picture are pixels;
-    for the others see their classes, and `operators.noise.signal_to_noise` in dB. Of a
-    complex y the real and the imaginary part get noise of `noise_std` each. An operator
-    without a `mask` measures everywhere.
-
-    `noise_std` is beside pixels in [-1, 1]. Libraries whose images are in [0, 1], as
-    deepinv's, have half of it for the same noise: their 0.05 is 0.1 here.
-
-    With `noise=Poisson(peak)` photons are counted instead, of one image.
+    Gaussian noise is added to the entries that A measures (all, without a `mask`). It
+    is in the units of y. If y is a picture, these are pixels in [-1, 1]. (Libraries
+    with images in [0, 1], such as deepinv, need half the value: their 0.05 is 0.1
+    here.) Other operators state their units in their classes, and
+    `operators.noise.signal_to_noise` gives the noise in dB. If y is complex, its real
+    and imaginary part each get noise of `noise_std`.
 
     Args:
-        operator: A, callable.
-        x: images, `(height, width, channels)`, or a batch for an operator that is not
-            itself batched.
-        key: of the noise.
-        noise_std: of Gaussian noise, at least 0.
-        noise: `Poisson(peak)`, in place of `noise_std`.
+        operator: A, a callable.
+        x: an image, `(height, width, channels)`, or a batch of images for an operator
+            without a batch axis.
+        key: the PRNG key of the noise.
+        noise_std: standard deviation of Gaussian noise, at least 0.
+        noise: `Poisson(peak)` counts photons of one image instead.
 
     Raises:
         UserError: if the pixels or y are not floating-point numbers.
@@ -208,7 +204,7 @@ def measure(
     y = operator(jnp.asarray(x))
     _require_floating(y, f"measurements by {type(operator).__name__}", jnp.inexact)
     noise = noise_std * jax.random.normal(key, y.shape, y.dtype)
-    if jnp.iscomplexobj(y):  # JAX's complex normal numbers have variance 1 in all
+    if jnp.iscomplexobj(y):  # JAX's complex normal numbers have total variance 1
         noise = math.sqrt(2) * noise
     mask = getattr(operator, "mask", None)
     return y + (noise if mask is None else scale(mask, noise))
@@ -219,5 +215,5 @@ def _require_floating(x: Array | np.ndarray, name: str, kind: type) -> None:
     if not jnp.issubdtype(dtype, kind):
         raise UserError(
             f"measure: found {name} of {dtype}, expected floating-point numbers "
-            "(rtil_jax.data.to_float makes images in [-1, 1] of uint8 pixels)"
+            "(rtil_jax.data.to_float converts uint8 pixels to [-1, 1])"
         )

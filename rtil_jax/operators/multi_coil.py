@@ -21,12 +21,12 @@ CoilSpectra = Complex[Array, "*batch coils height width channels"]
 
 @operator_class
 class MultiCoilFourier(Linear):
-    """y_c = mask * F(coil_c * x): k-space as every coil of a scanner sees it.
+    """Measures k-space with several coils: y_c = mask * F(coil_c * x).
 
-    F and the mask are those of `Fourier`: orthonormal, zero frequency in the middle.
-    The image x is real; a phase that does not change belongs to the coil maps.
+    F and the mask are those of `Fourier`: orthonormal, with frequency 0 in the middle.
+    The image x is real; put a constant phase into the coil maps.
 
-    The standard deviation of noise on y is that of its real and imaginary parts, alike
+    The standard deviation of noise on y is that of its real and imaginary parts, equal
     and independent in all coils.
 
     >>> import numpy as np
@@ -36,10 +36,10 @@ class MultiCoilFourier(Linear):
     (4, 8, 8, 1)
 
     Attributes:
-        mask: `(1, height, width, 1)`.
-        coil_maps: `(coils, height, width, 1)`, complex: the sensitivities.
-        channels: of the images. None fits any number; `input_shape` then says 3,
-            until `fitted` or a `Problem` has seen the images.
+        mask: `(1, height, width, 1)`, 1 where k-space is measured.
+        coil_maps: `(coils, height, width, 1)`, the complex sensitivities.
+        channels: channels of the images. None fits any number; `input_shape` then says
+            3, until `fitted` or a `Problem` has seen the images.
     """
 
     noise_unit: ClassVar[str] = "y, coefficients of the orthonormal transform"
@@ -49,16 +49,16 @@ class MultiCoilFourier(Linear):
     channels: int | None = struct.field(pytree_node=False)
 
     def __init__(self, mask: Any, coil_maps: Any, channels: int | None = None) -> None:
-        """k-space of coils with given maps.
+        """Makes the operator from a mask and coil maps.
 
         Args:
             mask: 1 or True where k-space is measured, its centre in the middle:
                 `(height, width)`, `(height, 1)` for rows or `(1, width)` for columns.
             coil_maps: `(coils, height, width)`, complex or real.
-            channels: of the images; None finds out.
+            channels: channels of the images; None fits any number.
 
         Raises:
-            UserError: for other shapes and values, or if nothing is measured.
+            UserError: if shapes or values are wrong, or nothing is measured.
         """
         name = "MultiCoilFourier"
         maps = as_values(f"{name}: coil_maps", coil_maps)
@@ -70,7 +70,7 @@ class MultiCoilFourier(Linear):
             )
         if not is_traced(maps) and not np.asarray(maps).any():
             raise UserError(
-                f"{name}: coil_maps: found zeros alone: nothing is measured"
+                f"{name}: coil_maps: found only zeros, expected sensitivities"
             )
         _, height, width = maps.shape
         plane = as_plane(f"{name}: mask", mask, (height, width, 1))

@@ -1,8 +1,8 @@
-"""What `noise_std` means for each operator, in words and in decibels.
+"""Describes the noise on measurements in words and in decibels.
 
-y = A(x) + sigma * N(0, I). Where y is a picture, sigma is in the units of pixels, and
-so depends on the range of the images. Other y have units of their own, and the
-signal-to-noise ratio says how large sigma is.
+In y = A(x) + sigma * N(0, I), sigma is in the units of y. If y is a picture, these are
+pixels, so sigma depends on the range of the images. For other operators, the
+signal-to-noise ratio shows how large sigma is.
 """
 
 import math
@@ -18,13 +18,13 @@ from rtil_jax.errors import UserError
 from rtil_jax.operators.poisson import Poisson
 from rtil_jax.operators.sampling import OPERATORS
 
-# Units of y that are those of the images.
+# Units of y that are the units of images.
 PICTURED = ("pixels", "luma")
 UNKNOWN = "y"
 
 
 def noise_unit(operator: Any) -> str:
-    """What sigma is measured in: the operator's `noise_unit`, or "y" without one."""
+    """Returns the unit of sigma: the operator's `noise_unit`, or "y" without one."""
     return getattr(operator, "noise_unit", UNKNOWN)
 
 
@@ -34,13 +34,13 @@ def noise_text(
     limits: tuple[float | int, float | int] = (-1, 1),
     snr: Mapping[str, float] | None = None,
 ) -> str:
-    """The noise in words: `σ = 0.05 of pixels in [-1, 1]`, `none`.
+    """Describes Gaussian noise in words, such as `σ = 0.05 of pixels in [-1, 1]`.
 
     Args:
         unit: the operator's `noise_unit`.
-        noise_std: sigma.
-        limits: what black and white are in the images.
-        snr: ratio as text -> signal-to-noise ratio in dB, where known.
+        noise_std: sigma, at least 0.
+        limits: the values of black and white in the images.
+        snr: {ratio as text: signal-to-noise ratio in dB}, if known.
     """
     if not noise_std:
         return "none"
@@ -59,27 +59,33 @@ def noise_text(
 
 
 def photon_text(peak: float | int) -> str:
-    """Poisson noise in words: `Poisson, a white pixel is 30 photons`."""
+    """Describes Poisson noise in words: `Poisson, a white pixel is 30 photons`."""
     return f"Poisson, a white pixel is {peak:g} photons"
 
 
 def photons(problem: str, peak: Any, noise_std: Any, limits: Limits) -> Poisson:
-    """The Poisson noise of a problem of that name.
+    """Returns the Poisson noise of a problem.
+
+    Args:
+        problem: the name of the problem.
+        peak: mean number of photons of a white pixel, above 0.
+        noise_std: must be 0.
+        limits: the values of black and white in the images.
 
     Raises:
-        UserError: if its y is no picture, hence no amount of light; or there is to be
-            Gaussian noise as well.
+        UserError: if its y is not a picture, and so no amount of light, or Gaussian
+            noise is given as well.
     """
     if noise_std:
         raise UserError(
-            f"noise_std: found {noise_std:g} with Poisson noise, expected 0: `peak` "
-            "says how strong it is"
+            f"noise_std: found {noise_std:g} with Poisson noise, expected 0, because "
+            "`peak` sets the noise"
         )
     if problem in OPERATORS and noise_unit(OPERATORS[problem]) not in PICTURED:
         pictured = [n for n in OPERATORS if noise_unit(OPERATORS[n]) in PICTURED]
         raise UserError(
-            f"problem: found {problem} with Poisson noise, expected one that measures "
-            f"amounts of light: {', '.join(pictured)}"
+            f"problem: found {problem} with Poisson noise, expected a problem that "
+            f"measures amounts of light: {', '.join(pictured)}"
         )
     return Poisson(peak, limits)
 
@@ -89,11 +95,13 @@ def signal_to_noise(
     images: Float[Array, "batch height width channels"],
     noise_std: float | int,
 ) -> float:
-    """10 log10(mean A(x)^2 / sigma^2) in dB, the mean over all that is measured.
+    """Returns the signal-to-noise ratio 10 log10(mean A(x)^2 / sigma^2) in dB.
+
+    The mean is over all measurements of all images.
 
     Args:
         operators: one per image, as from `sample_operators`.
-        images: x.
+        images: x, `(batch, height, width, channels)`.
         noise_std: sigma, above 0.
     """
 

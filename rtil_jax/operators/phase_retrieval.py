@@ -1,4 +1,4 @@
-"""Phase retrieval: magnitudes of a coded Fourier transform. Not linear."""
+"""Phase retrieval: measures magnitudes of a coded Fourier transform; not linear."""
 
 import math
 from typing import Any, ClassVar
@@ -19,15 +19,15 @@ from rtil_jax.operators.pytrees import operator_class, stored
 
 @operator_class
 class PhaseRetrieval(ForwardOperator):
-    """y = mask * |F(codes * x)|, F the orthonormal 2-D transform of every channel.
+    """Measures magnitudes of a coded Fourier transform: y = mask * |F(codes * x)|.
 
-    One coded diffraction pattern (Candes, Li and Soltanolkotabi 2015) with random
-    phases, for which nothing in the pattern is symmetric. x and -x measure the same,
-    and so they do channel by channel: only a prior can tell which it is. With all
-    magnitudes ||y|| = ||x||.
+    F is the orthonormal 2-D transform of every channel. y is one coded diffraction
+    pattern (Candes, Li and Soltanolkotabi 2015) with random phases, which break its
+    symmetry. x and -x have the same measurements, also channel by channel: only a prior
+    can tell them apart. If all magnitudes are measured, ||y|| = ||x||.
 
-    The standard deviation of noise on y is in the units of magnitudes, whose rms is
-    that of the image's numbers.
+    The standard deviation of noise on y is in the units of magnitudes, which have the
+    same rms as the numbers of the image.
 
     >>> import numpy as np
     >>> turns = np.random.default_rng(0).random((8, 8, 3))
@@ -36,9 +36,10 @@ class PhaseRetrieval(ForwardOperator):
     ((8, 8, 3), 192)
 
     Attributes:
-        codes: `(height, width, channels)` complex64; `sample` draws absolute value 1.
-        mask: `(height, width, channels)`: the measured magnitudes; `sample` draws
-            int(ratio n), at least one.
+        codes: `(height, width, channels)` complex64; `sample` draws numbers with
+            absolute value 1.
+        mask: `(height, width, channels)`, 1 for measured magnitudes; `sample` draws
+            int(ratio n) of them, at least one.
     """
 
     noise_unit: ClassVar[str] = "y, magnitudes of the orthonormal transform"
@@ -47,16 +48,16 @@ class PhaseRetrieval(ForwardOperator):
     mask: Any = struct.field()
 
     def __init__(self, codes: Any, mask: Any = None) -> None:
-        """A coded diffraction pattern of one's own.
+        """Makes the operator from its codes and a mask.
 
         Args:
-            codes: what the image is multiplied by before the transform, complex or
-                real, `(height, width, channels)`, or `(height, width)` for grey images.
-            mask: 1 or True where a magnitude is measured, of the same shape, frequency
-                0 first; None for all.
+            codes: the factors of the image before the transform, complex or real,
+                `(height, width, channels)`, or `(height, width)` for grey images.
+            mask: 1 or True where a magnitude is measured, in the same shape, with
+                frequency 0 first; None measures all.
 
         Raises:
-            UserError: for other shapes and values, or if nothing is measured.
+            UserError: if shapes or values are wrong, or nothing is measured.
         """
         array = as_values("PhaseRetrieval: codes", codes)
         array = array[..., None] if array.ndim == 2 else array
@@ -66,14 +67,16 @@ class PhaseRetrieval(ForwardOperator):
                 "width, channels), or (height, width) for grey images"
             )
         if not is_traced(array) and not np.asarray(array).any():
-            raise UserError("PhaseRetrieval: codes: found zeros alone")
+            raise UserError(
+                "PhaseRetrieval: codes: found only zeros, expected other numbers"
+            )
         seen = np.ones(array.shape, np.float32) if mask is None else mask
         seen = as_mask("PhaseRetrieval: mask", seen)
         seen = seen[..., None] if seen.ndim == 2 else seen
         if seen.shape != array.shape:
             raise UserError(
-                f"PhaseRetrieval: mask: found shape {seen.shape}, expected that of the "
-                f"codes, {array.shape}"
+                f"PhaseRetrieval: mask: found shape {seen.shape}, expected "
+                f"{array.shape}, the shape of the codes"
             )
         codes = jnp.asarray(array)
         codes = codes.astype(jnp.promote_types(codes.dtype, jnp.complex64))
@@ -84,12 +87,12 @@ class PhaseRetrieval(ForwardOperator):
     def sample(
         cls, key: jax.Array, image_shape: ImageShape, ratio: float | int
     ) -> "PhaseRetrieval":
-        """A random coded pattern, and which magnitudes are measured.
+        """Draws codes, and which magnitudes are measured.
 
         Args:
-            key: of the codes and the mask.
+            key: the PRNG key of the codes and the mask.
             image_shape: `(height, width, channels)`.
-            ratio: magnitudes over the image's numbers, in (0, 1].
+            ratio: number of magnitudes over numbers of an image, in (0, 1].
         """
         size = math.prod(image_shape)
         code_key, mask_key = jax.random.split(key)
@@ -117,13 +120,13 @@ class PhaseRetrieval(ForwardOperator):
         return scale(self.mask, abs(jnp.fft.fft2(coded, axes=(-3, -2), norm="ortho")))
 
     def preview(self, y: Images) -> Images:
-        """The magnitudes: black where 0 or not measured, white from twice their rms.
+        """Returns the magnitudes: black is 0 or not measured, white twice the rms.
 
-        They look like noise: without the phases there is no picture to see.
+        They look like noise, because a picture needs the phases.
         """
         squares = jnp.sum(y**2, axis=(-3, -2, -1), keepdims=True)
         count = self.num_measurements[..., None, None, None]
         rms = jnp.sqrt(squares / jnp.broadcast_to(count, squares.shape))
-        # Nothing but zeros is black too.
+        # If all are zero, the picture is black too.
         y = y / jnp.broadcast_to(jnp.maximum(rms, 1e-30), y.shape)
         return jnp.clip(y - 1, -1, 1)

@@ -1,4 +1,4 @@
-"""Poisson noise: photons that are counted, and the likelihood of what was counted."""
+"""Poisson noise: simulates counted photons, and computes their likelihood."""
 
 import dataclasses
 import math
@@ -12,30 +12,30 @@ from rtil_jax.arrays import as_limits, as_number, is_traced
 from rtil_jax.errors import UserError
 from rtil_jax.operators.masks import scale
 
-# Below half a photon, or this part of white, the likelihood is continued by a parabola.
+# Below half a photon, or this share of white, a parabola continues the likelihood.
 LEAST = 1e-3
 
 
 @dataclasses.dataclass(frozen=True)
 class Poisson:
-    """Noise of photons: a white pixel is `peak` of them, on average.
+    """Noise of counted photons: a white pixel has `peak` photons on average.
 
-    With u the image in [0, 1], from black to white, counts ~ Poisson(peak * A(u)). They
-    come back as y = counts / peak in the units of A(x), so that y is A(x) on average.
-    A must not measure negative amounts of light: it is a mask, a blur, downsampling, or
-    sums along rays. What a bicubic kernel makes negative is no light.
+    If u is the image in [0, 1], from black to white, then counts ~ Poisson(peak *
+    A(u)). y is counts / peak, converted to the units of A(x), so its mean is A(x). A
+    must not measure negative amounts of light: it can be a mask, a blur, downsampling,
+    or sums along rays. Negative values of a bicubic kernel count as no light.
 
     >>> import jax
     >>> import jax.numpy as jnp
     >>> from rtil_jax.operators import Denoising, measure
-    >>> x = jnp.zeros((8, 8, 3))  # mid-grey: 50 photons, with a deviation of sqrt(50)
+    >>> x = jnp.zeros((8, 8, 3))  # mid-grey: 50 photons with deviation sqrt(50)
     >>> y = measure(Denoising(x.shape), x, jax.random.key(0), noise=Poisson(peak=100))
     >>> bool(abs(y.std() - 2 * 50**0.5 / 100) < 0.03)
     True
 
     Attributes:
-        peak: photons of white, above 0.
-        limits: what black and white are in the images.
+        peak: mean number of photons of a white pixel, above 0.
+        limits: the values of black and white in the images.
     """
 
     peak: Any
@@ -49,12 +49,12 @@ class Poisson:
         object.__setattr__(self, "limits", as_limits("Poisson: limits", self.limits))
 
     def measure(self, operator: Any, x: Array, key: jax.Array) -> Array:
-        """y of one image, `(height, width, channels)`.
+        """Draws y of one image.
 
         Args:
             operator: A, which measures amounts of light.
-            x: the image.
-            key: of the photons.
+            x: the image, `(height, width, channels)`.
+            key: the PRNG key of the photons.
 
         Raises:
             UserError: if A measures negative amounts, or complex numbers.
@@ -69,7 +69,7 @@ class Poisson:
         if not is_traced(light) and jnp.min(light) < -0.5 * jnp.max(light):
             raise UserError(
                 f"Poisson: found {type(operator).__name__}, which measures negative "
-                "amounts, expected amounts of light, as of a mask or a blur"
+                "amounts, expected amounts of light, such as a mask or a blur measures"
             )
         counts = jax.random.poisson(key, self.peak * jnp.maximum(light, 0))
         return y + (self.limits[1] - self.limits[0]) * (
@@ -77,18 +77,18 @@ class Poisson:
         )
 
     def losses(self, operator: Any, x: Array, y: Array) -> Float[Array, "*entries"]:
-        """The negative log-likelihood of each entry of y given an image, scaled.
+        """Returns the scaled negative log-likelihood of each entry of y given an image.
 
-        It is (white - black)^2 (v - z + z log(z / v)), with v the light of x and z that
-        of y, both as parts of white, and 0 for entries that are not seen. That is the
-        deviance over 2 * peak, in the units of a squared error of pixels, which it
-        nears at mid-grey: learning rates that suit one suit the other. It is 0 where x
-        explains y exactly.
+        It is (white - black)^2 (v - z + z log(z / v)), where v is the light of x and z
+        the light of y as shares of white, and 0 for entries that are not measured. This
+        is the deviance over 2 * peak. It has the units of a squared error of pixels,
+        and is close to it at mid-grey, so the same learning rates suit both. It is 0 if
+        x explains y exactly.
 
         Args:
             operator: A.
             x: an image, `(height, width, channels)`.
-            y: what was measured.
+            y: the measurements.
         """
         predicted = operator(x)
         v = self._light(operator, x, predicted)
@@ -96,7 +96,7 @@ class Poisson:
         floor = max(0.5 / self.peak, LEAST)
         w = jnp.maximum(v, floor)
         deviance = w - z + jax.scipy.special.xlogy(z, z) - z * jnp.log(w)
-        # Below the floor its first two derivatives go on, and darkness is no gain.
+        # Below the floor its first two derivatives continue, so darkness is no gain.
         below = jnp.minimum(v - floor, 0)
         deviance += (1 - z / floor) * below
         deviance += (1 / floor + z / floor**2) / 2 * below**2
@@ -106,20 +106,20 @@ class Poisson:
         return span**2 * deviance
 
     def variance(self, operator: Any, x: Array, y: Array) -> Float[Array, ""]:
-        """Of the noise on y of one image, the mean over what is measured.
+        """Returns the variance of the noise on y, averaged over its measured entries.
 
-        As y itself is what is known of A(x), of x the shape alone is read.
+        It is estimated from y, because A(x) is not known.
 
         Args:
             operator: A.
-            x: `(height, width, channels)`.
-            y: of the shape of A(x).
+            x: `(height, width, channels)`; only its shape is read.
+            y: the measurements, in the shape of A(x).
         """
         light = jnp.maximum(self._light(operator, x, y), 0)
         span = self.limits[1] - self.limits[0]
         return span**2 / self.peak * jnp.sum(light) / operator.num_measurements
 
     def _light(self, operator: Any, x: Array, y: Array) -> Array:
-        """y as amounts of light, where a white pixel is 1: A(u) of y = A(x)."""
+        """Converts y = A(x) to amounts of light A(u), where a white pixel is 1."""
         black, white = self.limits
         return (y - black * operator(jnp.ones_like(x))) / (white - black)

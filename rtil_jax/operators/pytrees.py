@@ -1,7 +1,7 @@
-"""`operator_class`: a frozen dataclass that JAX can take apart and put together.
+"""`operator_class`, a decorator that makes an operator a frozen dataclass and a pytree.
 
-The constructors of operators check what people hand in. JAX puts pytrees together from
-tracers, shapes and specs as well, and so goes around the constructor.
+The constructors of operators check their arguments. JAX also builds pytrees from
+tracers, shapes and specs, which must not be checked, so it bypasses the constructor.
 """
 
 import dataclasses
@@ -15,9 +15,10 @@ T = TypeVar("T")
 
 @dataclass_transform(field_specifiers=(struct.field,), frozen_default=True)
 def operator_class(cls: type[T]) -> type[T]:
-    """Like `flax.struct.dataclass`, but a pytree without a call of `__init__`.
+    """Makes a class a frozen dataclass and a pytree that JAX builds without `__init__`.
 
-    A class with an `__init__` of its own, or a base class with one, keeps it.
+    It is like `flax.struct.dataclass`, but keeps an `__init__` of the class or of a
+    base class.
     """
     custom = cls.__init__ is not object.__init__
     cls = dataclasses.dataclass(frozen=True, repr=False, init=not custom)(cls)
@@ -43,7 +44,7 @@ def operator_class(cls: type[T]) -> type[T]:
 
 
 def stored(cls: type[T], **fields: Any) -> T:
-    """An instance with these fields, none of them checked."""
+    """Makes an instance with these fields, without checking them."""
     made = object.__new__(cls)
     for name, value in fields.items():
         object.__setattr__(made, name, value)

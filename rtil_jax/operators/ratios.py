@@ -1,4 +1,4 @@
-"""What the ratio of each problem is, in words."""
+"""The meaning of the ratio of each problem, in words, and checks of ratios."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ RECIPROCALS = ("gaussian_deblurring", "motion_deblurring", "super_resolution")
 
 
 def check_ratio(problem: str, ratio: Any) -> float:
-    """The ratio as a Python number. Raises UserError unless it is in (0, 1]."""
+    """Returns a ratio as a Python number; raises UserError unless it is in (0, 1]."""
     try:
         if isinstance(ratio, bool | str | bytes):
             raise TypeError
@@ -43,7 +43,7 @@ def check_ratio(problem: str, ratio: Any) -> float:
 
 
 def ratio_hint(problem: str, ratio: float) -> str:
-    """What to write for a factor or a percentage, or nothing."""
+    """Says what to write instead of a factor or a percentage, or ""."""
     if not 1 < ratio <= 100:
         return ""
     if problem in RECIPROCALS:
@@ -56,5 +56,5 @@ def require_whole(problem: str, ratio: float | int) -> None:
     if ratio != 1:
         raise UserError(
             f"ratios: found {ratio:g} with problem={problem}, which measures every "
-            "pixel; expected 1 (--config.ratios='(1.0,)')"
+            "pixel, expected 1 (--config.ratios='(1.0,)')"
         )

@@ -1,4 +1,4 @@
-"""Operators by the name of their problem."""
+"""Draws operators by the name of a problem."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -35,7 +35,7 @@ OPERATORS: dict[str, type[ImagingOperator]] = {
     "phase_retrieval": PhaseRetrieval,
     "super_resolution": SuperResolution,
 }
-# With those that come with measurements alone: nothing samples them.
+# All operators, including those for measurements from files, which are not drawn.
 KINDS: dict[str, type] = OPERATORS | {
     "deblurring": Blur,
     "multi_coil": MultiCoilFourier,
@@ -47,16 +47,17 @@ KINDS: dict[str, type] = OPERATORS | {
 def sample_operator(
     problem: Any, key: jax.Array, image_shape: ImageShape, ratio: Any
 ) -> ImagingOperator:
-    """The operator of `problem` for images of `(height, width, channels)`.
+    """Draws an operator of a problem.
 
     Args:
-        problem: a name in `OPERATORS`.
-        key: of the draw.
-        image_shape: `(height, width, channels)`.
-        ratio: of measurements, in (0, 1]; what it is a ratio of, the problem says.
+        problem: a name in `OPERATORS`, such as `inpainting`.
+        key: the PRNG key of the draw.
+        image_shape: `(height, width, channels)` of the images.
+        ratio: how much is measured, in (0, 1]; its meaning depends on the problem (see
+            `RATIO_LABELS` of `operators.ratios`).
 
     Raises:
-        UserError: for an unknown problem, or a ratio that the problem does not have.
+        UserError: if the problem is unknown, or cannot have this ratio.
     """
     if not isinstance(problem, str) or problem not in OPERATORS:
         raise UserError(
@@ -66,7 +67,7 @@ def sample_operator(
 
 
 def known_problems(problem: object, kinds: Iterable[str] = tuple(OPERATORS)) -> str:
-    """`one of ...`, and the one that a name nearly is."""
+    """Returns `one of ...` with all names, and a suggestion for a misspelt one."""
     known = sorted(kinds)
     return f"one of {', '.join(known)}{did_you_mean(problem, known)}"
 
@@ -74,13 +75,13 @@ def known_problems(problem: object, kinds: Iterable[str] = tuple(OPERATORS)) -> 
 def sample_operators(
     problem: Any, keys: jax.Array, image_shape: ImageShape, ratio: Any
 ) -> ImagingOperator:
-    """One operator per key, `(batch,)`: the arrays have a leading batch axis.
+    """Draws one operator per key; their arrays have a leading batch axis.
 
     Args:
-        problem: a name in `OPERATORS`.
-        keys: one per image, `(batch,)`.
-        image_shape: `(height, width, channels)`.
-        ratio: of measurements, as for `sample_operator`.
+        problem: a name in `OPERATORS`, such as `inpainting`.
+        keys: `(batch,)`, one PRNG key per image.
+        image_shape: `(height, width, channels)` of the images.
+        ratio: how much is measured, as for `sample_operator`.
 
     Raises:
         UserError: as `sample_operator`.

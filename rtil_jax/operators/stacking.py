@@ -1,4 +1,4 @@
-"""Several operators on one image: all of their measurements together."""
+"""Stacks the measurements of several operators on one image."""
 
 import math
 from typing import Any
@@ -16,10 +16,10 @@ from rtil_jax.operators.pytrees import operator_class, stored
 
 @operator_class
 class Stack(Linear):
-    """Several measurements of one image: y is one vector, A_1 x, then A_2 x, ...
+    """Measures one image with several operators: y is a vector of A_1 x, A_2 x, ...
 
-    Each part is flattened. Where some are complex and others real, a complex part is
-    its real parts and then its imaginary parts; of complex ones alone, y is complex.
+    Each part is flattened. If all parts are complex, y is complex. If only some are, a
+    complex part becomes its real parts followed by its imaginary parts.
 
     >>> import jax.numpy as jnp
     >>> from rtil_jax.operators import Blur, SuperResolution
@@ -36,10 +36,10 @@ class Stack(Linear):
     operators: Any
 
     def __init__(self, *operators: Any) -> None:
-        """All of them take the same images.
+        """Stacks linear operators that take the same images.
 
         Raises:
-            UserError: if they do not, or something else is among them.
+            UserError: if one is not a linear operator, or the image shapes differ.
         """
         if not operators:
             raise UserError("Stack: found no operators, expected Stack(A, B, ...)")
@@ -55,7 +55,7 @@ class Stack(Linear):
             if operator.input_shape != shape:
                 raise UserError(
                     f"Stack: found {type(operator).__name__} for images of "
-                    f"{operator.input_shape}, expected {shape}, as of the others"
+                    f"{operator.input_shape}, expected {shape}, as for the others"
                 )
         object.__setattr__(self, "operators", operators)
 
@@ -73,7 +73,7 @@ class Stack(Linear):
 
     @property
     def mask(self) -> Float[Array, " m"]:
-        """1 where a part measures."""
+        """1 for entries that are measured, 0 elsewhere."""
         pieces = []
         for operator, (y, size) in zip(self.operators, self._parts(), strict=True):
             flat = jnp.broadcast_to(operator.mask, y.shape).reshape(-1)
@@ -81,7 +81,7 @@ class Stack(Linear):
         return jnp.concatenate(pieces)
 
     def split(self, y: Any) -> list[Array]:
-        """The measurements of each operator, in their own shapes."""
+        """Splits y into the measurements of each operator, in their own shapes."""
         y = self._checked("measurements", y, self.output_shape)
         ends = np.cumsum([size for _, size in self._parts()])[:-1]
         pieces = jnp.split(y, ends, axis=-1)
@@ -111,7 +111,7 @@ class Stack(Linear):
         return sum(operator._adjoint(part) for operator, part in parts)
 
     def _parts(self) -> list[tuple[jax.ShapeDtypeStruct, int]]:
-        """What each operator measures, and how many entries of y that is."""
+        """Returns the output of each operator, and its number of entries in y."""
         parts = [operator._output() for operator in self.operators]
         kinds = [jnp.issubdtype(y.dtype, jnp.complexfloating) for y in parts]
         twice = any(kinds) and not all(kinds)

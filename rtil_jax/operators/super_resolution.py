@@ -1,4 +1,4 @@
-"""Super-resolution: bicubic downsampling."""
+"""Super-resolution: measures a bicubically downsampled image."""
 
 import functools
 import math
@@ -23,19 +23,19 @@ SmallImages = Float[Array, "*batch rows columns channels"]
 
 @operator_class
 class SuperResolution(Unmasked, Linear):
-    """Super-resolution: bicubic downsampling by a whole factor.
+    """Downsamples bicubically by a whole factor, for super-resolution.
 
-    The kernel of the public code (PULSE's, and ILO's): antialiased Keys cubic with
-    a = -0.5 and reflected borders. Pillow's bicubic is the same but for the outermost
-    two pixels, where it leaves the border out and weighs the rest anew; a picture that
-    Pillow has made small may be used as y all the same. Nothing in it is random. The
-    standard deviation of noise on y is in the units of (the small image's) pixels.
+    The kernel is that of the public code (of PULSE and ILO): antialiased Keys cubic
+    with a = -0.5 and reflected borders. Pillow's bicubic filter differs only in the two
+    outermost pixels, where it ignores the border and renormalises, so a picture that
+    Pillow has shrunk can serve as y. The operator is not random. The standard deviation
+    of noise on y is in the units of pixels (of the small image).
 
     >>> SuperResolution(4, (64, 64, 3)).output_shape
     (16, 16, 3)
 
     Attributes:
-        factor: of the downsampling.
+        factor: the factor of the downsampling, at least 2.
         image_shape: `(height, width, channels)` of the large images.
     """
 
@@ -44,11 +44,11 @@ class SuperResolution(Unmasked, Linear):
     image_shape: ImageShape = struct.field(pytree_node=False)
 
     def __init__(self, factor: Any, image_shape: Any) -> None:
-        """Downsampling by 2, 3, 4, ...
+        """Makes the operator for a factor of 2, 3, 4, ...
 
         Raises:
-            UserError: if the factor is no whole number from 2, or does not divide the
-                height and the width.
+            UserError: if the factor is not a whole number from 2, or does not divide
+                the height and the width.
         """
         shape = as_image_shape("SuperResolution", image_shape)
         try:
@@ -67,12 +67,12 @@ class SuperResolution(Unmasked, Linear):
     def sample(
         cls, key: jax.Array, image_shape: ImageShape, ratio: float | int
     ) -> "SuperResolution":
-        """The operator; `key` is unused.
+        """Returns the operator, which is not random.
 
         Args:
-            key: unused: nothing is random.
+            key: not used.
             image_shape: `(height, width, channels)`.
-            ratio: 1 / factor, of 2, 4, 8 or 16.
+            ratio: 1 / factor, for a factor of 2, 4, 8 or 16.
 
         Raises:
             UserError: if 1 / ratio is not 2, 4, 8 or 16, or does not divide the size.
@@ -81,12 +81,12 @@ class SuperResolution(Unmasked, Linear):
         if factor not in (2, 4, 8, 16) or not math.isclose(factor * ratio, 1):
             raise UserError(
                 f"ratios: found {ratio:g} with problem=super_resolution, expected "
-                "1 / factor for a factor of 2, 4, 8 or 16 (0.5, 0.25, 0.125, 0.0625)"
+                "1 / 2, 1 / 4, 1 / 8 or 1 / 16 (0.5, 0.25, 0.125, 0.0625)"
             )
         if height % factor or width % factor:
             raise UserError(
-                f"ratios: found {ratio:g} with problem=super_resolution, expected a "
-                f"factor that divides the image size of {height}x{width} pixels"
+                f"ratios: found {ratio:g} with problem=super_resolution, expected 1 / "
+                f"factor for a factor that divides {height}x{width} pixels"
             )
         return stored(cls, factor=factor, image_shape=image_shape)
 
@@ -95,7 +95,7 @@ class SuperResolution(Unmasked, Linear):
         return math.prod(self.image_shape) // self.factor**2
 
     def preview(self, y: SmallImages) -> Images:
-        """The small image, its pixels enlarged to squares."""
+        """Returns the small image with its pixels enlarged to squares."""
         tall = jnp.repeat(y, self.factor, axis=-3)
         return jnp.clip(jnp.repeat(tall, self.factor, axis=-2), -1, 1)
 

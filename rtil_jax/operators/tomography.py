@@ -22,16 +22,16 @@ Sinograms = Float[Array, "*batch angles detectors channels"]
 
 @operator_class
 class ParallelBeamCT(Unmasked, Linear):
-    """y = the integrals of every channel along parallel rays: its Radon transform.
+    """Measures integrals along parallel rays: the Radon transform of every channel.
 
-    At each angle a row of detector pixels, as wide as the image's, looks through the
-    image, both centred on its middle. At 0 degrees the rays run down the columns, and
-    detector pixels are columns; angles grow as in scikit-image's `radon`. A ray is the
-    sum of bilinear interpolations at steps of one pixel. Outside the image they are 0,
-    which is mid-grey in [-1, 1].
+    At each angle, rays fall through the image on a row of detector pixels, which are as
+    wide as the image's pixels and centred on its middle. At 0 degrees the rays run down
+    the columns, and each column has a detector pixel; angles increase as in
+    scikit-image's `radon`. The integral along a ray sums bilinear interpolations at
+    steps of one pixel. Outside, the image is 0, which is mid-grey in [-1, 1].
 
-    The standard deviation of noise on y is in these sums: beside pixels times the
-    number of pixels that a ray crosses.
+    The standard deviation of noise on y is in the units of these sums, which are as
+    large as pixels times the number of pixels that a ray crosses.
 
     >>> import numpy as np
     >>> A = ParallelBeamCT(np.arange(0, 180, 6), (16, 16, 1), detectors=23)
@@ -39,9 +39,9 @@ class ParallelBeamCT(Unmasked, Linear):
     (30, 23, 1)
 
     Attributes:
-        angles: in degrees, `(angles,)`.
+        angles: `(angles,)`, in degrees.
         image_shape: `(height, width, channels)`.
-        detectors: the number of detector pixels.
+        detectors: number of detector pixels.
     """
 
     noise_unit: ClassVar[str] = "y, sums of pixels along rays"
@@ -51,22 +51,22 @@ class ParallelBeamCT(Unmasked, Linear):
     detectors: int = struct.field(pytree_node=False)
 
     def __init__(self, angles: Any, image_shape: Any, detectors: Any = None) -> None:
-        """A scan at angles of one's own.
+        """Makes a scan from its angles.
 
         Args:
-            angles: in degrees, in any order.
+            angles: `(angles,)`, in degrees, in any order.
             image_shape: `(height, width, channels)`.
-            detectors: how many detector pixels; None for as many as the diagonal
-                needs, which miss nothing of the image.
+            detectors: number of detector pixels, at least 1; None covers the diagonal
+                of the image.
 
         Raises:
-            UserError: for other shapes and values.
+            UserError: if shapes or values are wrong.
         """
         turns = as_real_values("ParallelBeamCT: angles", angles)
         if turns.ndim != 1:
             raise UserError(
                 f"ParallelBeamCT: angles: found shape {turns.shape}, expected (angles,)"
-                " in degrees, as np.arange(0, 180, 3)"
+                " in degrees, such as np.arange(0, 180, 3)"
             )
         shape = as_image_shape("ParallelBeamCT", image_shape)
         count = _diagonal(shape) if detectors is None else detectors
@@ -77,7 +77,7 @@ class ParallelBeamCT(Unmasked, Linear):
         if count < 1:
             raise UserError(
                 f"ParallelBeamCT: found detectors={detectors!r}, expected a whole "
-                "number from 1 of detector pixels"
+                "number from 1"
             )
         object.__setattr__(self, "angles", jnp.asarray(turns))
         object.__setattr__(self, "image_shape", shape)
@@ -92,7 +92,7 @@ class ParallelBeamCT(Unmasked, Linear):
         return math.prod(self.output_shape)
 
     def preview(self, y: Sinograms) -> Images:
-        """Filtered back-projection: the usual first picture of a scan."""
+        """Returns the filtered back-projection, the usual first picture of a scan."""
         size = 2 * self.detectors  # zeros keep the two ends apart
         frequencies = jnp.fft.rfftfreq(size).astype(y.dtype)[:, None]
         spectrum = scale(frequencies, jnp.fft.rfft(y, n=size, axis=-2))
@@ -102,13 +102,13 @@ class ParallelBeamCT(Unmasked, Linear):
     def _forward(self, x: Images) -> Sinograms:
         lead = x.shape[:-3]
         planes = jnp.moveaxis(x, -1, -3).reshape(-1, *x.shape[-3:-1])
-        # Angle by angle: all at once need hundreds of times an image's memory.
+        # One angle at a time: all together need hundreds of times an image's memory.
         sums = jax.lax.map(lambda angle: self._project(planes, angle), self.angles)
         y = jnp.moveaxis(sums, 0, 1).reshape(*lead, -1, *self.output_shape[:2])
         return jnp.moveaxis(y, -3, -1)
 
     def _project(self, planes: Array, angle: Array) -> Array:
-        """`(planes, detectors)`: sums along the rays at one angle."""
+        """Returns the sums along the rays at one angle, `(planes, detectors)`."""
         height, width, _ = self.image_shape
         radians = jnp.deg2rad(angle).astype(planes.dtype)
         across = (np.arange(self.detectors) - (self.detectors - 1) / 2)[None]
@@ -127,7 +127,7 @@ class ParallelBeamCT(Unmasked, Linear):
 
 
 def _diagonal(image_shape: ImageShape) -> int:
-    """The pixels of the image's diagonal, odd or even as its height is."""
+    """Returns the pixels of the image's diagonal, odd if the height is odd."""
     height, width, _ = image_shape
     length = math.ceil(math.hypot(height, width))
     return length + (length - height) % 2

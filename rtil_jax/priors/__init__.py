@@ -1,9 +1,8 @@
-"""Trained generators as inversion uses them, and those that come with the package.
+"""Loads priors: trained generators, from your directories or from the package.
 
 `pretrained:NAME` stands for the folder `packaged/NAME` wherever a prior's directory is
-asked for. Such a folder has `weights.npz` and `config.json`, which `packed` reads, and
-for people `card.md` and `samples.png`. `rtil pack` makes one of a
-training directory.
+expected. Such a folder has `weights.npz` and `config.json`, which `packed` reads, and
+`card.md` and `samples.png` for people. `rtil pack` makes one from a training directory.
 """
 
 from rtil_jax.priors.packed import is_packed, read_config, read_weights

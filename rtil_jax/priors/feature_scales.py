@@ -1,8 +1,9 @@
-"""The standard deviation of a prior's own features after each block: units for z_k.
+"""Measures the standard deviation of a prior's features after each block.
 
-One number per block but the last, whose features nothing reads: the root of the
-variance over images, averaged over pixels and channels. What all images share, such as
-StyleGAN2's constant, does not count.
+These numbers are units for z_k. There is one for each block except the last, whose
+features no block reads. Each is the root of the variance over images, averaged over
+pixels and channels, so what all images share, such as StyleGAN2's constant, does not
+count.
 """
 
 import functools
@@ -17,10 +18,10 @@ from rtil_jax.files import replacing
 from rtil_jax.generators import Generator, sample_latents
 from rtil_jax.generators.scales import features_after
 
-# A file in a prior's directory: a list of numbers.
+# A file in a prior's directory, with a list of numbers.
 FEATURE_SCALES = "feature_scales.json"
 SAMPLES = 256
-_CHUNK = 16  # images at once: few, because those of 256 pixels are large
+_CHUNK = 16  # images at once; few, because 256-pixel images are large
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -38,7 +39,7 @@ def measure_scales(generator: Generator, variables: dict) -> Float[Array, " bloc
     found = jax.lax.map(moments, keys)
     means, squares = jax.tree.map(lambda x: jnp.mean(x, axis=0), found)
     variances = [jnp.mean(squares[k] - means[k] ** 2) for k in blocks]
-    # Features that do not vary at all would leave z_k no room.
+    # Features that do not vary would give z_k a scale of 0.
     return jnp.sqrt(jnp.maximum(jnp.array(variances, jnp.float32), 1e-12))
 
 
@@ -48,7 +49,7 @@ def write_scales(path: str, scales: Float[Array, " blocks"]) -> None:
 
 
 def read_scales(path: str, generator: Generator) -> Float[Array, " blocks"]:
-    """Raises UserError unless it has a positive number per block but the last."""
+    """Reads scales; raises UserError unless each block except the last has one."""
     count = generator.num_blocks - 1
     try:
         with open(path, encoding="utf-8") as file:
@@ -57,7 +58,7 @@ def read_scales(path: str, generator: Generator) -> Float[Array, " blocks"]:
             raise ValueError(f"numbers of shape {scales.shape}")
     except (OSError, ValueError, TypeError) as error:
         raise UserError(
-            f"{path}: found no list of {count} positive numbers, expected one "
-            f"({str(error).partition(chr(10))[0]})"
+            f"{path}: found other contents ({str(error).partition(chr(10))[0]}), "
+            f"expected a list of {count} positive numbers"
         ) from error
     return scales

@@ -1,4 +1,4 @@
-"""A trained generator as inversion uses it."""
+"""`Prior` and `load_prior`: a trained generator in the form that inversion uses."""
 
 import dataclasses
 import functools
@@ -34,7 +34,7 @@ from rtil_jax.priors.feature_scales import (
 from rtil_jax.priors.packed import is_packed, read_config, read_weights
 from rtil_jax.priors.registry import locate
 
-# A file in a prior's directory with `mean` and `std`, in place of a fit of its own.
+# A file in a prior's directory with `mean` and `std`, which replaces our own fit.
 STYLE_FIT = "style_fit.npz"
 FIT_SAMPLES = 2**16
 _CHUNKS = 16
@@ -42,11 +42,14 @@ _CHUNKS = 16
 
 @struct.dataclass
 class StyleFit:
-    """w = leaky_relu(std * z + mean) with z ~ N(0, I): a stand-in for the mapping.
+    """A simple replacement for the mapping network: w = leaky_relu(std * z + mean).
+
+    Here z ~ N(0, I).
 
     Attributes:
-        mean: `(latent_dim,)`, of the mapping network's output before its activation.
-        std: `(latent_dim,)`, likewise.
+        mean: `(latent_dim,)`, mean of the mapping network's output before its last
+            activation.
+        std: `(latent_dim,)`, its standard deviation.
     """
 
     mean: Any
@@ -61,14 +64,14 @@ class StyleFit:
 
 @struct.dataclass
 class Prior:
-    """A generator, its variables, and the fit of its styles if it has any.
+    """A generator with its variables, in the form that `invert` takes.
 
     Attributes:
         generator: any module with the interface of `rtil_jax.generators`.
-        variables: of `generator`, `{"params": ...}`.
-        style_fit: of a generator with `map_styles`; None for others.
+        variables: the variables of `generator`, `{"params": ...}`.
+        style_fit: the `StyleFit` of a generator with `map_styles`; None for others.
         feature_scales: the standard deviation of the features after each block but the
-            last (see `priors.feature_scales`); None until it is asked for.
+            last (see `priors.feature_scales`); None until it is needed.
     """
 
     generator: Generator = struct.field(pytree_node=False)
@@ -77,7 +80,7 @@ class Prior:
     feature_scales: Any = None
 
     def with_feature_scales(self) -> "Prior":
-        """The same prior, with its features measured if they have not been yet."""
+        """Returns the prior with its feature scales, measuring them if necessary."""
         if self.feature_scales is not None:
             return self
         scales = measure_scales(self.generator, self.variables)
@@ -103,10 +106,10 @@ class Prior:
         """`(height, width, channels)` of the images."""
         size = self.generator.resolution
         square = size, size, self.generator.channels
-        return getattr(self.generator, "image_shape", square)  # few are not square
+        return getattr(self.generator, "image_shape", square)  # rarely not square
 
     def __repr__(self) -> str:
-        """The architecture, image shape and number of parameters; no arrays."""
+        """Shows architecture, image shape and number of parameters, not the arrays."""
         leaves = jax.tree.leaves(self.variables)
         count = sum(math.prod(getattr(leaf, "shape", ())) for leaf in leaves)
         shape = " x ".join(map(str, self.image_shape))
@@ -116,14 +119,14 @@ class Prior:
 
     @classmethod
     def of(cls, generator: Any, variables: Any) -> "Prior":
-        """The prior of a generator; fits its styles if it has `map_styles`.
+        """Makes a prior from your own generator; fits its styles if it has any.
 
         Args:
-            generator: with the interface of `rtil_jax.generators`.
+            generator: a module with the interface of `rtil_jax.generators`.
             variables: `{"params": ...}`, as `generators.init` returns.
 
         Raises:
-            UserError: if it is no generator, or the variables are not its own.
+            UserError: if this is not a generator, or the variables do not fit it.
         """
         check_variables(generator, variables)
         variables = single(variables)
@@ -132,7 +135,7 @@ class Prior:
 
 
 def check_prior(prior: Any) -> None:
-    """Raises UserError unless it is a `Prior`, for `invert`."""
+    """Raises UserError if the argument of `invert` is not a `Prior`."""
     if not isinstance(prior, Prior):
         found = repr(prior) if isinstance(prior, str) else type(prior).__name__
         raise UserError(
@@ -142,9 +145,9 @@ def check_prior(prior: Any) -> None:
 
 
 def check_variables(generator: Any, variables: Any) -> None:
-    """Raises UserError unless it is a generator that makes images with `variables`.
+    """Raises UserError if a generator cannot make images with these variables.
 
-    Nothing is computed: shapes alone say so.
+    It only compares shapes, and computes nothing.
     """
 
     found = f"an object of {type(generator).__name__}"
@@ -175,12 +178,12 @@ def check_variables(generator: Any, variables: Any) -> None:
     if found != (1, size, size, generator.channels):
         raise UserError(
             f"Prior.of: found images {found} from {type(generator).__name__}, expected "
-            f"{(1, size, size, generator.channels)}, as its resolution and channels say"
+            f"{(1, size, size, generator.channels)} by its resolution and channels"
         )
 
 
 def has_styles(generator: Generator) -> TypeGuard[StyledGenerator]:
-    """Whether the generator has a mapping network and per-layer styles."""
+    """Tells whether a generator has a mapping network and per-layer styles."""
     return hasattr(generator, "map_styles")
 
 
@@ -188,8 +191,8 @@ def has_styles(generator: Generator) -> TypeGuard[StyledGenerator]:
 def fit_styles(generator: StyledGenerator, variables: dict) -> StyleFit:
     """Fits a Gaussian to the mapping network's output before its last activation.
 
-    The recipe of PULSE, on which ILO relies; the public RTIL code took the numbers of
-    another network, here they are those of the prior in hand.
+    This is the recipe of PULSE, which ILO uses. The public RTIL code takes the numbers
+    of another network; here they are fitted to the prior itself.
     """
 
     def chunk(
@@ -207,15 +210,16 @@ def fit_styles(generator: StyledGenerator, variables: dict) -> StyleFit:
 
 
 def load_prior(source: Any) -> Prior:
-    """The prior in a directory, or the packaged one that `pretrained:NAME` names.
-
-    Of a training directory it is the EMA of the newest checkpoint.
+    """Loads a prior from a directory, or the packaged prior `pretrained:NAME`.
 
         prior = load_prior("pretrained:faces64_rtil")
 
+    For a training directory, the prior is the moving average of the weights in the
+    newest checkpoint.
+
     Raises:
-        UserError: if there is no such prior or checkpoint, it does not fit its own
-            config, or it is of a network that is still growing.
+        UserError: if the prior or a checkpoint does not exist, it does not fit its
+            config, or its network is still growing.
     """
     directory, said = locate(source), ""
 
@@ -255,10 +259,10 @@ def _variable_shapes(generator: Generator) -> Any:
 
 
 def load_training_config(source: str | os.PathLike) -> dict[str, Any]:
-    """The config with which the prior that `load_prior(source)` returns was trained.
+    """Returns the config with which the prior `load_prior(source)` was trained.
 
     Raises:
-        UserError: if there is none that can be read.
+        UserError: if the config cannot be read.
     """
     directory = locate(source)
     read = read_config if is_packed(directory) else load_config
@@ -286,5 +290,5 @@ def _read_style_fit(path: str) -> StyleFit:
             return StyleFit(*arrays)
     except Exception as error:  # A damaged zip raises almost any.
         raise UserError(
-            f"{path}: found no arrays `mean` and `std`, expected them ({error})"
+            f"{path}: found other contents ({error}), expected arrays `mean` and `std`"
         ) from error

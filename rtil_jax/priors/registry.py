@@ -1,4 +1,4 @@
-"""From `pretrained:NAME` to a folder."""
+"""Finds the folder of a prior, also of `pretrained:NAME`."""
 
 import os
 from typing import Any
@@ -10,25 +10,25 @@ from rtil_jax.priors.packed import is_packed
 PREFIX = "pretrained:"
 ROOT = os.path.join(os.path.dirname(__file__), "packaged")
 EXPECTED = "a directory that train.py has written, or pretrained:NAME"
-# Files of other programs that hold networks.
+# Extensions of other programs' files with networks.
 NETWORK_FILES = (".pt", ".pth", ".pkl", ".ckpt", ".bin", ".safetensors")
 
 
 def names() -> list[str]:
-    """The names of the packaged priors, sorted."""
+    """Returns the names of the packaged priors, sorted."""
     return sorted(n for n in os.listdir(ROOT) if is_packed(os.path.join(ROOT, n)))
 
 
 def locate(source: Any, field: str = "prior") -> str:
-    """The folder of a prior: of `pretrained:NAME`, or the directory itself.
+    """Returns the folder of a prior: that of `pretrained:NAME`, or the directory.
 
     Args:
         source: `pretrained:NAME` or a directory.
-        field: what to call the source in an error.
+        field: the name of the source in an error.
 
     Raises:
-        UserError: if there is no such directory or no prior of that name; the message
-            names the nearest one.
+        UserError: if the directory or the packaged prior does not exist; the message
+            suggests a similar name.
     """
     if isinstance(source, str | os.PathLike):
         scheme, colon, name = str(source).partition(":")
@@ -40,7 +40,7 @@ def locate(source: Any, field: str = "prior") -> str:
     if os.path.exists(path):
         hint = ""
         if path.lower().endswith(NETWORK_FILES):
-            hint = f"; rtil convert {path} --to DIR makes one of it"
+            hint = f"; convert it by rtil convert {path} --to DIR"
         raise UserError(f"{field}: found the file {path!r}, expected {EXPECTED}{hint}")
     near = did_you_mean(os.path.basename(path.rstrip("/\\")), names(), PREFIX)
     raise UserError(

@@ -1,9 +1,9 @@
 """Section 5 of the paper in closed form, in float64.
 
-Signals are x = W*_1 (W*_0 z_0 + z_1) with z_0 ~ N(0, I), z_1 ~ N(0, I), and a model is
-G~(z_0, z_1) = W_1 (W*_0 z_0 + z_1): W*_0 is known and W_1 is trained, with least
-squares and infinitely many signals. Matrices are the paper's, W_0 `(n_1, n_0)`, W_1
-`(n_d, n_1)` and A `(m, n_d)`; of signals and codes there is one per row.
+Signals are x = W*_1 (W*_0 z_0 + z_1) with z_0 ~ N(0, I) and z_1 ~ N(0, I). A model is
+G~(z_0, z_1) = W_1 (W*_0 z_0 + z_1): W*_0 is known, and W_1 is trained by least squares
+on infinitely many signals. Matrices are shaped as in the paper: W_0 `(n_1, n_0)`, W_1
+`(n_d, n_1)` and A `(m, n_d)`. Arrays of signals and codes have one per row.
 """
 
 import dataclasses
@@ -12,14 +12,14 @@ import numpy as np
 from jaxtyping import Float
 
 Matrix = Float[np.ndarray, "_ _"]
-# Singular values below this fraction of the largest count as zero. Those of the
-# rank-deficient W_van are 1e-16 in float64, and not quite 0.
+# Singular values below this fraction of the largest count as zero. In float64, those of
+# the rank-deficient W_van are about 1e-16.
 RANK_TOLERANCE = 1e-10
 
 
 @dataclasses.dataclass(frozen=True)
 class Truth:
-    """The signal's distribution (Section 5.1), n_0 < n_1 < n_d and of full rank.
+    """The distribution of signals (Section 5.1), with n_0 < n_1 < n_d and full rank.
 
     Attributes:
         w0: W*_0, `(n_1, n_0)`.
@@ -31,25 +31,25 @@ class Truth:
 
 
 def draw_truth(rng: np.random.Generator, n0: int, n1: int, nd: int) -> Truth:
-    """Gaussian weights, scaled so that the entries of W*_0 z_0 have variance 1.
+    """Draws Gaussian weights, scaled so that the entries of W*_0 z_0 have variance 1.
 
     Args:
-        rng: of the draw.
-        n0: entries of z_0.
-        n1: entries of z_1.
-        nd: entries of x.
+        rng: NumPy's random generator.
+        n0: number of entries of z_0.
+        n1: number of entries of z_1.
+        nd: number of entries of x.
     """
     w0 = rng.standard_normal((n1, n0)) / np.sqrt(n0)
     return Truth(w0, rng.standard_normal((nd, n1)) / np.sqrt(n1))
 
 
 def draw_signals(rng: np.random.Generator, truth: Truth, count: int) -> Matrix:
-    """x = W*_1 (W*_0 z_0 + z_1), `(count, n_d)`.
+    """Draws signals x = W*_1 (W*_0 z_0 + z_1), `(count, n_d)`.
 
     Args:
-        rng: of the draw.
+        rng: NumPy's random generator.
         truth: W*_0, `(n_1, n_0)`, and W*_1, `(n_d, n_1)`.
-        count: of signals.
+        count: number of signals.
     """
     z0 = rng.standard_normal((count, truth.w0.shape[1]))
     z1 = rng.standard_normal((count, truth.w0.shape[0]))
@@ -57,10 +57,10 @@ def draw_signals(rng: np.random.Generator, truth: Truth, count: int) -> Matrix:
 
 
 def trained_weights(truth: Truth) -> dict[str, Matrix]:
-    """W_1 after each training, by Lemmas 5.1 and A.1.
+    """Returns W_1 after vanilla and RTIL training, by Lemmas 5.1 and A.1.
 
-    `vanilla`: W*_1 W*_0 (W*_0)^+, of all minimisers of (6) the one of the least
-    Frobenius norm. `rtil`: W*_1, the only minimiser of (7).
+    `vanilla` is W*_1 W*_0 (W*_0)^+, the minimiser of (6) with the least Frobenius norm.
+    `rtil` is W*_1, the only minimiser of (7).
     """
     return {
         "vanilla": truth.w1 @ truth.w0 @ _pseudoinverse(truth.w0),
@@ -71,17 +71,17 @@ def trained_weights(truth: Truth) -> dict[str, Matrix]:
 def recover(
     w0: Matrix, w1: Matrix, matrix: Matrix, y: Matrix, z1_start: Matrix
 ) -> Matrix:
-    """Inverts y = A x by ILO, equation (5): the estimates G~(z^_0, z^_1).
+    """Inverts y = A x by ILO, equation (5), and returns the estimates G~(z^_0, z^_1).
 
-    z^_0 minimises ||y - A W_1 W_0 z_0||, which at least n_0 measurements determine.
-    Then z^_1 minimises ||y - A W_1 (W_0 z^_0 + z_1)||; where that has many minimisers
-    it is the nearest to `z1_start`, to which gradient descent goes.
+    z^_0 minimises ||y - A W_1 W_0 z_0||, which is unique from n_0 measurements. Then
+    z^_1 minimises ||y - A W_1 (W_0 z^_0 + z_1)||. If there are many minimisers, it is
+    the one nearest to `z1_start`, which gradient descent also finds.
 
     Args:
-        w0, w1: of the model.
-        matrix: A, of at least n_0 rows.
+        w0, w1: W_0 and W_1 of the model.
+        matrix: A, `(m, n_d)` with m >= n_0.
         y: measurements, `(batch, m)`.
-        z1_start: where the search for z_1 starts, `(batch, n_1)`.
+        z1_start: the start of the search for z_1, `(batch, n_1)`.
 
     Returns:
         The estimates of x, `(batch, n_d)`.
@@ -93,7 +93,7 @@ def recover(
 
 
 def expected_error(truth: Truth, w1: Matrix, matrix: Matrix) -> float:
-    """E ||x - G~(z^_0, z^_1)||^2 of `recover` for one A, in closed form.
+    """Returns E ||x - G~(z^_0, z^_1)||^2 of `recover` for one A, in closed form.
 
     The expectation is over z*_0, z*_1 and a start z_1 ~ N(0, I). The error is linear
     in them, so it is a sum of squared Frobenius norms: with S = W*_1 [W*_0, I],
@@ -117,32 +117,32 @@ def expected_error(truth: Truth, w1: Matrix, matrix: Matrix) -> float:
 
 
 def error_bound(truth: Truth) -> float:
-    """The right-hand side of (8), which no vanilla recovery goes below for any A.
+    """Returns the right-hand side of (8), a lower bound of vanilla errors for any A.
 
-    max ||(I - P) W*_1 h||^2 over h orthogonal to the range of W*_0, P the projector
-    onto the range of W*_1 W*_0. The paper leaves out that ||h|| = 1.
+    It is max ||(I - P) W*_1 h||^2 over h with ||h|| = 1 (which the paper omits) that
+    are orthogonal to the range of W*_0. P projects onto the range of W*_1 W*_0.
     """
     complement = np.linalg.qr(truth.w0, mode="complete")[0][:, truth.w0.shape[1] :]
     return float(np.linalg.norm(_off_range(truth) @ complement, 2) ** 2)
 
 
 def sharper_bound(truth: Truth) -> float:
-    """||(I - P) W*_1||_F^2: the step before (8) in the proof of Lemma 5.2.
+    """Returns ||(I - P) W*_1||_F^2, the step before (8) in the proof of Lemma 5.2.
 
-    The expected error of the best estimate in the range of the base model, so also of
-    CSGM's with all of x measured.
+    It is the expected error of the best estimate in the range of the base model, such
+    as that of CSGM if all of x is measured.
     """
     return float(np.sum(_off_range(truth) ** 2))
 
 
 def _off_range(truth: Truth) -> Matrix:
-    """(I - P) W*_1."""
+    """Returns (I - P) W*_1."""
     basis, _ = np.linalg.qr(truth.w1 @ truth.w0)
     return truth.w1 - basis @ (basis.T @ truth.w1)
 
 
 def _unexplained(w1: Matrix, matrix: Matrix, errors: Matrix) -> Matrix:
-    """Q errors: what the second minimisation of (5) leaves of them."""
+    """Returns Q errors, which remain after the second minimisation of (5)."""
     return errors - w1 @ (_pseudoinverse(matrix @ w1) @ (matrix @ errors))
 
 

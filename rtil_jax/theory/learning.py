@@ -1,9 +1,9 @@
-"""The model of Section 5 trained by gradient descent and inverted by the library's ILO.
+"""Trains the model of Section 5 by gradient descent, and inverts it by ILO.
 
-Training is the paper's, supervised: (6) and (7), a least-squares loss to the signal
-that nature made of the same z_0 and z_1, W*_0 known, fresh draws at every step. There
-is no discriminator: Section 5 leaves adversarial training out, and a distribution of
-images would fix W_1 up to a rotation only.
+Training is supervised as in the paper, (6) and (7): a least-squares loss to the true
+signal of the same z_0 and z_1, with known W*_0 and fresh draws at every step. There is
+no discriminator, because Section 5 does not treat adversarial training, and a
+distribution of images would determine W_1 only up to a rotation.
 """
 
 import functools
@@ -21,7 +21,7 @@ from rtil_jax.inversion import ILO, Prior, Problem, invert
 from rtil_jax.operators import Gaussian
 from rtil_jax.theory.closed_forms import Matrix, Truth
 
-# (3) and (4) with lambda = 0, as the paper takes it in Section 5.
+# (3) and (4) with lambda = 0, as in Section 5 of the paper.
 FAMILIES = {
     "vanilla": AdditiveFamily(blocks=(), sigma=1.0, weights=(1.0,)),
     "rtil": AdditiveFamily(blocks=(1,), sigma=1.0, weights=(0.0, 1.0)),
@@ -29,13 +29,13 @@ FAMILIES = {
 
 
 def linear_generator(truth: Truth) -> LinearGenerator:
-    """The architecture of the paper's dimensions; n_d must be a square."""
+    """Returns the generator for these dimensions; n_d must be a square number."""
     (nd, n1), n0 = truth.w1.shape, truth.w0.shape[1]
     return LinearGenerator(resolution=round(nd**0.5), latent_dim=n0, num_features=n1)
 
 
 def variables_of(w0: Matrix, w1: Matrix) -> dict:
-    """The variables of a `LinearGenerator`, in float32."""
+    """Returns the variables of a `LinearGenerator`, in float32."""
     return {"params": {"W0": jnp.float32(w0), "W1": jnp.float32(w1)}}
 
 
@@ -47,18 +47,18 @@ def least_squares_loss(
     key: jax.Array,
     batch: int,
 ) -> Float[Array, ""]:
-    """Equation (6) or (7), as the family has it, over a batch of draws.
+    """Returns the loss (6) or (7) over a batch of draws, depending on the family.
 
-    The last member of the family makes all images: G(z_0) if it is vanilla, and else
-    G~(z_0, z_1). Nature's z_1 is the family's, or one that the family does not see.
+    The last member of the family makes all images: G(z_0) for vanilla training, or else
+    G~(z_0, z_1). The z_1 of the true signal is the same, or unknown to a vanilla model.
 
     Args:
-        generator: the linear one.
-        family: vanilla for (6), of one member more for (7).
-        truth: nature's variables.
-        params: the model's variables.
-        key: of the draws.
-        batch: how many.
+        generator: the linear generator.
+        family: vanilla for (6), or with one more member for (7).
+        truth: variables of the true generator.
+        params: variables of the model.
+        key: the PRNG key of the draws.
+        batch: number of draws.
     """
     family_key, hidden_key = jax.random.split(key)
     members = jnp.full(batch, family.num_members - 1)
@@ -81,22 +81,22 @@ def train(
     batch: int,
     learning_rate: float | Array,
 ) -> dict:
-    """The variables after gradient descent on W_1, from W_1 = 0.
+    """Trains W_1 by gradient descent from W_1 = 0; returns the variables.
 
-    Of the minimisers of (6), descent from 0 goes to that of the least norm, which the
-    paper assumes of vanilla training: each gradient has its rows in the range of W*_0.
-    From a random W_1, what is orthogonal to that range would stay random; and Adam,
-    which rescales each entry, would leave the range. The rate falls to 0 by half a
-    cosine, which averages out the z_1 that vanilla training does not see.
+    Descent from 0 finds the minimiser of (6) with the least norm, as the paper assumes
+    for vanilla training, because the rows of each gradient lie in the range of W*_0. A
+    random start would keep its part orthogonal to that range, and Adam, which rescales
+    each entry, would leave the range. The rate falls to 0 by half a cosine, which
+    averages out the z_1 that vanilla training does not see.
 
     Args:
-        generator: the linear one.
-        family: vanilla for (6), of one member more for (7).
-        truth: nature's variables, whose W_0 is known.
-        key: of all batches.
-        steps: of descent.
-        batch: draws of each step.
-        learning_rate: of the first step.
+        generator: the linear generator.
+        family: vanilla for (6), or with one more member for (7).
+        truth: variables of the true generator, whose W_0 is known.
+        key: the PRNG key of all batches.
+        steps: number of steps.
+        batch: number of draws in each step.
+        learning_rate: the rate of the first step, above 0.
     """
     w0 = truth["params"]["W0"]
     optimizer = optax.sgd(optax.cosine_decay_schedule(learning_rate, steps))
@@ -128,21 +128,21 @@ def invert_learned(
     steps: int,
     learning_rate: float,
 ) -> Matrix:
-    """Estimates of `signals` from A x, each with its A, by the library's ILO.
+    """Recovers signals from A x by the library's ILO, each with its own A.
 
-    Its stages 0 and 1 are the two lines of (5), by Adam. The sphere around z_0 is off,
-    which (5) does not have, and z_1 starts from 0 as the library always has it.
+    Stages 0 and 1 are the two lines of (5), by Adam. z_0 is not kept on a sphere,
+    because (5) does not do that, and z_1 starts from 0.
 
     Args:
-        generator: the linear one.
-        variables: the model's.
+        generator: the linear generator.
+        variables: variables of the model.
         signals: x, `(batch, n_d)`.
-        matrices: A of each, `(batch, m, n_d)`.
-        key: of the starts.
-        steps: of each of the two stages.
-        learning_rate: at the top of the schedule.
+        matrices: A of each signal, `(batch, m, n_d)`.
+        key: the PRNG key of the starts.
+        steps: number of steps of each of the two stages.
+        learning_rate: the highest rate of the schedule.
     """
-    # The same images at the same scale as those the generator makes.
+    # The same images at the same scale as those of the generator.
     images = jnp.float32(signals).reshape(-1, *generator.intermediate_shape(2))
     operators = Gaussian(jnp.float32(matrices), generator.intermediate_shape(2))
     measurements = jax.vmap(lambda operator, x: operator(x))(operators, images)

@@ -204,7 +204,9 @@ def test_closest_is_the_layout_that_shares_most_names():
     del state["to_rgb_16.conv.bias"]
     with pytest.raises(UserError, match="closest.* RTIL's PGGAN, but to_rgb_16.conv.b"):
         converted({"g_ema": state})
-    with pytest.raises(UserError, match=r"\(state.fc.weight\), close to none; known"):
+    with pytest.raises(
+        UserError, match=r"\(state.fc.weight\), which resembles no known one"
+    ):
         converted({"state": {"fc.weight": np.zeros((2, 2))}})
     with pytest.raises(UserError, match=r"\(no tensors\), close to none"):
         converted({})
@@ -223,7 +225,7 @@ def test_closest_is_the_layout_that_shares_most_names():
         ),
         (
             {"g_ema": checkpoints.pggan(WIDTHS), "g": checkpoints.pggan((6, 5))},
-            "g: found another network than g_ema",
+            "g: found a network that differs from g_ema",
         ),
     ],
 )

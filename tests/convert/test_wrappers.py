@@ -111,7 +111,7 @@ def test_a_known_network_is_found_in_any_wrapper(name):
 
 def test_generators_that_are_left_out_are_named(caplog):
     find_networks(saved({"G_A": NETWORK, "G_B": OTHER}))
-    assert "left out: G_B (taken: G_A)" in caplog.text
+    assert "left out G_B (took G_A)" in caplog.text
 
 
 @pytest.mark.parametrize("network", [PGGAN, OFFICIAL], ids=["RTIL's", "official"])

@@ -128,9 +128,9 @@ def test_deep_grey_and_an_alpha_channel_do_as_well(tmp_path):
         (["--mask=small.png"], "small.png: found a mask of 8 x 8 .* expected 34 x 26"),
         (
             ["--mask=black.png"],
-            "black.png: found a mask that sees nothing, values 0 to",
+            "black.png: found a mask without white pixels",
         ),
-        (["--mask=edge.png"], "edge.png: found no pixel of 8 x 8 that is seen as a"),
+        (["--mask=edge.png"], "edge.png: found that none of the 8 x 8 pixels"),
         (
             ["--mask=text.png"],
             "text.png: found no image in its 2 bytes, expected a pic",

@@ -89,7 +89,7 @@ def test_split_and_channels_have_defaults_and_the_resolution_is_asked_for(
     monkeypatch.setenv("RTIL_JAX_DATA", str(tmp_path / "cache"))
     folder = make_folder(tmp_path, [3])
     assert load_images(str(folder), resolution=8).pixels.shape == (1, 8, 8, 3)
-    with pytest.raises(UserError, match="no resolution, expected .* resolution=64"):
+    with pytest.raises(UserError, match="resolution: found None, .* resolution=64"):
         load_images(str(folder))
 
 
@@ -323,7 +323,7 @@ def test_only_damaged_images(load, tmp_path):
     folder = tmp_path / "images"
     folder.mkdir()
     (folder / "a.png").write_text("not an image")
-    with pytest.raises(UserError, match="none of its 1 images can be read"):
+    with pytest.raises(UserError, match="found no readable image among 1"):
         load(folder)
     assert not any((tmp_path / "cache").iterdir())
 
@@ -331,15 +331,15 @@ def test_only_damaged_images(load, tmp_path):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (dict(channels=2), "channels is 2; expected 1"),
-        (dict(resolution=4), "resolution is 4; expected a power of two"),
-        (dict(resolution=24), "resolution is 24; expected a power of two"),
-        (dict(count=0), "count is 0; expected at least 1"),
-        (dict(count=2.5), "count is 2.5; expected at least 1"),
-        (dict(resolution="8"), "resolution is '8'; expected a power of two"),
-        (dict(split=None), "split is None; expected a name"),
-        (dict(window=(5, 5)), r"window is \(5, 5\); expected the values of black"),
-        (dict(count=4), "found 3 images, 4 asked for"),
+        (dict(channels=2), "channels: found 2, expected 1"),
+        (dict(resolution=4), "resolution: found 4, expected a power of two"),
+        (dict(resolution=24), "resolution: found 24, expected a power of two"),
+        (dict(count=0), "count: found 0, expected at least 1"),
+        (dict(count=2.5), "count: found 2.5, expected at least 1"),
+        (dict(resolution="8"), "resolution: found '8', expected a power of two"),
+        (dict(split=None), "split: found None, expected a name"),
+        (dict(window=(5, 5)), r"window: found \(5, 5\), expected the val of black"),
+        (dict(count=4), "found 3 images, expected at least 4"),
     ],
 )
 def test_arguments_out_of_range(load, tmp_path, arguments, message):
@@ -354,13 +354,13 @@ def test_no_path(source):
 
 
 def test_missing_path(load, tmp_path):
-    with pytest.raises(UserError, match="nowhere: no such file or folder"):
+    with pytest.raises(UserError, match="nowhere: found no such file or folder"):
         load(tmp_path / "nowhere")
 
 
 def test_cache_that_cannot_be_created(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="image cache cannot be created"):
+    with pytest.raises(UserError, match="cannot make the image cache here"):
         load_images(
             str(make_folder(tmp_path, [1])),
             "train",

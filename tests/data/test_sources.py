@@ -51,21 +51,25 @@ def test_split_and_names(make, list_source, tmp_path, paths, split, expected):
 @both_kinds
 def test_absent_split_lists_those_there_are(make, list_source, tmp_path):
     path = make(tmp_path, ["train/a.png", "val/b.png"])
-    with pytest.raises(UserError, match="no split 'holdout'; found train, val"):
+    with pytest.raises(
+        UserError, match="the folders train, val, expected one of split 'holdout'"
+    ):
         list_source(path, "holdout")
 
 
 @both_kinds
 def test_absent_split_of_a_single_one(make, list_source, tmp_path):
     path = make(tmp_path, ["faces/train/a.png"])
-    with pytest.raises(UserError, match="no split 'test'; found train"):
+    with pytest.raises(UserError, match="folders train, expected one of split 'test'"):
         list_source(path, "test")
 
 
 @both_kinds
 def test_no_images(make, list_source, tmp_path):
     path = make(tmp_path, ["readme.md"])
-    with pytest.raises(UserError, match=r"no image files found; expected \.png"):
+    with pytest.raises(
+        UserError, match=r"found only 1 file .*, expected images \(\.png"
+    ):
         list_source(path, "train")
 
 
@@ -90,5 +94,5 @@ def test_links_are_followed_but_not_in_circles(tmp_path):
 def test_not_a_zip(tmp_path):
     path = tmp_path / "data.zip"
     path.write_text("plain text")
-    with pytest.raises(UserError, match="data.zip: not a zip archive"):
+    with pytest.raises(UserError, match="data.zip: found a file that is not a zip"):
         zip_source(path, "train")

@@ -89,8 +89,12 @@ def test_images_of_a_dataset(load, tmp_path):
     [
         ("no_such_dataset_here", "train", "Dataset no_such_dataset_here not found"),
         ("tiny_photos", "test", "Unknown split 'test'"),
-        ("tiny_arrays", "train", "needs TensorFlow .*: pip install tensorflow, or"),
-        ("tiny_table", "train", "no image feature; found label"),
+        (
+            "tiny_arrays",
+            "train",
+            "no package tensorflow, .* install tensorflow; or",
+        ),
+        ("tiny_table", "train", "found the features label, expected an image"),
         ("tiny_unreachable", "train", "could not be prepared .* does not exist"),
     ],
 )

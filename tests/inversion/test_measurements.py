@@ -103,7 +103,7 @@ def test_what_is_grey_in_a_mask_or_half_transparent_is_not_seen(folder, kind):
     else:
         np.save(folder / "mask.npy", mask / 255)
     found = load_measured(str(folder), "inpainting", SHAPE)
-    assert f"mask.{kind}: what is grey in it counts as not seen" in found.remarks
+    assert f"mask.{kind}: grey pixels count as not seen" in found.remarks
     np.testing.assert_array_equal(found.operators.mask[0, ..., 0], mask == 255)
     save(folder / "alpha" / "a.png", np.dstack([PIXELS[0], mask]))
     alpha = load_measured(str(folder / "alpha"), "inpainting", SHAPE)
@@ -118,7 +118,7 @@ def test_what_is_grey_in_a_mask_or_half_transparent_is_not_seen(folder, kind):
 def test_transparent_pixels_are_white_where_nothing_is_masked(folder):
     save(folder / "alpha" / "a.png", np.dstack([PIXELS[0], half()]))
     found = load_measured(str(folder / "alpha"), "denoising", SHAPE)
-    assert found.describe_cuts() == "a.png: what is transparent is on white"
+    assert found.describe_cuts() == "a.png: transparent pixels were put on white"
     np.testing.assert_array_equal(found.y[0, :, :8], 1)
     np.testing.assert_array_equal(found.y[0, :, 8:], to_float(PIXELS[0, :, 8:]))
 
@@ -138,7 +138,9 @@ def test_the_size_of_small_pictures_gives_the_factor(tmp_path):
     found = load_measured(str(tmp_path / "in" / "a.png"), "super_resolution", SHAPE)
     assert (found.operators.factor, found.ratio) == (4, 0.25)
     save(tmp_path / "in" / "a.png", PIXELS[0, :5, :5])
-    with pytest.raises(UserError, match=r"5 x 5 .* 16 x 16, .* expected 8 x 8, 4 x 4"):
+    with pytest.raises(
+        UserError, match=r"5 x 5 .* expected 8 x 8, 4 x 4, 2 x 2: .* 16 x 16"
+    ):
         load_measured(str(tmp_path / "in"), "super_resolution", SHAPE)
 
 
@@ -167,7 +169,7 @@ BAD = {
     "mask.png: found a mask of 8 x 8 pixels, expected 16 x 16": {
         "mask.png": half()[:8, :8]
     },
-    "mask.png: found a mask that sees nothing": {"mask.png": 0 * half()},
+    "mask.png: found a mask without white pixels": {"mask.png": 0 * half()},
     "masks: found no mask for b.png and no picture for c.png": {
         "masks/a.png": half(),
         "masks/c.png": half(),
@@ -183,7 +185,7 @@ BAD = {
 }
 BAD_KERNELS = {
     "kernel.png: found a kernel whose sum is 0": {"kernel.png": 0 * half()},
-    "kernel.png: found a kernel of 17 x 3 .* larger than": {
+    "kernel.png: found a kernel of 17 x 3 .* at most 16 x 16": {
         "kernel.png": np.ones((17, 3))
     },
     "found no kernel, expected kernel.png or kernel.npy": {},
@@ -391,9 +393,9 @@ BAD_ARRAYS = {
     "y of uint8": {"y": np.ones(5, np.uint8), "matrix": np.ones((5, 768))},
     "ratio: found 7.0, expected a number in .0, 1": MATRIX | {"ratio": 7.0},
     "noise_std: found 'a', expected a number of": MATRIX | {"noise_std": "a"},
-    "range: found 3, expected black and white": MATRIX | {"range": 3},
-    "y of complex numbers, expected real ones": MATRIX | {"y": np.ones(5) + 1j},
-    "y of real numbers, expected complex ones of problem=fourier": {
+    "range: found 3, expected the values of black": MATRIX | {"range": 3},
+    "y of complex numbers, expected real num": MATRIX | {"y": np.ones(5) + 1j},
+    "y of real numbers, expected complex numbers for problem=fourier": {
         "y": np.ones(SHAPE),
         "mask": half() > 0,
         "problem": "fourier",
@@ -404,7 +406,7 @@ BAD_ARRAYS = {
         "detectors": 23.5,
         "problem": "tomography",
     },
-    r"found mask for images of \(8, 8, 3\), expected \(16, 16, 3\), as the prior": {
+    r"found mask for images of \(8, 8, 3\), expected \(16, 16, 3\), the images": {
         "y": np.ones((8, 8, 3)),
         "mask": np.ones((8, 8)),
         "problem": "inpainting",
@@ -446,7 +448,7 @@ def test_each_image_may_have_its_mask(tmp_path):
 
 def test_a_folder_of_arrays_needs_y(tmp_path):
     np.save(tmp_path / "kspace.npy", np.ones(SHAPE))
-    message = "found kspace.npy and no pictures, expected y.npy in the folder, or one"
+    message = "found kspace.npy and no pictures, expected y.npy in the folder, or the"
     with pytest.raises(UserError, match=message):
         load_measured(str(tmp_path), "fourier", SHAPE)
 

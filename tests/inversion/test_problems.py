@@ -403,7 +403,10 @@ RANGES = {
     "no batch axis": (pictures(1)[0], r"found shape \(8, 8, 3\).*truth\[None\]"),
     "channels first": (pictures(2, (3, 8, 8)), "np.moveaxis"),
     "16 bits": (65535 * abs(pictures(2)), r"2 \* truth / WHITE - 1, where WHITE is"),
-    "grey": (pictures(2)[..., 0], r"shape \(2, 8, 8\).*grey ones are truth\[..., None"),
+    "grey": (
+        pictures(2)[..., 0],
+        r"shape \(2, 8, 8\).*grey images write truth\[..., None",
+    ),
     "nothing": (pictures(2)[:0], "expected at least 1 image"),
     "a path": ("faces.zip", "found a str, expected an array of numbers"),
 }

@@ -23,10 +23,10 @@ from tests.operators.own import HEIGHT, MASK, SHAPE, WIDTH, X
 
 BAD = {
     "no mask": (lambda: Inpainting("mask"), "Inpainting: mask: found a str"),
-    "sees nothing": (lambda: Inpainting(np.zeros((8, 8))), "found no 1 in it"),
+    "sees nothing": (lambda: Inpainting(np.zeros((8, 8))), "found only zeros"),
     "bytes": (
         lambda: Inpainting(np.full((8, 8), 255, np.uint8)),
-        "found values from 255 to 255, expected 1 .or True.*; of pixels, mask > 127",
+        "found values from 255 to 255, expected 1 .or True.*; for pixels write mask",
     ),
     "soft": (lambda: Inpainting(np.full((8, 8), 0.5)), "found values from 0.5 to 0.5"),
     "NaN": (lambda: Inpainting(np.full((8, 8), np.nan)), "found values from nan"),
@@ -55,7 +55,7 @@ BAD = {
     ),
     "kernel of 0": (
         lambda: Blur([[1.0, -1.0]], SHAPE),
-        "found weights that sum to 0, expected a sum above 0",
+        "found weights that sum to 0, which removes",
     ),
     "kernel NaN": (lambda: Blur([[np.nan]], SHAPE), "found NaN or infinity in 1 of 1"),
     "borders": (
@@ -64,14 +64,14 @@ BAD = {
     ),
     "k-space lines": (
         lambda: Fourier(np.ones(6), SHAPE),
-        r"found shape \(6,\), expected \(8, 6\), .*mask\[None\] columns",
+        r"found shape \(6,\), expected \(8, 6\), .*mask\[None\] \(columns\)",
     ),
     "a lone line": (lambda: Fourier(np.ones((1, 6))), "which is a line, expected"),
     "k-space of another shape": (
         lambda: Fourier(MASK, SHAPE).pinv(np.zeros((6, 8, 3), np.complex64)),
         r"found measurements of shape \(6, 8, 3\), expected \(8, 6, 3\)",
     ),
-    "no k-space": (lambda: Fourier(0 * MASK), "found no 1 in it"),
+    "no k-space": (lambda: Fourier(0 * MASK), "found only zeros"),
     "coils of another size": (
         lambda: MultiCoilFourier(MASK, np.ones((2, WIDTH, HEIGHT))),
         r"mask: found shape \(8, 6\), expected \(6, 8\), \(6, 1\) or \(1, 8\)",
@@ -90,11 +90,11 @@ BAD = {
     ),
     "signs": (
         lambda: PartialCirculant(np.ones(12), 2 * np.ones(12), np.ones(12)),
-        r"signs: found other values than \+1 and -1",
+        r"signs: found other values, expected \+1 and -1",
     ),
     "filter and mask": (
         lambda: PartialCirculant(np.ones(12), np.ones(12), np.ones(11)),
-        r"mask: found shape \(11,\), expected \(12,\), as of the filter",
+        r"mask: found shape \(11,\), expected \(12,\), the shape of the fil",
     ),
     "no square": (
         lambda: Gaussian(np.ones((2, 10))),
@@ -105,39 +105,42 @@ BAD = {
         r"for images of 10 numbers, expected 144 for images of \(8, 6, 3\)",
     ),
     "no matrix": (lambda: Gaussian(np.ones(9)), r"found shape \(9,\), expected \(m, n"),
-    "zeros": (lambda: Gaussian(np.zeros((2, 192))), "found zeros alone"),
+    "zeros": (lambda: Gaussian(np.zeros((2, 192))), "found only zeros"),
     "weights": (
         lambda: Colourisation((1, 2), SHAPE),
         "found .1.0, 2.0., expected 3 numbers",
     ),
-    "no size": (lambda: Colourisation().input_shape, "found no image_shape"),
+    "no size": (
+        lambda: Colourisation().input_shape,
+        "found image_shape=None",
+    ),
     "codes": (
         lambda: PhaseRetrieval(np.ones(3)),
         r"found shape \(3,\), expected .heig",
     ),
     "composition": (
         lambda: SuperResolution(2, SHAPE) @ SuperResolution(2, SHAPE),
-        r"found measurements of shape \(4, 3, 3\) by the second, expected \(8, 6, 3\)",
+        r"found output \(4, 3, 3\) of the second, expected \(8, 6, 3\)",
     ),
     "not linear": (
         lambda: Denoising(SHAPE) @ PhaseRetrieval(np.ones(SHAPE)),
-        "found an operator that is not linear",
+        "found the second not linear",
     ),
     "a sum of sizes": (
         lambda: Denoising(SHAPE) + Denoising((4, 4, 3)),
-        r"found images of shape \(4, 4, 3\) in the second, expected \(8, 6, 3\)",
+        r"found images of shape \(4, 4, 3\) for the second, expected \(8, 6, 3\)",
     ),
     "a sum of measurements": (
         lambda: Denoising(SHAPE) - SuperResolution(2, SHAPE),
-        r"found measurements of shape \(4, 3, 3\) in the second, expected \(8, 6, 3",
+        r"found measurements of shape \(4, 3, 3\) for the second, expected \(8",
     ),
     "a sum of magnitudes": (
         lambda: Denoising(SHAPE) + PhaseRetrieval(np.ones(SHAPE)),
-        r"Denoising \+ PhaseRetrieval: found the second, expected a linear operator",
+        r"Denoising \+ PhaseRetrieval: found the second not linear",
     ),
     "a sum with a number": (
         lambda: Denoising(SHAPE) - 3,
-        r"Denoising \+ int: found the second, expected a linear operator",
+        r"Denoising \+ int: found the second not linear",
     ),
     "a factor of words": (lambda: "2" * Denoising(SHAPE), "found c of str"),
     "a stack of sizes": (

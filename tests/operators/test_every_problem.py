@@ -101,7 +101,11 @@ def test_photons_are_measured_and_their_likelihood_descended(run):
         ("denoising", {"peak": 0.0}, "peak: found 0.0, expected a number above 0 with"),
         ("denoising", {"noise": "gaussian"}, "peak: found 9.0, expected .* 0 without"),
         ("denoising", {"noise_std": 0.1}, "noise_std: found 0.1 with Poisson noise"),
-        ("gaussian", {}, "problem: found gaussian with Poisson noise, expected one th"),
+        (
+            "gaussian",
+            {},
+            "problem: found gaussian with Poisson noise, expected a problem th",
+        ),
         ("denoising", {"noise": "shot"}, "noise: found 'shot', expected one of gauss"),
     ],
 )

@@ -141,7 +141,7 @@ def test_other_weights_and_configs_are_refused(weights):
     with pytest.raises(UserError, match="does not fit the config: params.*pggan of 8"):
         load_prior("pretrained:mine")
     (weights.parent / "config.json").write_text("{")
-    with pytest.raises(UserError, match=r"config\.json: found no JSON"):
+    with pytest.raises(UserError, match=r"config\.json: found a file that is not JSON"):
         load_prior("pretrained:mine")
 
 

@@ -59,8 +59,8 @@ def test_small_images_have_no_vgg_features_and_the_table_says_so(scores):
     assert [row["frechet_vgg"] for row in scores["rows"]] == [None] * 3
     table = score_table(json.loads(json.dumps(scores)))
     lines = table.splitlines()
-    assert lines[0] == "|  | SWD × 10³, 8 px | mean | frechet_vgg |"
-    assert [line.split(" | ")[-1] for line in lines[2:5]] == ["n/a |"] * 3
+    assert lines[0] == "|  | SWD × 10³, 8 px | mean |"
+    assert "n/a" not in table
     assert lines[-1] == "frechet_vgg needs images of at least 32 pixels"
 
 
@@ -84,7 +84,7 @@ def test_without_splits_the_real_images_are_halved(home):
     found = score_prior(str(home / "run"), str(home / "whole"), count=20)
     floor = found["rows"][0]
     assert floor["name"] == "real images (other half)" and floor["swd"]["8"] > 0
-    with pytest.raises(UserError, match="--count: found 21, expected 2 to 20, half"):
+    with pytest.raises(UserError, match="--count: found 21, expected 2 to 20 \(half"):
         score_prior(str(home / "run"), str(home / "whole"), count=21)
 
 
@@ -99,10 +99,10 @@ def test_scores_go_into_the_card_of_their_own_network(
     assert "| G^1 | " in text and "Not scored." not in text
     assert "images of split [test]" in text and str(home) not in text
     for content, message in (
-        (json.dumps(scores | {"network": 1}), "--scores: found those of another"),
+        (json.dumps(scores | {"network": 1}), "--scores: found the scores of another"),
         (
             "{",
-            "scores.json: found no JSON .*, expected a file of rtil score",
+            "scores.json: found a file that is not JSON .*, expected a file of rtil",
         ),
         ("[]", "--scores: found no scores in "),
     ):

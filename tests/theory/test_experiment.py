@@ -89,7 +89,8 @@ def test_a_file_cannot_be_the_directory(tmp_path):
 def test_a_config_json_that_is_no_config_is_refused(tmp_path, text):
     (tmp_path / "config.json").write_text(text)
     with pytest.raises(
-        UserError, match="config.json: (found no JSON|found a config of another)"
+        UserError,
+        match="config.json: (found a file that is not JSON|found a config of another)",
     ):
         run_theory(small_config(), str(tmp_path))
     assert (tmp_path / "config.json").read_text() == text

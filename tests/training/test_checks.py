@@ -124,8 +124,8 @@ BAD_PGGAN_FIELDS = [
     ("phases.resolutions", (2, 4), "powers of two from 4 or more, each twice"),
     ("phases.batch_sizes", (6, 6), "one for each of the 7 phases, or ()"),
     ("phases.steps", -1, "at least 0"),
-    ("phases.steps", 95_000, "so few that the last of 7 phases has faded in within"),
-    ("phases.steps", 100_000, "so few that the last of 7 phases has faded in within"),
+    ("phases.steps", 95_000, "fewer, so that the last of 7 phases fades in within"),
+    ("phases.steps", 100_000, "fewer, so that the last of 7 phases fades in within"),
     ("discriminator.stddev_group", 0, "at least 2"),
     ("training.penalty_weight", -1.0, "a number of at least 0"),
     ("training.drift", math.nan, "a number of at least 0"),
@@ -237,5 +237,5 @@ def test_a_run_of_before_there_were_widths_and_layouts_is_continued(make, tmp_pa
     save_config(old, str(tmp_path / "config.json"))
     check_workdir(resolved(config, 1), str(tmp_path))
     config.generator.widths = (8,) * 7
-    with pytest.raises(UserError, match=r"another config.generator.widths: found \[\]"):
+    with pytest.raises(UserError, match=r"a run with config.generator.widths = \[\]"):
         check_workdir(resolved(config, 1), str(tmp_path))

@@ -194,7 +194,7 @@ def test_processes_that_do_not_come_are_missed_in_one_line(process, tmp_path):
     assert child.exitcode == 1
     text = (tmp_path / str(process)).read_text()
     assert re.fullmatch(
-        "error: --distributed: some processes did not .* within 1 sec.*\n", text
+        "error: --distributed: found that not all processes .* within 1 sec.*\n", text
     )
 
 

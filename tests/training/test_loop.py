@@ -193,7 +193,7 @@ def test_a_damaged_checkpoint_costs_the_steps_since_the_one_before(
     shutil.copytree(finished_run, workdir)
     shutil.rmtree(workdir / "checkpoints" / "9" / "ema")
     train(tiny_config(images), str(workdir))
-    assert "checkpoints/9: passed over a damaged checkpoint" in caplog.text
+    assert "checkpoints/9: skipped a damaged checkpoint" in caplog.text
     assert_same_run(tiny_config(images), workdir, finished_run)
 
 

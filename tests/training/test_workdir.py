@@ -65,7 +65,10 @@ def test_no_locks_on_this_file_system(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr("fcntl.flock", flock)
     for _ in range(2):
         with owned(str(tmp_path)), waiting(str(tmp_path / "waiting")):
-            assert caplog.text.count("no locks here (Function not implemented)") == 1
+            assert (
+                caplog.text.count("locks do not work here (Function not implemented)")
+                == 1
+            )
 
 
 WITHOUT_FCNTL = """
@@ -82,7 +85,7 @@ def test_without_fcntl_a_directory_can_still_be_owned(tmp_path):
     command = [sys.executable, "-c", WITHOUT_FCNTL, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert done.stderr.count("no locks here") == 1
+    assert done.stderr.count("locks do not work here") == 1
     assert os.listdir(tmp_path) == ["lock"]
 
 
@@ -132,9 +135,9 @@ def test_a_run_goes_on_with_the_same_images_only(images, tmp_path):
 
     shutil.copy(folder / "03.png", folder / "new.png")
     message = (
-        r"images.json: the run so far was trained on 12 images of images .*, found 13 "
-        r"images of moved .*: 1 added \(new.png\); choose another --workdir, with "
-        rf"--config.init_from={workdir} to go on"
+        r"images.json: found 13 images of moved .*: 1 added \(new.png\), expected 12 "
+        r"images of images .*, as for the steps so far; choose another --workdir, with "
+        rf"--config.init_from={workdir} to start"
     )
     with pytest.raises(UserError, match=message):
         check_images(load_training_images(config), str(workdir))

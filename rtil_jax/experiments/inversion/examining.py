@@ -1,4 +1,4 @@
-"""What can be said of recovered images whose truth is not known."""
+"""Examines recovered images whose truth is not known."""
 
 import dataclasses
 
@@ -25,10 +25,17 @@ def examined(
     indices: np.ndarray,
     found: Reconstruction,
 ) -> tuple[Reconstruction, list[dict]]:
-    """The same with status `off_prior` where it is that, and facts of each image.
+    """Marks images that the prior cannot explain, and returns facts of each image.
 
-    The facts are the noise's mean square, that of y, and the spread of several starts
-    of images in [-1, 1].
+    Such images get the status `off_prior`. The facts are the mean square of the noise,
+    that of y, and the spread of several restarts for images in [-1, 1].
+
+    Args:
+        run: the inversion.
+        entry: its method, problem and ratio.
+        measured: the measurements from files.
+        indices: the indices of the images of this batch.
+        found: what was recovered.
     """
     problem, _ = problem_of(run, entry, measured, indices)
     _, height, width, channels = found.images.shape

@@ -1,4 +1,4 @@
-"""The file names of reconstructions: readable, and one for each on any file system."""
+"""The file names of reconstructions: readable, and unique on any file system."""
 
 import hashlib
 import json
@@ -9,24 +9,23 @@ from rtil_jax.experiments.report.rows import Row, ratio_name
 
 NAME_BYTES = 80
 LABEL_BYTES = 32
-# What names of priors and of methods may be made of and still be told apart by their
-# place in the file name, also where file systems ignore case or other alphabets'
-# accents. A prior's ends at the first underscore.
+# Names of priors and methods that stay distinct in a file name, also on file systems
+# that ignore case or accents. The name of a prior ends at the first underscore.
 _PRIOR = re.compile(r"[a-z0-9 .,;=+%()\[\]-]{1,32}")
 _METHOD = re.compile(r"[a-z0-9 .,;=+%()\[\]_-]{1,32}")
 _RULE = re.compile(r"[a-z]+")
 _PROBLEM = re.compile(r"[a-z_]+")
-# A rule and an index within the name of a method: where would it end?
+# A method whose name contains a rule and an index, so that its end is ambiguous.
 _ENDS_EARLY = re.compile(r"_[a-z]+_\d{5}")
-# Windows allows none of these.
+# Windows does not allow these.
 _UNSAFE = re.compile(r'[\x00-\x1f<>:"/\\|?*]')
 
 
 def file_stem(row: Row, index: int) -> str:
-    """A file name for the reconstruction of image `index`, unique in its directory.
+    """Returns the file name of the reconstruction of image `index`, without extension.
 
-    `PROBLEM_RATIO_PRIOR_METHOD_RULE_INDEX_IMAGE`. Where that could be another
-    reconstruction's too, or has to be shortened, a checksum follows the index.
+    It is `PROBLEM_RATIO_PRIOR_METHOD_RULE_INDEX_IMAGE`. If another reconstruction could
+    have the same name, or the name must be shortened, a checksum follows the index.
     """
     image = row["image"].removesuffix(".png")
     mark = "" if _is_plain(row, image) else f"-{_digest(row)}"
@@ -37,7 +36,7 @@ def file_stem(row: Row, index: int) -> str:
 
 
 def old_file_stem(row: Row, index: int) -> str:
-    """The name that it had in version 0.1, which others could have as well."""
+    """Returns the file name of version 0.1, which was not unique."""
     name = os.path.splitext(os.path.basename(row["image"]))[0]
     name = name.encode()[:NAME_BYTES].decode(errors="ignore")
     setting = [row["problem"], f"{row['ratio']:g}", row["prior"], row["method"]]
@@ -45,7 +44,7 @@ def old_file_stem(row: Row, index: int) -> str:
 
 
 def _is_plain(row: Row, image: str) -> bool:
-    """Whether no other row with as plain words has the same file name."""
+    """Tells whether the words of a row are so plain that its file name is unique."""
     words = (
         _PROBLEM.fullmatch(row["problem"])
         and _PRIOR.fullmatch(row["prior"])
@@ -53,7 +52,7 @@ def _is_plain(row: Row, image: str) -> bool:
         and not _ENDS_EARLY.search(row["method"])
         and _RULE.fullmatch(row["select"])
     )
-    # Without `.png` it must have no other ending, and with another it keeps that.
+    # `.png` is cut off; a name with another extension keeps it.
     whole = ("." in image) != row["image"].endswith(".png")
     kept = image == _short(image, NAME_BYTES) and "/" not in image
     return bool(words and whole and kept)

@@ -1,4 +1,4 @@
-"""What an inversion reads: priors, images, and the weights of perceptual losses."""
+"""Loads what an inversion reads: priors, images, and weights of perceptual losses."""
 
 import functools
 from collections.abc import Mapping
@@ -25,10 +25,10 @@ from rtil_jax.priors.prior import Prior, load_prior
 
 
 def load_priors(sources: Mapping[str, str]) -> dict[str, Prior]:
-    """The priors by name; all make images of the same shape.
+    """Loads priors by name; all must make images of the same shape.
 
     Raises:
-        UserError: if one cannot be loaded, or they differ in shape.
+        UserError: if one cannot be loaded, or the shapes differ.
     """
     named = {name: source for name, source in sources.items() if source}
     for name, source in named.items():
@@ -41,33 +41,39 @@ def load_priors(sources: Mapping[str, str]) -> dict[str, Prior]:
         found, shape = priors[name].image_shape, priors[first].image_shape
         if found != shape:
             raise UserError(
-                f"config.priors.{name}: found images of shape {found}, "
-                f"expected {shape} as those of config.priors.{first}"
+                f"config.priors.{name}: found images of shape {found}, expected "
+                f"{shape}, the shape of config.priors.{first}"
             )
     return priors
 
 
 def image_shape(images: Images, priors: dict[str, Prior]) -> ImageShape:
-    """`(height, width, channels)` of the images: the priors', or as the config says.
+    """Returns `(height, width, channels)` of the images, from the priors or the config.
 
     Raises:
-        UserError: if it says something else than the priors, or nothing without any.
+        UserError: if the config contradicts the priors, or says nothing without priors.
     """
     size, channels = images.resolution, images.channels
     if not priors:
-        expected = "that of the images, as there is no prior to say"
+        expected = "the value for the images, because no prior gives it"
         require(size > 0, "images.resolution", size, expected)
         require(channels > 0, "images.channels", channels, f"1 or 3, {expected}")
         return size, size, channels
     (height, width, known), name = next(iter(priors.values())).image_shape, [*priors][0]
-    expected = f"{{}} or 0, as config.priors.{name} has"
+    expected = f"{{}}, the value of config.priors.{name}, or 0"
     require(size in (0, height), "images.resolution", size, expected.format(height))
     require(channels in (0, known), "images.channels", channels, expected.format(known))
     return height, width, known
 
 
 def prior_of(entry: Entry, priors: dict[str, Prior], shape: ImageShape) -> Prior | None:
-    """The prior of an entry, or the network that its method brings; None for neither"""
+    """Returns the prior of an entry, or the network that its method brings, or None.
+
+    Args:
+        entry: one method on one problem.
+        priors: the priors by name.
+        shape: `(height, width, channels)` of the images.
+    """
     if is_baseline(entry.method):
         return None
     if needs_prior(entry.method):
@@ -76,8 +82,15 @@ def prior_of(entry: Entry, priors: dict[str, Prior], shape: ImageShape) -> Prior
 
 
 def check_fit(run: InversionRun, priors: dict[str, Prior], shape: ImageShape) -> None:
-    """Raises UserError if a method or a ratio does not fit a prior's generator, or a
-    package that a method or a finish needs is missing."""
+    """Raises UserError if a method, a ratio or a finish cannot be used.
+
+    It may not fit a prior's generator, or a package may be missing.
+
+    Args:
+        run: the inversion.
+        priors: the priors by name.
+        shape: `(height, width, channels)` of the images.
+    """
     key = jax.random.key(0)
     fits = {
         (e.method, e.prior, e.select, e.perceptual, e.precision): e for e in run.entries
@@ -102,7 +115,7 @@ def check_fit(run: InversionRun, priors: dict[str, Prior], shape: ImageShape) ->
 
 
 def image_arguments(images: Images, shape: ImageShape) -> dict[str, Any]:
-    """The arguments of `data.load_images` for images `(height, width, channels)`."""
+    """Returns the arguments of `data.load_images` for images of this shape."""
     resolution, _, channels = shape
     return dict(
         source=images.source,
@@ -116,10 +129,10 @@ def image_arguments(images: Images, shape: ImageShape) -> dict[str, Any]:
 
 
 def load_distances(run: InversionRun, shape: ImageShape) -> dict[str, Perceptual]:
-    """Name -> the distance of every perceptual loss among the entries.
+    """Loads the distances of all perceptual losses among the entries, by name.
 
     Raises:
-        UserError: if there are no weights, or images of that shape are too small.
+        UserError: if weights are missing, or images of this shape are too small.
     """
     size = min(shape[:2])
     needed = {entry.perceptual.distance for entry in run.entries if entry.perceptual}
@@ -128,7 +141,7 @@ def load_distances(run: InversionRun, shape: ImageShape) -> dict[str, Perceptual
             size >= LEAST_SIZE,
             "perceptual.distance",
             name,
-            f"'' for images of {size} pixels (its network needs {LEAST_SIZE})",
+            f"'' for images of {size} pixels (its network needs at least {LEAST_SIZE})",
         )
     return {name: _load_distance(run, name) for name in sorted(needed)}
 
@@ -148,7 +161,7 @@ def _load_distance(run: InversionRun, name: str) -> Perceptual:
 def perceptual_loss(
     entry: Entry, distances: dict[str, Perceptual]
 ) -> PerceptualLoss | None:
-    """The perceptual loss of an entry; None without."""
+    """Returns the perceptual loss of an entry, or None."""
     if entry.perceptual is None:
         return None
     name, weight, fill = entry.perceptual

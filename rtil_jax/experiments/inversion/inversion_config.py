@@ -1,4 +1,4 @@
-"""The config of an inversion: what configs/invert/ and users' files build on."""
+"""The config of an inversion, from which the files of configs/invert/ start."""
 
 import inspect
 import re
@@ -36,14 +36,14 @@ METHODS: dict[str, type] = {
     "total_variation": TotalVariation,
     "wavelet": Wavelet,
 }
-# What stands for the prior's name in the results of methods that have none.
+# The prior's name in the results of methods without a prior.
 NO_PRIOR = "none"
 
 
 def inversion_config(method: str) -> ConfigDict:
-    """The fields of every inversion, with the published settings of `method`.
+    """Returns a config with all fields, and the published settings of `method`.
 
-    `rtil_jax/experiments/inversion/inversion_fields.py` says what each is.
+    `rtil_jax/experiments/inversion/inversion_fields.py` describes the fields.
     """
     fields = InversionFields(
         priors={"rtil": "", "vanilla": ""},
@@ -53,7 +53,7 @@ def inversion_config(method: str) -> ConfigDict:
 
 
 def inversion_help(config: ConfigDict) -> dict[str, str]:
-    """Dotted field -> its help; for the method's arguments that of its class."""
+    """Returns {dotted field: help}; the help of method arguments is in its class."""
     texts = help_texts(InversionFields())
     method = METHODS.get(config.method.get("name"))
     about = attributes(method) if method else {}

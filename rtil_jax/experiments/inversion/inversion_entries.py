@@ -1,4 +1,4 @@
-"""The entries of an inversion: each is a method on a problem at a ratio, with a prior.
+"""The entries of an inversion: one method on one problem at one ratio, with one prior.
 
 entries_of(label, fields, setting)   # problem x rule x ratio x prior, all checked
 """
@@ -30,7 +30,7 @@ from rtil_jax.operators.sampling import KINDS, OPERATORS, known_problems
 
 
 class PerceptualTerm(NamedTuple):
-    """The perceptual loss of an entry: the name of its distance, lambda, and `fill`."""
+    """The perceptual loss of an entry: the name of its distance, its weight, `fill`."""
 
     distance: str
     weight: float
@@ -38,7 +38,7 @@ class PerceptualTerm(NamedTuple):
 
 
 class SettingKey(NamedTuple):
-    """What tells one setting of a plan from another."""
+    """The key of a setting in a plan."""
 
     label: str
     problem: str
@@ -50,19 +50,19 @@ class Entry:
     """One method on one problem at one ratio, with one prior.
 
     Attributes:
-        label: what the column `method` of the results says.
+        label: the text in the column `method` of the results.
         problem: a name in `rtil_jax.operators.sampling.KINDS`.
-        ratio: of the problem.
-        select: the rule that picks the iterate.
-        prior: its name; `none` for a method without one.
-        method: a `Method` as built for this prior, or a baseline.
-        noise_std: of the noise on y.
-        noise: Poisson's, if it is not Gaussian.
-        restarts: independent starts per image.
-        perceptual: what joins the loss; None for nothing.
-        held_out_fraction: of the measurements, if they select.
-        finish: what is done to the images after the last stage; "" for nothing.
-        precision: of the generator; that of a baseline is not read.
+        ratio: how much is measured, in the problem's terms.
+        select: the rule that selects the iterate.
+        prior: the name of the prior; `none` for a method without a prior.
+        method: a `Method` with its arguments for this prior, or a baseline.
+        noise_std: standard deviation of Gaussian noise on y.
+        noise: Poisson noise, or None for Gaussian noise.
+        restarts: number of independent starts per image.
+        perceptual: the perceptual loss; None for none.
+        held_out_fraction: the share of measurements to hold out, if they select.
+        finish: the finish after the last stage; "" for none.
+        precision: that of the generator; a baseline does not read it.
     """
 
     label: str
@@ -81,7 +81,7 @@ class Entry:
 
     @property
     def fits(self) -> int:
-        """How often the stages are run."""
+        """How often the stages run."""
         return 2 if self.select == "held_out" else 1
 
     @property
@@ -89,7 +89,7 @@ class Entry:
         return SettingKey(self.label, self.problem, self.select)
 
     def key(self, prior: str | None = None, label: str | None = None) -> dict:
-        """What its rows share; or those of another prior or label."""
+        """Returns what its rows share, or those of another prior or label."""
         return {
             "prior": prior or self.prior,
             "method": label or self.label,
@@ -102,12 +102,17 @@ class Entry:
 def entries_of(
     label: str, fields: InversionFields, setting: Setting
 ) -> Iterator[Entry]:
-    """Problem x selection rule x ratio x prior, of one label.
+    """Yields the entries of one label: problems x selection rules x ratios x priors.
 
-    A baseline has no iterates to select from, so it has the first rule alone.
+    A baseline has no iterates to select from, so it only uses the first rule.
+
+    Args:
+        label: the label of the setting.
+        fields: the fields that all settings share.
+        setting: the fields of this setting.
 
     Raises:
-        UserError: for the first field that cannot be used.
+        UserError: if a field cannot be used; reports the first one.
     """
     kind = METHODS[setting.method["name"]]
     named = list(fields.priors) if needs_prior(kind) else [NO_PRIOR]
@@ -122,8 +127,8 @@ def entries_of(
     priors = [prior for prior in named if fields.priors.get(prior) or prior == NO_PRIOR]
     if not priors:
         raise UserError(
-            "config.priors: found no directory, expected at least one, e.g. "
-            "--config.priors.rtil=DIR with a DIR that train.py has written"
+            "config.priors: found no prior, expected at least one, such as "
+            "--config.priors.rtil=DIR with a directory that train.py has written"
         )
     noisy = 1.0 if setting.noise == "poisson" else setting.noise_std
     find_finish("config.finish", setting.finish, noisy)
@@ -138,7 +143,7 @@ def entries_of(
             rule = f"one of {', '.join(SELECTIONS)}"
             require(select in SELECTIONS, "select", select, rule)
             unknown = bool(fields.measurements) and not fields.truth
-            expected = "another rule: without config.truth, no image is closest to it"
+            expected = "another rule, because config.truth, the true images, is not set"
             require(not (unknown and select == "oracle"), "select", select, expected)
             for ratio in ratios:
                 for prior in priors:
@@ -160,14 +165,14 @@ def entries_of(
 
 
 def _fits(setting: Setting, problem: str) -> bool:
-    """Whether a method and its finish are for a problem.
+    """Tells whether a method and its finish fit a problem.
 
     Raises:
-        UserError: if not, unless they are to be left out where they do not fit.
+        UserError: if they do not, and `config.where_it_fits` is not set.
     """
     name, operator = setting.method["name"], KINDS[problem]
     expected = misfit(METHODS[name], operator) if is_baseline(METHODS[name]) else ""
-    what, remedy = f"method.name={name}", "where_it_fits leaves others out"
+    what, remedy = f"method.name={name}", "where_it_fits=True leaves out other problems"
     if setting.finish and not expected and not hasattr(operator, "adjoint"):
         what, expected = f"finish={setting.finish}", "a linear one"
         remedy = "finish= is no finish"
@@ -180,15 +185,15 @@ def _fits(setting: Setting, problem: str) -> bool:
 
 
 def words(text: str) -> list[str]:
-    """The parts of a field that may name several things: `a,b` is [a, b]."""
+    """Splits a field that may name several things: `a,b` becomes [a, b]."""
     return [word.strip() for word in text.split(",")]
 
 
 def build_method(config: Any, prior: str) -> Any:
-    """The method of `config.method` and `config.method_for` for a prior of that name.
+    """Builds the method of `config.method` and `config.method_for` for a prior.
 
     Raises:
-        UserError: if a field's value is not one that the method can have.
+        UserError: if a field has a value that the method does not accept.
     """
     own = dict(config.method_for.get(prior, {}))
     values = dict(config.method) | own
@@ -203,7 +208,7 @@ def build_method(config: Any, prior: str) -> Any:
 
 
 def perceptual_for(setting: Setting, prior: str) -> Perceptual:
-    """The section `perceptual` with what is other for a prior."""
+    """Returns the section `perceptual` with the changes for a prior."""
     own = setting.perceptual_for.get(prior, ConfigDict())
     changes = given(Perceptual, own, f"config.perceptual_for.{prior}")
     for name in ("weights", "from_ratio"):
@@ -220,7 +225,7 @@ def _term(perceptual: Perceptual, problem: str, ratio: float) -> PerceptualTerm 
 
 
 def checked_ratios(problem: str, ratios: tuple) -> list[float]:
-    """The ratios of one problem as numbers."""
+    """Returns the ratios of one problem as numbers, after checking them."""
     require(len(ratios) > 0, "ratios", (), "at least one number in (0, 1]")
     for ratio in ratios:
         number = type(ratio) in (float, int)
@@ -231,6 +236,6 @@ def checked_ratios(problem: str, ratios: tuple) -> list[float]:
 
 
 def require_symmetric(limits: tuple, reason: str) -> None:
-    """Raises UserError unless targets are in [-1, 1], as `reason` needs them."""
+    """Raises UserError unless images are in [-1, 1]; `reason` says what needs it."""
     expected = f"(-1, 1), because of {reason}"
     require(limits == (-1, 1), "images.range", limits, expected)

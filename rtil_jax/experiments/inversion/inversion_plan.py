@@ -1,4 +1,4 @@
-"""What `invert.py --dry_run` prints: the resolved plan, without running it."""
+"""Prints the plan of an inversion for `--dry_run`, without running it."""
 
 import dataclasses
 import functools
@@ -45,12 +45,12 @@ from rtil_jax.priors.prior import Prior
 
 @dataclasses.dataclass(frozen=True)
 class BatchPlan:
-    """One batch in one setting, with one prior.
+    """The plan of one batch in one setting, with one prior.
 
     Attributes:
-        steps: of each stage.
+        steps: number of steps of each stage.
         programs: (jitted function, *arguments) of each stage, as they are called.
-        single: likewise, of one step at a time, because XLA counts the body of a loop
+        single: likewise with one step per call, because XLA counts the body of a loop
             once.
     """
 
@@ -67,8 +67,16 @@ def plan_batch(
     batch: int,
     perceptual: PerceptualLoss | None = None,
 ) -> BatchPlan:
-    """The programs for `batch` simulated images, restarts included; nothing is
-    computed."""
+    """Plans a batch of simulated images without computing anything.
+
+    Args:
+        prior: the prior.
+        method: the method.
+        problem: a name in `operators.OPERATORS`.
+        ratio: how much is measured.
+        batch: number of images, times the number of restarts.
+        perceptual: the perceptual loss, or None.
+    """
 
     def simulated() -> Problem:
         keys = jax.random.split(jax.random.key(0), batch)
@@ -87,7 +95,7 @@ def _plan_problem(
     batch: int,
     perceptual: PerceptualLoss | None,
 ) -> BatchPlan:
-    """The programs for the problem of `batch` images, of which shapes alone count."""
+    """Plans a batch from the shapes of its problem."""
     mesh = data_mesh()
     prior = prior_for(method, prior)
     prior, perceptual = jax.device_put((prior, perceptual), replicated(mesh))
@@ -109,7 +117,7 @@ def _plan_problem(
 
 
 def step_memory(*arguments: Any) -> int:
-    """Bytes that the costliest stage's step needs per device; see `plan_batch`."""
+    """Returns the bytes per device that the largest stage needs; see `plan_batch`."""
     programs = plan_batch(*arguments).programs
     return max(
         compiled_cost(function.lower(*given))[0] for function, *given in programs
@@ -124,9 +132,15 @@ def print_plan(
     num_images: int,
     shard: Shard,
 ) -> None:
-    """Devices, images, batches, priors, stages, this part, its memory and time.
+    """Prints devices, images, batches, priors, stages, and the cost of this part.
 
-    `images` are the first of the `num_images` to recover, or all measurements.
+    Args:
+        run: the inversion.
+        priors: the priors by name.
+        distances: the distances of perceptual losses by name.
+        images: the first of the images to recover, or all measurements.
+        num_images: number of images to recover.
+        shard: the part of this process.
     """
     mesh, work = data_mesh(), divide(run, num_images, shard)
     size, snr = len(work.batches[0]), noise_record(run, images)
@@ -171,9 +185,9 @@ def _plan_of(
     starts: int,
     images: Subjects,
 ) -> BatchPlan:
-    """At the largest ratio of the entries of one setting and prior.
+    """Plans the largest ratio of the entries of one setting and prior.
 
-    Empty for a baseline, of which no program is known beforehand.
+    The plan is empty for a baseline, whose programs are not known beforehand.
     """
     if prior is None:
         return BatchPlan([], [], [])
@@ -188,7 +202,7 @@ def _plan_of(
 
 
 def _print_method(entries: list[Entry], plan: BatchPlan) -> None:
-    """Lines about one prior in one setting."""
+    """Prints lines about one prior in one setting."""
     terms = {entry.ratio: entry.perceptual for entry in entries if entry.perceptual}
     weights = ", ".join(f"{term.weight:g} at {r:g}" for r, term in terms.items())
     distances = dict.fromkeys(term.distance for term in terms.values())
@@ -203,8 +217,8 @@ def _print_method(entries: list[Entry], plan: BatchPlan) -> None:
 def _print_part(
     run: InversionRun, work: Work, plans: dict[tuple, BatchPlan], shard: Shard
 ) -> None:
-    """What is this process's, and what it takes if none of it is done yet."""
-    part = "all of it"
+    """Prints the part of this process, and its cost if none of it is done yet."""
+    part = "all"
     if shard.count > 1:
         part = f"shard {shard.index + 1} of {shard.count}"
     numbers = "no batch"
@@ -216,9 +230,9 @@ def _print_part(
 
 
 def _print_costs(run: InversionRun, work: Work, plans: dict[tuple, BatchPlan]) -> None:
-    """Memory of the program that does most, and the time of this process's batches."""
-    known: dict[tuple, ProgramWork] = {}  # several priors and methods share programs
-    lengths: dict[tuple, int] = {}  # of those that are compiled
+    """Prints the memory of the largest program, and the time of this part."""
+    known: dict[tuple, ProgramWork] = {}  # priors and methods may share programs
+    lengths: dict[tuple, int] = {}  # of the programs to compile
     found: list[tuple[ProgramWork, tuple]] = []
     operations, steps = 0.0, 0
     for number, entry in enumerate(run.entries):
@@ -235,7 +249,7 @@ def _print_costs(run: InversionRun, work: Work, plans: dict[tuple, BatchPlan]) -
             steps += batches * count
             operations += batches * count * known[key].operations
     if not found:
-        print("  time         not known before: baselines run image by image")
+        print("  time         unknown, because baselines run image by image")
         return
     function, *given = max(found, key=lambda pair: pair[0].traffic)[1]
     memory, per_line = compiled_cost(function.lower(*given))
@@ -243,6 +257,6 @@ def _print_costs(run: InversionRun, work: Work, plans: dict[tuple, BatchPlan]) -
     running = operations / data_mesh().size / speed
     what = f"{steps:,} steps at {duration(running / steps)}"
     if any(not plan.steps for plan in plans.values()):
-        what += ", what baselines take not counted"
+        what += ", without the baselines"
     line = time_line(running, per_line * sum(lengths.values()), what, speed)
     print(f"  memory       {memory / 2**20:,.0f} MiB per device\n  time         {line}")

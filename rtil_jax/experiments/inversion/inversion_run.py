@@ -1,8 +1,8 @@
-"""What an inversion does, parsed once from its config and checked.
+"""Parses and checks the config of an inversion once.
 
     parse_inversion(config).entries   # label x problem x rule x ratio x prior
 
-Nothing after this reads a `ConfigDict`.
+All later code takes the result, and does not read a `ConfigDict`.
 """
 
 import dataclasses
@@ -30,12 +30,12 @@ from rtil_jax.experiments.parsing import check_names, given, parse
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class InversionRun(Shared):
-    """What an inversion does: what all settings share, and each entry.
+    """A parsed inversion: the fields that all settings share, and its entries.
 
     Attributes:
-        entries: in the order of the work.
-        record: the config as JSON has it.
-        records: label -> the config of that label, likewise.
+        entries: all entries, in the order of the work.
+        record: the config in the form of JSON.
+        records: {label: the config of that label}, in the form of JSON.
     """
 
     entries: tuple[Entry, ...]
@@ -44,7 +44,7 @@ class InversionRun(Shared):
 
     @property
     def settings(self) -> dict[SettingKey, list[Entry]]:
-        """The entries of each setting: its ratios and priors."""
+        """Returns the entries of each setting, with its ratios and priors."""
         settings: dict[SettingKey, list[Entry]] = {}
         for entry in self.entries:
             settings.setdefault(entry.setting, []).append(entry)
@@ -52,10 +52,10 @@ class InversionRun(Shared):
 
 
 def parse_inversion(config: ConfigDict) -> InversionRun:
-    """The inversion that a config describes.
+    """Parses the config of an inversion.
 
     Raises:
-        UserError: for the first field that cannot be used.
+        UserError: if a field cannot be used; reports the first one.
     """
     if "method" not in config or "priors" not in config:
         raise UserError(
@@ -83,8 +83,8 @@ def parse_inversion(config: ConfigDict) -> InversionRun:
             raise UserError(f"config.settings.{label}: {error}") from error
     if not entries:
         raise UserError(
-            f"config.problem: found {fields.problem}, expected one that a method of "
-            "this config fits"
+            f"config.problem: found {fields.problem}, expected a problem that a method "
+            "of this config can solve"
         )
     return InversionRun(
         **{
@@ -98,7 +98,7 @@ def parse_inversion(config: ConfigDict) -> InversionRun:
 
 
 def _by_label(config: ConfigDict, fields: InversionFields) -> dict[str, ConfigDict]:
-    """Label -> the config with the fields of that entry of `settings`.
+    """Returns {label: the config with the fields of that entry of `settings`}.
 
     Without `settings` the only label is the method's name.
     """
@@ -113,7 +113,7 @@ def _by_label(config: ConfigDict, fields: InversionFields) -> dict[str, ConfigDi
 
 
 def _of_method(config: ConfigDict, own: ConfigDict) -> ConfigDict:
-    """`config`, or with the published settings of the method that `own` names."""
+    """Returns `config`, with published settings if `own` names another method."""
     name = own.get("method", {}).get("name", config.method.name)
     if name == config.method.name:
         return config
@@ -124,9 +124,9 @@ def _of_method(config: ConfigDict, own: ConfigDict) -> ConfigDict:
 
 
 def _check_own_names(config: ConfigDict, prefix: str, fields: InversionFields) -> None:
-    """The names in `method`, `method_for` and `perceptual_for`, as far as given.
+    """Checks the names in `method`, `method_for` and `perceptual_for`, if given.
 
-    `prefix` is what precedes a field's name in errors, after `config.`.
+    `prefix` precedes the name of a field in errors, after `config.`.
     """
     arguments, priors = dict(config.get("method", {})), fields.priors
     method = METHODS[arguments.pop("name", fields.method["name"])]
@@ -140,14 +140,18 @@ def _check_own_names(config: ConfigDict, prefix: str, fields: InversionFields) -
 
 
 def _check_label(label: str, own: Any, fields: InversionFields) -> None:
-    """The label and the names of the fields of one entry of `settings`."""
+    """Checks the label and the names of the fields of one entry of `settings`."""
     path = f"settings.{label}"
-    require(not set("/\\") & set(label), path, label, "no / in it")
+    require(not set("/\\") & set(label), path, label, "a label without / or \\")
     require(isinstance(own, ConfigDict), path, own, "fields")
     changeable = {field.name for field in dataclasses.fields(Setting)}
     for field in dataclasses.fields(InversionFields):
         shared = field.name in own and field.name not in changeable
-        require(not shared, f"{path}.{field.name}", "it", "it outside settings")
+        if shared:
+            raise UserError(
+                f"config.{path}.{field.name}: found a field that all settings share, "
+                f"expected it as config.{field.name}"
+            )
     check_names(Setting, own, f"config.{path}")
     name = own.get("method", {}).get("name", fields.method["name"])
     known = f"one of {', '.join(METHODS)}"
@@ -156,14 +160,14 @@ def _check_label(label: str, own: Any, fields: InversionFields) -> None:
 
 
 def overridden(config: ConfigDict, fields: ConfigDict) -> ConfigDict:
-    """A copy of `config` with some fields changed, sections field by field."""
+    """Returns a copy of `config` with some fields changed, also within sections."""
     changed = config.copy_and_resolve_references().unlock()
     for name, value in fields.items():
         if isinstance(value, ConfigDict) and name in changed:
             value = overridden(changed[name], value)
         try:
             changed[name] = value
-        except TypeError:  # of another type, which the parser refuses or knows
+        except TypeError:  # a value of another type, which the parser checks
             with changed.ignore_type():
                 changed[name] = value
     return changed

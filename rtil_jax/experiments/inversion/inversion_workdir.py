@@ -1,4 +1,4 @@
-"""Whether a directory can hold an inversion's results beside those it has."""
+"""Checks that a directory can hold the results of an inversion; records its config."""
 
 import os
 from typing import Any
@@ -14,7 +14,7 @@ from rtil_jax.locks import waiting
 from rtil_jax.priors.prior import Prior
 from rtil_jax.provenance import provenance
 
-# Results of one directory may differ in these.
+# Fields in which the results of one directory may differ.
 FREE_FIELDS = (
     "ratios",
     "ratios_for",
@@ -29,7 +29,7 @@ FREE_FIELDS = (
     "settings",
     "where_it_fits",
 )
-# And in these where it is known which images they are of: those are compared.
+# More such fields if the images are recorded, because those are compared instead.
 PLACES = (
     "images.source",
     "images.split",
@@ -37,7 +37,7 @@ PLACES = (
     "images.channels",
     "measurements",
 )
-# And from method to method in these.
+# Fields that may differ between methods.
 METHOD_FIELDS = (
     "method",
     "method_for",
@@ -53,7 +53,7 @@ def make_workdir(workdir: str) -> None:
     """Makes the folders of an inversion.
 
     Raises:
-        UserError: if it cannot be written, or is one of training.
+        UserError: if the directory cannot be written, or holds a training run.
     """
     _check_kind(workdir)
     try:
@@ -66,7 +66,13 @@ def make_workdir(workdir: str) -> None:
 
 
 def check_workdir(run: InversionRun, workdir: str, priors: dict[str, Prior]) -> None:
-    """Raises UserError as `make_workdir` and `claim_workdir` would; writes nothing."""
+    """Raises UserError as `make_workdir` and `claim_workdir` would; writes nothing.
+
+    Args:
+        run: the inversion.
+        workdir: the directory of its results.
+        priors: the priors by name.
+    """
     _check_kind(workdir)
     existing = os.path.abspath(workdir)
     while not os.path.exists(existing):
@@ -80,7 +86,10 @@ def check_workdir(run: InversionRun, workdir: str, priors: dict[str, Prior]) -> 
 
 def _check_kind(workdir: str) -> None:
     if os.path.exists(os.path.join(workdir, "checkpoints")):
-        raise UserError(f"--workdir={workdir}: found a training run, expected another")
+        raise UserError(
+            f"--workdir={workdir}: found a training run, expected a directory of "
+            "results or a new one"
+        )
 
 
 def claim_workdir(
@@ -90,19 +99,26 @@ def claim_workdir(
     command: str,
     snr: dict | None = None,
 ) -> None:
-    """Records the config, the priors' checksums, and the noise in decibels.
+    """Records the config, the checksums of priors, and the noise in decibels.
 
-    `config.json` has the effective config of every label under `methods`, and under
-    `shared` what all labels have in common; `snr` is what `noise_record` returns.
+    `config.json` has the effective config of every label under `methods`, and what all
+    labels have in common under `shared`.
+
+    Args:
+        run: the inversion.
+        workdir: the directory of its results.
+        priors: the priors by name.
+        command: the command line.
+        snr: from `noise_record`, or None.
 
     Raises:
         UserError: if the directory cannot be written, or has results of another config
-            or of priors that have changed since.
+            or of priors that have changed.
     """
     path = os.path.join(workdir, "config.json")
     made = provenance(command)
     try:
-        with waiting(f"{path}.lock"):  # Shards may come at the same time.
+        with waiting(f"{path}.lock"):  # Several shards may come at the same time.
             record = _joined_record(run, workdir, priors)
             _note(record, made, snr or {})
             save_config(record, path)
@@ -113,10 +129,10 @@ def claim_workdir(
 
 
 def _joined_record(run: InversionRun, workdir: str, priors: dict[str, Prior]) -> dict:
-    """What `config.json` has, with this run and these priors in it.
+    """Adds this run and its priors to the contents of `config.json`.
 
     Raises:
-        UserError: if it has results of another config or of other priors.
+        UserError: if the directory has results of another config or of other priors.
     """
     path = os.path.join(workdir, "config.json")
     free = FREE_FIELDS + (PLACES if data.has_record(workdir) else ())
@@ -131,14 +147,14 @@ def _joined_record(run: InversionRun, workdir: str, priors: dict[str, Prior]) ->
         found = checksum(prior.variables)
         if record["priors"].setdefault(name, found) != found:
             raise UserError(
-                f"{path}: config.priors.{name} was another network when its results "
-                "were made; choose another --workdir"
+                f"{path}: found results of another network called {name}, expected "
+                f"those of config.priors.{name}; choose another --workdir"
             )
     return record
 
 
 def _note(record: dict, made: dict, snr: dict) -> None:
-    """Adds the noise, and a command line, once, with what it ran with."""
+    """Adds the noise, and a command line with its versions unless it is there."""
     for label, problems in snr.items():
         known = record.setdefault("snr", {}).setdefault(label, {})
         for problem, levels in problems.items():
@@ -150,26 +166,27 @@ def _note(record: dict, made: dict, snr: dict) -> None:
 
 
 def check_images(images: Subjects, workdir: str) -> None:
-    """Raises UserError unless its results are of the same images, wherever they are.
+    """Raises UserError if the directory has results of other images.
 
-    There may be more or fewer of them: the first ones must be the same.
+    The number of images may differ, but the first ones must be the same. They are
+    compared by content.
     """
     record = data.read_record(workdir)
     if record and (differs := data.difference(record, images, prefix=True)):
         raise UserError(
-            f"{os.path.join(workdir, data.RECORD)}: its results are of "
-            f"{record['says']}, found {images.describe()}: {differs}; choose another "
-            "--workdir"
+            f"{os.path.join(workdir, data.RECORD)}: found {images.describe()}: "
+            f"{differs}, expected {record['says']}, as for the results so far; choose "
+            "another --workdir"
         )
 
 
 def record_images(images: Subjects, workdir: str, warnings: dict[str, str]) -> None:
-    """Records the images of the results, those of earlier runs included.
+    """Records the images of the results, together with those of earlier runs.
 
     Args:
-        images: of this run, which `check_images` has compared.
+        images: the images of this run, which `check_images` has compared.
         workdir: the directory of the results.
-        warnings: by prior; kept with those of other priors.
+        warnings: {prior: warning}; those of other priors are kept.
     """
     path = os.path.join(workdir, data.RECORD)
     with waiting(f"{path}.lock"):  # Shards may come at the same time.
@@ -181,10 +198,11 @@ def record_images(images: Subjects, workdir: str, warnings: dict[str, str]) -> N
 
 
 def _compare(path: str, old: dict | None, new: dict, free: tuple[str, ...]) -> None:
-    """Raises UserError if `new` differs from `old` in a field that is not free."""
+    """Raises UserError if `new` differs from `old` in a field that must not change."""
     if old is not None and (field := first_difference(old, new, free)):
         raise UserError(
-            f"{path}: its results have another config.{field}; choose another --workdir"
+            f"{path}: found results with another config.{field}, expected the same; "
+            "choose another --workdir"
         )
 
 
@@ -202,20 +220,20 @@ def _read_record(path: str) -> dict:
     record = read_json(path, "the config of a run")
     if not isinstance(record, dict) or not record.keys() >= {"methods", "priors"}:
         raise UserError(
-            f"{path}: found a config of another program, expected that of an inversion"
+            f"{path}: found the config of another program, expected one of invert.py"
         )
     for old in (record.get("shared") or {}, *record["methods"].values()):
-        # Records of the first version are of the one range that there was.
+        # The first version had only one range, which its records do not mention.
         old.setdefault("images", {}).setdefault("range", [-1.0, 1.0])
-        # Later ones know of Poisson noise.
+        # Older records do not mention Poisson noise.
         old.setdefault("noise", "gaussian")
         old.setdefault("peak", 0.0)
         old.setdefault("held_out_fraction", 0.1)
         old.setdefault("precision", "float32")
-        method = old.get("method", {})  # with the arguments that are younger
+        method = old.get("method", {})  # gets arguments that were added later
         for name, value in _YOUNGER.get(method.get("name"), {}).items():
             method.setdefault(name, value)
-        # And of no other size than the priors', and without a finish.
+        # Older runs had images of the priors' size, and no finish.
         new = {"window": [], "resolution": 0, "channels": 0}
         old["images"] = new | old["images"]
         for name in ("finish", "measurements", "operator", "truth"):

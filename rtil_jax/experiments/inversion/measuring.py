@@ -1,4 +1,4 @@
-"""Measurements of the images to recover, in the range that their targets have."""
+"""Measures the images to recover, in the value range of the config."""
 
 from typing import TypeVar
 
@@ -18,10 +18,16 @@ Pixels = TypeVar("Pixels", Array, np.ndarray)
 def problem_of(
     run: InversionRun, entry: Entry, images: Subjects, indices: np.ndarray
 ) -> tuple[Problem, jax.Array]:
-    """The measurements of some images, and the keys of their inversions.
+    """Returns the problem of some images, and the keys of their inversions.
 
-    Pixels are in `run.images.range`. Keys depend on the seed and the index alone,
-    wherever the measurements are from.
+    Pixels are in `run.images.range`. Keys depend only on the seed and the index of the
+    image, also for measurements from files.
+
+    Args:
+        run: the inversion.
+        entry: its method, problem and ratio.
+        images: the images, or measurements from files.
+        indices: the indices of the images in this batch.
     """
     if isinstance(images, Measured):
         truth = None
@@ -43,7 +49,7 @@ def problem_of(
 
 
 def in_range(images: Float[Pixels, "*shape"], limits: tuple) -> Float[Pixels, "*shape"]:
-    """Images whose black and white, -1 and 1, become the two `limits`."""
+    """Maps images from [-1, 1] to the range from black to white in `limits`."""
     black, white = limits
     return (black + white) / 2 + (white - black) / 2 * images
 
@@ -51,6 +57,6 @@ def in_range(images: Float[Pixels, "*shape"], limits: tuple) -> Float[Pixels, "*
 def from_range(
     images: Float[Pixels, "*shape"], limits: tuple
 ) -> Float[Pixels, "*shape"]:
-    """The inverse of `in_range`: images in [-1, 1]."""
+    """Maps images back to [-1, 1]; the inverse of `in_range`."""
     black, white = limits
     return (images - (black + white) / 2) / ((white - black) / 2)

@@ -1,4 +1,4 @@
-"""The noise of an inversion's measurements, in words, for its plan and its record."""
+"""Describes the noise of an inversion's measurements, for its plan and its record."""
 
 from collections.abc import Mapping
 
@@ -21,11 +21,17 @@ from rtil_jax.operators.noise import (
 )
 from rtil_jax.operators.sampling import KINDS
 
-MOST_IMAGES = 32  # that a signal-to-noise ratio is averaged over
+MOST_IMAGES = 32  # the most images to average a signal-to-noise ratio over
 
 
 def describe_noise(entry: Entry, limits: tuple, snr: Mapping[str, dict]) -> str:
-    """The noise of an entry's setting in words; `snr` is that of `noise_record`."""
+    """Describes the noise of an entry in words.
+
+    Args:
+        entry: its method, problem and ratio.
+        limits: the values of black and white.
+        snr: from `noise_record`.
+    """
     if entry.noise:
         return photon_text(entry.noise.peak)
     unit = noise_unit(KINDS[entry.problem])
@@ -34,10 +40,10 @@ def describe_noise(entry: Entry, limits: tuple, snr: Mapping[str, dict]) -> str:
 
 
 def noise_record(run: InversionRun, images: Subjects) -> dict[str, dict]:
-    """Label -> problem -> ratio as text -> SNR in dB, where it is known.
+    """Returns signal-to-noise ratios as {label: {problem: {ratio as text: dB}}}.
 
-    The mean over the first images; nothing without noise, and where y is a picture,
-    whose noise pixels can tell, or of measurements from files.
+    Each is a mean over the first images. There is none without noise, for measurements
+    from files, and if y is a picture, whose noise is in the units of pixels.
     """
     record: dict[str, dict] = {}
     if isinstance(images, Measured):

@@ -1,4 +1,4 @@
-"""Whether images to recover are among those that a prior was trained on."""
+"""Warns if images to recover are among those that a prior was trained on."""
 
 import os
 from typing import Any
@@ -12,10 +12,10 @@ from rtil_jax.priors.prior import load_training_config
 
 
 def seen_in_training(run: InversionRun, images: data.ImageSet) -> dict[str, str]:
-    """Name of a prior -> a warning, for those that were trained on these images.
+    """Returns {name: warning} for the priors that were trained on these images.
 
-    Images are compared by content where a training has recorded it; else what was
-    taken from where, as far as that is known.
+    Images are compared by content if the training has recorded it, or else by source
+    and split.
     """
     warnings = {}
     for name, source in run.priors.items():
@@ -31,22 +31,22 @@ def seen_in_training(run: InversionRun, images: data.ImageSet) -> dict[str, str]
         if number:
             warnings[name] = (
                 f"{number:,} of the {len(images):,} images to recover are among those "
-                f"that config.priors.{name} was trained on ({says}): its results say "
-                "nothing of new images; choose others with config.images.source or "
-                "config.images.split"
+                f"that config.priors.{name} was trained on ({says}), so its results do "
+                "not show how it does on new images; choose others with "
+                "config.images.source or config.images.split"
             )
     return warnings
 
 
 def _taken(trained: Any, wanted: Images, images: data.ImageSet) -> str:
-    """What a training of which only the config is known took, if it is the same."""
+    """Returns what a training took, by its config, if it is the same source."""
     fields = trained.get("data")
     if fields is None or "converted" in trained:
         return ""
     took, part = fields["source"], fields["split"]
     says, source = f"{took} [{part}]", wanted.source
     if _is_catalogue(took) or not os.path.exists(took):
-        # A prior that has moved to another machine has a file's name at most.
+        # A prior from another machine may only know the name of a file.
         named = os.path.basename(os.path.normpath(source))
         alike = took in (source, named) and part == wanted.split
         return says if alike else ""

@@ -1,4 +1,4 @@
-"""How good reconstructions are, against the true images."""
+"""Compares reconstructions with the true images."""
 
 import jax
 import numpy as np
@@ -15,7 +15,7 @@ MIN_SSIM_SIZE = 11
 
 
 def load_metric(run: InversionRun) -> Perceptual | None:
-    """LPIPS as a metric; without its weights the column stays empty."""
+    """Loads LPIPS as a metric; returns None and prints why if it has no weights."""
     if not run.lpips:
         return None
     try:
@@ -28,9 +28,14 @@ def load_metric(run: InversionRun) -> Perceptual | None:
 def evaluate(
     found: Reconstruction, truth: Array | np.ndarray | None, lpips: Perceptual | None
 ) -> list[dict]:
-    """Quality of each image, clipped; PSNR and SSIM of pixels in [0, 1].
+    """Returns PSNR, SSIM and LPIPS of each image, clipped to the range of images.
 
-    Where the truth is not known, they are nan.
+    They are NaN if the truth is not known.
+
+    Args:
+        found: what was recovered.
+        truth: the true images, `(batch, height, width, channels)` in [-1, 1], or None.
+        lpips: the network of LPIPS, or None.
     """
     count = len(found.status)
     quality: dict[str, Array | np.ndarray]

@@ -1,4 +1,4 @@
-"""Tables and figures of an inversion directory, and its grids of pictures."""
+"""Writes the tables, figures and grids of pictures of an inversion directory."""
 
 import dataclasses
 import os
@@ -24,8 +24,14 @@ from rtil_jax.inversion.problems import Problem, over_images, settle
 def write_report(
     run: InversionRun, workdir: str, results: Results, images: Subjects
 ) -> None:
-    """`summary.md`, the curves, a grid of pictures for each ratio of this run, and
-    `report.html` with all of it."""
+    """Writes `summary.md`, the curves, grids of pictures, and `report.html`.
+
+    Args:
+        run: the inversion.
+        workdir: the directory of its results.
+        results: the rows of `results.csv`.
+        images: the images, or measurements from files.
+    """
     fits = RULE, fit_tables(sorted_results(workdir), workdir)
     print(f"table     {report.write_summary(workdir, fits)}")
     figures = report.plot_curves(workdir, run.figure.published)
@@ -52,9 +58,17 @@ def draw_grid(
     results: Results,
     images: Subjects,
 ) -> str:
-    """Truth, measurement, and the reconstructions of every label and prior.
+    """Draws truth, measurement, and the reconstructions of every label and prior.
 
-    `labels` has an entry of each label; all are of one problem, rule and ratio.
+    Args:
+        run: the inversion.
+        labels: {label: entry}, all with the same problem, rule and ratio.
+        workdir: the directory of its results.
+        results: the rows of `results.csv`.
+        images: the images, or measurements from files.
+
+    Returns:
+        The path of the picture.
     """
     indices = range(min(len(images), report.MAX_GRID_ROWS))
     columns: dict[str, Array | np.ndarray] = {}
@@ -66,7 +80,7 @@ def draw_grid(
         if (
             entry.noise_std,
             entry.noise,
-        ) != noise:  # settings with the same measurements share one
+        ) != noise:  # settings with the same measurements share a column
             several, noise = noise is not None, (entry.noise_std, entry.noise)
             pictures = _measured(run, entry, images, np.array(indices))
             if "truth" in pictures:
@@ -78,7 +92,7 @@ def draw_grid(
             key = entry.key(prior, label)
             keys = [{"image": images.names[i], **key} for i in indices]
             if not all(map(results.is_done, keys, indices)):
-                continue  # a prior of an earlier run that had fewer images
+                continue  # a prior of an earlier run with fewer images
             title = f"{prior}, {label}"
             paths = map(results.picture, keys, indices)
             columns[title] = np.stack([data.to_float(read_picture(p)) for p in paths])
@@ -100,7 +114,7 @@ def draw_grid(
 def _measured(
     run: InversionRun, entry: Entry, images: Subjects, indices: np.ndarray
 ) -> dict[str, Array | np.ndarray]:
-    """The images, where they are known, and their measurements as pictures."""
+    """Returns the true images, if known, and their measurements as pictures."""
     problem, _ = problem_of(run, entry, images, indices)
     found = {"truth": problem.truth, "measurement": previews(problem)}
     limits = run.images.range
@@ -114,7 +128,7 @@ def _fit_pictures(
     indices: np.ndarray,
     pixels: Array | np.ndarray,
 ) -> dict[str, Array | np.ndarray]:
-    """A(x) of recovered images, as pictures, if their operator can show them."""
+    """Returns A(x) of recovered images as pictures, if the operator can show them."""
     problem, _ = problem_of(run, entry, measured, indices)
     _, height, width, channels = pixels.shape
     problem = settle(problem, (height, width, channels))
@@ -127,7 +141,7 @@ def _fit_pictures(
 
 
 def _spreads(solutions: Iterable[str]) -> dict[str, Array | np.ndarray]:
-    """The spread over starts, if there were several: black 0, white from 1 on."""
+    """Returns the spread over restarts, if there were several: 0 is black, 1 white."""
     found = []
     for path in solutions:
         with np.load(path, allow_pickle=False) as file:
@@ -138,7 +152,7 @@ def _spreads(solutions: Iterable[str]) -> dict[str, Array | np.ndarray]:
 
 
 def previews(problem: Problem) -> Array | None:
-    """Measurements as pictures; None if their operator has none to show."""
+    """Returns measurements as pictures; None if the operator cannot show them."""
     if not hasattr(problem.operators, "preview"):
         return None
     axes = (None if problem.shared else 0, 0)

@@ -1,4 +1,4 @@
-"""The files of an inversion directory: one row, picture and solution per image."""
+"""The result files of an inversion: one row, picture and solution per image."""
 
 import contextlib
 import csv
@@ -17,18 +17,18 @@ from rtil_jax.files import replacing
 from rtil_jax.inversion.reconstruction import Reconstruction
 from rtil_jax.locks import waiting
 
-# The columns that tell one reconstruction from another.
+# The columns that identify a reconstruction.
 KEY = tuple(COLUMNS)[:6]
-# Of our own files: other tables may lie beside them.
+# Names of our own files; other tables may lie beside them.
 _NAME = re.compile(r"results(?:-(\d+)-of-(\d+))?\.csv")
 
 
 @dataclasses.dataclass(frozen=True)
 class _File:
-    """A file of rows as it was when it was read.
+    """The contents of a file of rows at the time of reading.
 
     Attributes:
-        identity: another one after every change.
+        identity: changes whenever the file does.
         rows: its rows.
     """
 
@@ -37,20 +37,20 @@ class _File:
 
     @property
     def age(self) -> int:
-        """When it was written, in nanoseconds."""
+        """The time when it was written, in nanoseconds."""
         return self.identity[0]
 
 
 class Results:
-    """`results.csv` of a directory; every change replaces the file in one step.
+    """The rows of `results.csv`; every change replaces the file in one step.
 
-    One of several processes writes a file of its own, `results-I-of-N.csv`, and reads
-    those of the others; `merge` makes one of all. Where files differ about a
-    reconstruction, the one that was written last is right.
+    Each of several processes writes its own file, `results-I-of-N.csv`, and reads those
+    of the others; `merge` joins them. If files differ about a reconstruction, the one
+    that was written last counts.
 
     Args:
         workdir: the inversion's directory.
-        shard: which of several processes this is.
+        shard: the part of this process.
     """
 
     def __init__(self, workdir: str, shard: Shard):
@@ -61,7 +61,7 @@ class Results:
         self.reload()
 
     def reload(self) -> None:
-        """Reads the files of all processes as they are now."""
+        """Reads the current files of all processes."""
         while True:
             try:
                 self._files = self._read_files()
@@ -72,12 +72,12 @@ class Results:
         newest: dict[tuple, Row] = {}
         for file in sorted(files, key=lambda file: file.age):
             newest |= {_key(row): row for row in file.rows}
-        # In the order of the files' names, which is that of the settings.
+        # In the order of the file names, which is that of the settings.
         keys = dict.fromkeys(_key(row) for file in files for row in file.rows)
         self._by_key = {key: newest[key] for key in keys}
 
     def _read_files(self) -> dict[str, _File]:
-        """All files, read again if they have changed."""
+        """Returns all files, reading those that have changed."""
         numbers = {
             name: [int(number) for number in found.groups(default=0)][::-1]
             for name in os.listdir(self.workdir)
@@ -93,7 +93,7 @@ class Results:
         return files
 
     def is_done(self, row: Row, index: int) -> bool:
-        """Whether the reconstruction of image `index` has its row and its files."""
+        """Tells whether the reconstruction of image `index` has a row and its files."""
         if _key(row) not in self._by_key:
             return False
         files = self.picture(row, index), self.solution(row, index)
@@ -102,7 +102,7 @@ class Results:
         return all(map(os.path.exists, files))
 
     def _adopt(self, row: Row, index: int) -> None:
-        """Renames files that have the name of version 0.1, if they are of this row."""
+        """Renames files with a name of version 0.1, if they belong to this row."""
         old, new = old_file_stem(row, index), file_stem(row, index)
         folder = os.path.join(self.workdir, "solutions")
         if old == new or not _is_solution_of(os.path.join(folder, f"{old}.npz"), row):
@@ -111,24 +111,24 @@ class Results:
             source, target = (
                 os.path.join(self.workdir, kind.format(stem)) for stem in (old, new)
             )
-            with contextlib.suppress(FileNotFoundError):  # Another process was faster.
+            with contextlib.suppress(FileNotFoundError):  # Another process did it.
                 os.replace(source, target)
 
     def picture(self, row: Row, index: int) -> str:
-        """Path of the recovered PNG."""
+        """Returns the path of the recovered PNG."""
         return os.path.join(self.workdir, "recovered", f"{file_stem(row, index)}.png")
 
     def solution(self, row: Row, index: int) -> str:
-        """Path of the saved solution."""
+        """Returns the path of the saved solution."""
         return os.path.join(self.workdir, "solutions", f"{file_stem(row, index)}.npz")
 
     def names(self, column: str) -> list[str]:
-        """The values of a column, `vanilla` first, then as in the file."""
+        """Returns the values of a column: `vanilla` first, then in the file's order."""
         names = dict.fromkeys(row[column] for row in self._by_key.values())
         return sorted(names, key=lambda name: name != "vanilla")
 
     def __getitem__(self, row: Row) -> Row:
-        """The row with the same `KEY` as `row`."""
+        """Returns the row with the same `KEY` as `row`."""
         return self._by_key[_key(row)]
 
     def add(self, rows: list[Row]) -> None:
@@ -137,7 +137,7 @@ class Results:
         with waiting(f"{self._whole}.lock"):
             self.reload()
             kept = self._by_key
-            if self._own != self._whole:  # but for those that other files have newer
+            if self._own != self._whole:  # without rows that other files have newer
                 own = self._files.get(self._own)
                 mine = {_key(row): row for row in own.rows} if own else {}
                 kept = {k: row for k, row in mine.items() if self._by_key[k] is row}
@@ -145,23 +145,23 @@ class Results:
         self._by_key |= new
 
     def merge(self) -> None:
-        """Makes one file, `results.csv`, of those of all processes."""
+        """Joins the files of all processes to one, `results.csv`."""
         with waiting(f"{self._whole}.lock"):
             self.reload()
             self._write(self._whole, self._by_key)
             for path in self._files.keys() - {self._whole}:
-                with contextlib.suppress(OSError):  # Windows, while others read it
+                with contextlib.suppress(OSError):  # on Windows, while others read it
                     os.remove(path)
         self.reload()
 
     def _write(self, path: str, rows: dict[tuple, Row]) -> None:
-        """Replaces a file by one that is newer than all others."""
+        """Replaces a file, and makes it newer than all others."""
         with replacing(path) as file:
             writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
             writer.writeheader()
             writer.writerows(map(_without_nan, rows.values()))
         others = [file.age for name, file in self._files.items() if name != path]
-        # File systems count in nanoseconds, in steps of a clock, or in seconds.
+        # File systems store times in nanoseconds, clock steps or seconds.
         for step in (1_000, 2 * 10**9):
             if _identity(path)[0] <= max(others, default=0):
                 os.utime(path, ns=(max(others) + step,) * 2)
@@ -174,7 +174,7 @@ def _identity(path: str) -> tuple[int, int, int]:
 
 
 def _is_solution_of(path: str, row: Row) -> bool:
-    """Whether a saved solution says that it is this row's."""
+    """Tells whether a saved solution belongs to this row."""
     try:
         with np.load(path, allow_pickle=False) as file:
             return _key({name: file[f"fact:{name}"].item() for name in KEY}) == _key(
@@ -193,7 +193,7 @@ def _key(row: Row) -> tuple:
 
 
 def read_picture(path: str) -> np.ndarray:
-    """The uint8 pixels `(height, width, channels)` of a recovered picture."""
+    """Reads the uint8 pixels `(height, width, channels)` of a recovered picture."""
     pixels = np.asarray(Image.open(path))
     return pixels[..., None] if pixels.ndim == 2 else pixels
 
@@ -206,10 +206,15 @@ def save_batch(
     seed: int,
     more: list[dict] | None = None,
 ) -> None:
-    """The picture and the solution of each image of `rows`, by index.
+    """Saves the picture and the solution of each image of a batch.
 
-    `first` is the index of the first image of the batch; `more` are further facts of
-    each image of the batch.
+    Args:
+        results: the results of the directory.
+        found: what was recovered.
+        first: the index of the first image of the batch.
+        rows: {index: row} of the images to save.
+        seed: the seed of the run.
+        more: further facts of each image of the batch, or None.
     """
     files = {}
     for index, row in rows.items():

@@ -1,7 +1,7 @@
-"""Splitting a sweep over processes that know nothing of each other.
+"""Splits a sweep over processes that do not communicate.
 
-Its batches are numbered, and every process takes a stretch of the numbers: batches of
-one setting, which share a compiled program, stay together.
+The batches are numbered, and every process takes a range of numbers. So batches of one
+setting, which share a compiled program, stay together.
 """
 
 import dataclasses
@@ -12,53 +12,56 @@ from rtil_jax.errors import UserError
 
 @dataclasses.dataclass(frozen=True)
 class Shard:
-    """Process `index` of `count`, counted from 0."""
+    """The part of one process: number `index` of `count`, counted from 0."""
 
     index: int = 0
     count: int = 1
 
     @property
     def suffix(self) -> str:
-        """Of the files that this process alone writes; "" if there is one process."""
+        """The suffix of files that only this process writes; "" for one process."""
         return f"-{self.index}-of-{self.count}" if self.count > 1 else ""
 
     @property
     def hint(self) -> str:
-        """What to do where another process has this part."""
+        """Says what to do if another process works on this part."""
         if self.count == 1:
-            return "to share its work, start each with --num_shards=N --shard=I"
-        return f"it has --shard={self.index}, each needs another of {self.count}"
+            return "to share the work, start each process with --num_shards=N --shard=I"
+        return (
+            f"it has --shard={self.index} too, but each process needs a different "
+            f"number below {self.count}"
+        )
 
     def share(self, total: int) -> range:
-        """The numbers below `total` that are this process's; all sizes within one."""
+        """Returns this process's numbers below `total`; sizes differ by at most one."""
         first, last = (total * i // self.count for i in (self.index, self.index + 1))
         return range(first, last)
 
 
 ALL = Shard()
-# Of `srun`; SLURM numbers its batch scripts, shells and helpers from 2^32 - 16 on.
+# Step numbers of `srun`; those of batch scripts, shells and helpers begin at 2^32 - 16.
 _LAST_STEP = 2**32 - 17
 
 
 def find_shard(
     index: int | None, count: int | None, environment: Mapping[str, str]
 ) -> Shard:
-    """The shard that the flags name; else that which SLURM gives; else all of it.
+    """Returns the part of this process: from the flags, or from SLURM, or everything.
 
-    SLURM gives one to every element of a job array and to every task that `srun` has
-    started: `srun -n 4` in each of 3 elements makes 12.
+    SLURM gives a part to every element of a job array and to every task of `srun`:
+    `srun -n 4` in each of 3 elements makes 12 parts.
 
     Args:
-        index: `--shard`.
-        count: `--num_shards`.
-        environment: of the process, for SLURM's variables.
+        index: the value of `--shard`.
+        count: the value of `--num_shards`.
+        environment: the environment, with SLURM's variables.
 
     Raises:
         UserError: if only one flag is given, or they do not fit each other.
     """
     if (index is None) != (count is None):
         found, missing = ("--shard", "--num_shards")[:: 1 if count is None else -1]
-        raise UserError(f"{found}: found without {missing}, expected both or neither")
+        raise UserError(f"{found}: found no {missing} with it, expected both flags")
     if index is None or count is None:
         element, rank = _array_element(environment), _srun_task(environment)
         return Shard(
@@ -73,7 +76,7 @@ def find_shard(
 
 
 def _array_element(environment: Mapping[str, str]) -> Shard:
-    """Which element of a job array this is."""
+    """Finds out which element of a job array this process belongs to."""
     if "SLURM_ARRAY_TASK_ID" not in environment:
         return ALL
     number, first, step, count = (
@@ -84,13 +87,13 @@ def _array_element(environment: Mapping[str, str]) -> Shard:
 
 
 def _srun_task(environment: Mapping[str, str]) -> Shard:
-    """Which task of a job step this is.
+    """Finds out which task of a job step this process is.
 
-    A batch script of a job of eight tasks is itself none of them, though it has
+    The batch script of a job with eight tasks is not one of them, although it has
     SLURM_NTASKS=8 and SLURM_PROCID=0: taken for task 0, it would leave the rest of the
-    work undone. `srun` alone sets variables of a step; the shell of `salloc` and the
-    batch script are steps of their own, with numbers above all others; and in a shell
-    of `srun --pty`, there is one process whatever the number of tasks.
+    work undone. Only `srun` sets the variables of a step. The shell of `salloc` and the
+    batch script are separate steps with numbers above all others. And in a shell of
+    `srun --pty` there is one process, whatever the number of tasks.
     """
     step = environment.get("SLURM_STEP_ID", environment.get("SLURM_STEPID"))
     if step is None or not step.isdecimal() or int(step) > _LAST_STEP:
@@ -109,14 +112,14 @@ def _number(environment: Mapping[str, str], name: str, default: int) -> int:
     except ValueError as error:
         raise UserError(
             f"{name}: found {text!r} in the environment, expected a whole number; "
-            "--num_shards and --shard say it by hand"
+            "--num_shards and --shard override it"
         ) from error
 
 
 def _found(name: str, index: int, count: int) -> Shard:
     if not 0 <= index < count:
         raise UserError(
-            f"{name}: found number {index} of {count} (from 0) in the environment; "
-            "--num_shards and --shard say it by hand"
+            f"{name}: found {index} in the environment, expected 0 to {count - 1}; "
+            "--num_shards and --shard override it"
         )
     return Shard(index, count)

@@ -1,4 +1,4 @@
-"""How long something took, without the time in which JAX compiled."""
+"""Measures how long something took, without the time in which JAX compiled."""
 
 import functools
 import time
@@ -11,12 +11,13 @@ _running: set["Stopwatch"] = set()
 
 
 class Stopwatch:
-    """A context that measures the time that is spent in it and not on compiling.
+    """A context that measures the time spent in it, except on compiling.
 
-    What runs on a device while something compiles is not counted: wait for it before.
+    It does not count work that a device does while something compiles, so wait for the
+    device first.
 
     Attributes:
-        seconds: once the context has been left.
+        seconds: the measured time, after leaving the context.
     """
 
     def __init__(self) -> None:
@@ -37,12 +38,12 @@ class Stopwatch:
         self.seconds = max(whole - covered(within), 0.0)
 
     def heard(self, first: float, last: float) -> None:
-        """Something was compiled from one time to another, in whatever thread."""
+        """Notes that something was compiled between two times, in any thread."""
         self._compiled.append((first, last))
 
 
 def covered(spans: Iterable[tuple[float, float]]) -> float:
-    """The length of what spans cover together; they lie within and over each other."""
+    """Returns the total length that spans cover; they may overlap."""
     total, end = 0.0, float("-inf")
     for first, last in sorted(spans):
         total += max(last - max(first, end), 0.0)
@@ -52,7 +53,7 @@ def covered(spans: Iterable[tuple[float, float]]) -> float:
 
 @functools.cache
 def _listen() -> None:
-    """Once: JAX tells every listener of everything that it compiles."""
+    """Registers, once, a listener that JAX informs of everything that it compiles."""
 
     def compiled(
         event: str, start_time: float, end_time: float, **_: str | int

@@ -1,4 +1,4 @@
-"""What `invert.py` does: parse, load, check, invert what is missing, report.
+"""The program `invert.py`: parses, loads, checks, inverts what is missing, reports.
 
 images x priors x ratios -> measurements -> reconstructions -> rows -> report
 """
@@ -78,21 +78,21 @@ def run_sweep(
     command: str = "",
     shard: Shard = ALL,
 ) -> None:
-    """Reconstructs every image with every prior in every setting, where not yet done.
+    """Recovers every image with every prior in every setting that is not done yet.
 
-    Writes `results.csv`, `summary.md`, `recovered/*.png`, `solutions/*.npz` and
-    `figures/*.png`.
+    It writes `results.csv`, `summary.md`, `report.html`, `recovered/*.png`,
+    `solutions/*.npz` and `figures/*.png`.
 
     Args:
         config: from a file of `configs/invert/` or `configs/ablations/`.
         workdir: the directory to write to.
         dry_run: print the plan instead.
         command: the command line, for the record.
-        shard: which of several processes this is. Each does a part; the one that
-            leaves nothing to do merges the results and writes the report.
+        shard: the part of this process. The process that finishes the last part merges
+            the results and writes the report.
 
     Raises:
-        UserError: for a config, prior, data set or directory that cannot be used.
+        UserError: if a config, prior, data set or directory cannot be used.
     """
     workdir = local_path(workdir, "--workdir")
     run = parse_inversion(config)
@@ -104,12 +104,12 @@ def run_sweep(
         measured = measurements_of(run, shape, wanted)
         run = parse_inversion(config_of(config, measured))
     check_fit(run, priors, shape)
-    for entry in run.entries:  # each prior once, not at every batch
+    for entry in run.entries:  # once for each prior, not for each batch
         if entry.prior in priors:
             priors[entry.prior] = prior_for(entry.method, priors[entry.prior])
     distances = load_distances(run, shape)
     if dry_run:
-        load_metric(run)  # says so if it has to be left out
+        load_metric(run)  # prints a line if LPIPS must be left out
         if measured is not None:
             check_workdir(run, workdir, priors)
             check_images(measured, workdir)
@@ -136,9 +136,15 @@ def run_sweep(
 def measurements_of(
     run: InversionRun, shape: ImageShape, wanted: dict[str, Any]
 ) -> Measured:
-    """The measurements that the config names, with the truth if it is known."""
+    """Loads the measurements that the config names, with the truth if it is known.
+
+    Args:
+        run: the inversion.
+        shape: `(height, width, channels)` of the images to recover.
+        wanted: the arguments of `data.load_images` for the true images.
+    """
     images = run.images
-    # One, unless the measurements say theirs.
+    # The ratio is 1, unless the measurements state theirs.
     problem = ",".join(dict.fromkeys(entry.problem for entry in run.entries))
     given = run.measurements, problem, shape, images.window, images.range, run.operator
     measured = load_measured(*given)
@@ -152,7 +158,15 @@ def claim(
     images: Subjects,
     command: str,
 ) -> None:
-    """Records what is about to be done, if the directory can hold it, and prints it."""
+    """Records and prints what will be done, if the directory can hold it.
+
+    Args:
+        run: the inversion.
+        workdir: the directory of its results.
+        priors: the priors by name.
+        images: the images, or measurements from files.
+        command: the command line, for the record.
+    """
     check_images(images, workdir)
     snr = noise_record(run, images)
     claim_workdir(run, workdir, priors, command, snr)
@@ -162,7 +176,7 @@ def claim(
     record_images(images, workdir, warnings)
     if isinstance(images, Measured):
         print(f"{images.describe()}, {images.describe_cuts()}")
-        print(f"nothing is simulated: {images.problem} at {images.ratio:g}")
+        print(f"measurements from files: {images.problem} at {images.ratio:g}")
     else:
         cuts = images.describe_cuts()
         print(f"simulates measurements of {images.describe()}, {cuts}")
@@ -181,14 +195,14 @@ def claim(
 
 
 def print_stopped(reason: str) -> None:
-    """The last words of a sweep that has been stopped.
+    """Prints the last line of a sweep that was stopped.
 
     Raises:
-        KeyboardInterrupt: if that was what asked for it.
+        KeyboardInterrupt: if Ctrl-C has stopped it.
     """
     if reason == "SIGINT":
         raise KeyboardInterrupt
-    print(f"stopped by {reason}; what is done is saved, the same command continues")
+    print(f"stopped by {reason}; results so far are saved, the same command continues")
 
 
 def recover(
@@ -200,9 +214,18 @@ def recover(
     shard: Shard,
     stopping: Stopping,
 ) -> None:
-    """This process's part of what is missing, and the report after the last part.
+    """Does this process's part of what is missing, and the report after the last part.
 
-    It returns early, with all that is done on disk, if it is asked to stop.
+    It returns early, with all results on disk, if it is asked to stop.
+
+    Args:
+        run: the inversion.
+        workdir: the directory of its results.
+        priors: the priors by name.
+        images: the images, or measurements from files.
+        distances: the distances of perceptual losses by name.
+        shard: the part of this process.
+        stopping: tells whether the run was asked to stop.
     """
     results = Results(workdir, shard)
     lpips = load_metric(run)
@@ -227,13 +250,22 @@ def invert_missing(
     results: Results,
     stopping: Stopping,
 ) -> None:
-    """Some batches of one entry; each is on disk before the next begins.
+    """Inverts some batches of one entry; saves each before the next begins.
 
-    It returns after the batch at hand if it is asked to stop, and at once while
-    programs are compiled.
+    It returns after the current batch if it is asked to stop, or at once while it
+    compiles programs. A batch that was partly done is computed again as a whole,
+    because the other images of a batch affect how a reconstruction is rounded.
 
-    A batch that was done in part is computed as a whole: what it is computed with
-    decides how a reconstruction is rounded.
+    Args:
+        run: the inversion.
+        entry: its method, problem and ratio.
+        batches: the indices of the images of each batch.
+        prior: the prior; None for a baseline.
+        images: the images, or measurements from files.
+        perceptual: the perceptual loss, or None.
+        lpips: the network of the metric LPIPS, or None.
+        results: the rows of `results.csv`.
+        stopping: tells whether the run was asked to stop.
     """
     rows = [{"image": image, **entry.key()} for image in images.names]
     missing = [
@@ -241,7 +273,7 @@ def invert_missing(
         for batch in batches
     ]
     to_do = [(b, m) for b, m in zip(batches, missing, strict=True) if m]
-    if prior is None:  # a baseline tells of each image
+    if prior is None:  # a baseline reports each image
         steps = max(map(len, batches), default=0)
     else:
         steps = sum(stage.steps + 1 for stage in entry.method.stages(prior.generator))
@@ -273,13 +305,13 @@ def invert_missing(
 
 
 def preparation(bar: tqdm, stopping: Stopping) -> Callable[[list[tuple]], None]:
-    """What compiles the programs of all stages before the first of them runs."""
+    """Returns a function that compiles the programs of all stages before they run."""
 
     def prepare(programs: list[tuple]) -> None:
         numbers = range(1, len(programs) + 1)
         names = [f"stage {number} of {len(programs)}" for number in numbers]
         compile_ahead(programs, names, stopping)
-        bar.unpause()  # as if compiling took no time
+        bar.unpause()  # so that the bar's rate ignores compiling
 
     return prepare
 
@@ -292,11 +324,19 @@ def invert_batch(
     images: Subjects,
     options: dict[str, Any],
 ) -> tuple[Reconstruction, Array | np.ndarray | None, float]:
-    """(what is found, the true images, seconds per image); pixels in [-1, 1].
+    """Inverts one batch: returns (reconstruction, true images, seconds per image).
 
-    Of measurements from files, the true images may be unknown: None.
+    Pixels are in [-1, 1]. The true images are None if they are unknown.
+
+    Args:
+        run: the inversion.
+        entry: its method, problem and ratio.
+        batch: the indices of the images.
+        prior: the prior; None for a baseline.
+        images: the images, or measurements from files.
+        options: further arguments of `invert`.
     """
-    # The last batch repeats an image, so that it does not compile anew.
+    # The last batch repeats an image, so that it needs no new program.
     indices = np.minimum(batch, len(images) - 1)
     problem, keys = problem_of(run, entry, images, indices)
     # A baseline has no iterates to select from, and no generator.
@@ -320,14 +360,21 @@ def invert_batch(
     limits, truth = run.images.range, problem.truth
     truth = None if truth is None else from_range(truth, limits)
     pixels = from_range(found.images, limits)
-    # Not the loss, which is a likelihood where photons were counted.
+    # Not the loss, which is a likelihood for counted photons.
     error = found.squared_error
     found = dataclasses.replace(found, images=pixels, measurement_loss=error)
     return found, truth, seconds
 
 
 def finish(run: InversionRun, workdir: str, results: Results, images: Subjects) -> None:
-    """The report, unless another process has work to do."""
+    """Writes the report, unless another process still has work to do.
+
+    Args:
+        run: the inversion.
+        workdir: the directory of its results.
+        results: the rows of `results.csv`.
+        images: the images, or measurements from files.
+    """
     results.reload()
     missing = sum(
         not results.is_done({"image": image, **entry.key()}, index)
@@ -335,7 +382,7 @@ def finish(run: InversionRun, workdir: str, results: Results, images: Subjects) 
         for index, image in enumerate(images.names)
     )
     if missing:
-        print(f"finished; {missing:,} reconstructions are other processes' to make")
+        print(f"finished; other processes have {missing:,} reconstructions to make")
     else:
         results.merge()
         write_report(run, workdir, results, images)

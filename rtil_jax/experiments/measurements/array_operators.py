@@ -1,4 +1,4 @@
-"""Operators and the arrays that make them, by the names that files give these."""
+"""Builds operators from the arrays in a file, by the names of the arrays."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -30,13 +30,13 @@ Arrays = Mapping[str, np.ndarray]
 
 
 class Reader(NamedTuple):
-    """How the operator of one problem is made.
+    """Builds the operator of one problem from arrays.
 
     Attributes:
-        needed: arrays that must be there; of a tuple of names, one of them.
-        optional: arrays that may be.
-        ranks: array -> its axes for one image; one more is of a batch.
-        make: (arrays of one image, image shape) -> the operator.
+        needed: names of arrays that a file must have; one of them for a tuple.
+        optional: names of arrays that a file may have.
+        ranks: {name: number of axes for one image}; a batch has one axis more.
+        make: returns the operator for (arrays of one image, image shape).
     """
 
     needed: tuple[Any, ...]
@@ -101,7 +101,7 @@ def _scan(arrays: Arrays, shape: ImageShape) -> Any:
 
 
 def _whole(arrays: Arrays, name: str) -> int | None:
-    """A whole number; None if it is not there."""
+    """Returns a whole number; None if it is missing."""
     if name not in arrays:
         return None
     found = np.asarray(arrays[name])
@@ -116,7 +116,7 @@ _INPAINTING = Reader(
 _BLUR = Reader(
     (("kernel", "spectrum"),), ("borders",), {"kernel": 2, "spectrum": 3}, _blur
 )
-# Problem -> how its operator is made of arrays.
+# Problem -> how arrays make its operator.
 READERS: dict[str, Reader] = {
     "inpainting": _INPAINTING,
     "box_inpainting": _INPAINTING,
@@ -155,17 +155,17 @@ READERS: dict[str, Reader] = {
 def operator_of(
     where: str, problem: str, arrays: Arrays, shape: ImageShape, count: int
 ) -> tuple[Any, bool]:
-    """The operator of some arrays, and whether it is one for all images.
+    """Builds an operator from arrays; returns it, and whether all images share it.
 
     Args:
         where: the file, for messages.
         problem: a name in `READERS`.
-        arrays: by name, for one image each or with a leading axis of all images.
-        shape: of the images to recover.
-        count: of the images.
+        arrays: {name: array}, for one image or with a leading axis of all images.
+        shape: `(height, width, channels)` of the images to recover.
+        count: number of images.
 
     Raises:
-        UserError: for missing and unknown names, and arrays that do not fit.
+        UserError: if a name is missing or unknown, or an array does not fit.
     """
     reader = READERS[problem]
     _check_names(where, problem, reader, arrays)
@@ -176,7 +176,7 @@ def operator_of(
         for name, rank in reader.ranks.items()
         if name in arrays
         and np.ndim(arrays[name]) == rank + 1
-        # A mask of one's own may have a last axis of 1.
+        # A user's mask may have a last axis of 1.
         and len(arrays[name]) == count
         and not _is_single(problem, arrays[name], shape)
     ]
@@ -189,13 +189,13 @@ def operator_of(
         raise UserError(f"{where}: {error}") from error
     except (TypeError, ValueError) as error:
         raise UserError(
-            f"{where}: found arrays that make no operator of {problem} ({error})"
+            f"{where}: found arrays that do not make an operator of {problem} ({error})"
         ) from error
     for made in each:
         if tuple(made.input_shape) != tuple(shape):
             raise UserError(
                 f"{where}: found {', '.join(arrays)} for images of {made.input_shape}, "
-                f"expected {tuple(shape)}, as the prior makes"
+                f"expected {tuple(shape)}, the images of the prior"
             )
     if not batched:
         return each[0], True
@@ -203,7 +203,8 @@ def operator_of(
 
 
 def _is_single(problem: str, array: np.ndarray, shape: ImageShape) -> bool:
-    """Whether k-space's mask or a kernel with a last axis of 1 is that of one image."""
+    """Tells whether a mask of k-space or a kernel, with a last axis of 1, is for one
+    image."""
     return array.ndim == 3 and array.shape[-1] == 1 and array.shape[0] == shape[0]
 
 
@@ -220,15 +221,15 @@ def _check_names(where: str, problem: str, reader: Reader, arrays: Arrays) -> No
         needed = [" or ".join(_either(name)) for name in reader.needed]
         known = ", ".join(["y", *needed, *(f"perhaps {n}" for n in reader.optional)])
         raise UserError(
-            f"{where}: found {' and '.join(parts)}, expected of problem={problem} "
-            f"the arrays {known}"
+            f"{where}: found {' and '.join(parts)}, expected the arrays {known} for "
+            f"problem={problem}"
         )
 
 
 def arrays_of(operators: Any) -> tuple[str, dict[str, np.ndarray]]:
-    """The problem in `READERS`, "" for the usual one, and the arrays of operators.
+    """Returns the problem in `READERS` ("" for the usual one) and arrays of operators.
 
-    What `operator_of` makes of them is the same to the last bit.
+    `operator_of` makes the same operators of them, to the last bit.
     """
     if isinstance(operators, SuperResolution):
         return "", {"factor": np.asarray(operators.factor)}

@@ -1,4 +1,4 @@
-"""Arrays as measurements: y with the operator's own arrays by name."""
+"""Reads measurements from arrays: y, and the arrays of the operator by name."""
 
 import math
 import os
@@ -15,12 +15,12 @@ from rtil_jax.experiments.measurements.measured import Measured, ratio_of
 from rtil_jax.experiments.measurements.picture_files import fingerprint_of
 from rtil_jax.operators.interface import ImageShape
 
-# What a file may say besides y and the operator's arrays.
+# Facts that a file may hold besides y and the operator's arrays.
 FACTS = ("names", "problem", "ratio", "noise_std", "noise", "peak", "range", "form")
 
 
 def is_arrays(path: str) -> bool:
-    """Whether it is a .npz or .npy, or a folder with a `y.npy`."""
+    """Tells whether a path is a .npz or .npy, or a folder with a `y.npy`."""
     if os.path.isdir(path):
         return os.path.isfile(os.path.join(path, "y.npy"))
     return path.lower().endswith((".npy", ".npz"))
@@ -29,21 +29,21 @@ def is_arrays(path: str) -> bool:
 def load_arrays(
     path: str, problem: str, image_shape: ImageShape, operator: Any = None
 ) -> Measured:
-    """The measurements in a `.npz`, or in a `.npy` with others beside it.
+    """Reads measurements from a `.npz`, or from a `.npy` with others beside it.
 
-    A `.npz` has `y` and the operator's arrays, as `measure` writes it. A `.npy` is y,
-    and the operator's arrays are `.npy` files of their names in the same folder; of a
-    folder, y is `y.npy`. y is of one image, or of several with a leading axis.
+    A `.npz` has `y` and the operator's arrays, as `rtil measure` writes it. A `.npy` is
+    y, and the operator's arrays are `.npy` files with their names in the same folder.
+    In a folder, y is `y.npy`. y holds one image, or several with a leading axis.
 
     Args:
-        path: of the file or folder.
-        problem: a name in `READERS`, unless the file says another.
+        path: the file or folder.
+        problem: a name in `READERS`, unless the file names another.
         image_shape: `(height, width, channels)` of the images to recover.
-        operator: one for all images, in place of the arrays.
+        operator: an operator for all images, in place of the arrays.
 
     Raises:
-        UserError: for objects in the file, missing and unknown arrays, or shapes that
-            do not fit.
+        UserError: if the file has objects, arrays are missing or unknown, or shapes do
+            not fit.
     """
     arrays = _read_npz(path) if path.lower().endswith(".npz") else _read_npy(path)
     if "y" not in arrays:
@@ -57,19 +57,19 @@ def load_arrays(
     if operator is None and form not in READERS:
         known = ", ".join(name for name in READERS if name != "fourier_lines")
         raise UserError(
-            f"{path}: found problem={problem}, expected one of {known}, as "
+            f"{path}: found problem={problem}, expected one of {known}, such as "
             "--config.problem=fourier, or config.operator=FILE.py:NAME"
         )
     y, count = _batched(path, form, y, image_shape, operator)
     if operator is not None and arrays:
         raise UserError(
             f"{path}: found the arrays {', '.join(sorted(arrays))} with "
-            "config.operator, expected y alone"
+            "config.operator, expected only y"
         )
     operators, shared = operator, True
     if operator is None:
         _check_kind(path, form, y)
-        if form == "tomography" and y.ndim == 4:  # what y itself says
+        if form == "tomography" and y.ndim == 4:  # y itself has it
             arrays.setdefault("detectors", np.asarray(y.shape[-2]))
         operators, shared = operator_of(path, form, arrays, image_shape, count)
         _check_shape(path, y, operators if shared else _first(operators))
@@ -100,13 +100,13 @@ def _unreadable(path: str, error: Exception) -> UserError:
     if "allow_pickle" in str(error) or "pickle" in str(error):
         return UserError(
             f"{path}: found Python objects or a damaged file, expected arrays of "
-            "numbers: objects may run code and are not read"
+            "numbers; objects could run code, so they are not read"
         )
     return UserError(f"{path}: cannot be read as arrays ({error})")
 
 
 def _read_npy(path: str) -> dict[str, np.ndarray]:
-    """y and the arrays of known names beside it."""
+    """Reads y and the arrays with known names beside it."""
     path = os.path.join(path, "y.npy") if os.path.isdir(path) else path
     folder = os.path.dirname(os.path.abspath(path))
     known = {name for reader in READERS.values() for name in reader.known}
@@ -126,24 +126,24 @@ def _read_npy(path: str) -> dict[str, np.ndarray]:
 
 
 def _as_numbers(path: str, y: np.ndarray) -> np.ndarray:
-    """float32 or complex64, all finite."""
+    """Returns y as float32 or complex64; all numbers must be finite."""
     if y.dtype.kind not in "fc":
         hint = ""
         if y.dtype == np.uint8:
-            hint = "; y / 127.5 - 1 is in [-1, 1], where images are"
+            hint = "; write y / 127.5 - 1, because images are in [-1, 1]"
         raise UserError(
             f"{path}: found y of {y.dtype}, expected floating-point numbers{hint}"
         )
     if not y.size or not np.isfinite(y).all():
         raise UserError(
-            f"{path}: found y of shape {y.shape} with NaN or infinity or nothing in "
-            "it, expected finite numbers, also where nothing is measured (0)"
+            f"{path}: found y of shape {y.shape} that is empty or has NaN or infinity, "
+            "expected finite numbers; write 0 where nothing is measured"
         )
     return y.astype(np.complex64 if y.dtype.kind == "c" else np.float32)
 
 
 def _form(problem: str, y: np.ndarray) -> str:
-    """k-space as complex numbers, or the lines that `measure` writes."""
+    """Tells k-space as complex numbers from the lines that `rtil measure` writes."""
     parts = y.dtype.kind != "c" and y.ndim > 3 and y.shape[-1] == 2
     return "fourier_lines" if problem == "fourier" and parts else problem
 
@@ -153,12 +153,12 @@ def _check_kind(path: str, form: str, y: np.ndarray) -> None:
     found = "complex" if y.dtype.kind == "c" else "real"
     if found != wanted:
         raise UserError(
-            f"{path}: found y of {found} numbers, expected {wanted} ones of problem="
-            f"{form}"
+            f"{path}: found y of {found} numbers, expected {wanted} numbers for "
+            f"problem={form}"
         )
 
 
-# The axes of y of one image.
+# Number of axes of y for one image.
 _RANKS = {
     "compressed_sensing": (1,),
     "gaussian": (1,),
@@ -174,14 +174,14 @@ def _batched(
     shape: ImageShape,
     operator: Any,
 ) -> tuple[np.ndarray, int]:
-    """y with a leading axis of images, and how many they are."""
+    """Returns y with a leading axis of images, and their number."""
     if operator is not None:
         found = _output_shape(operator, shape)
         single = y.shape == found
         if y.shape[-len(found) :] != found or y.ndim > len(found) + 1:
             raise UserError(
-                f"{path}: found y of shape {y.shape}, expected {found} as the operator "
-                "measures, or a leading axis of images before it"
+                f"{path}: found y of shape {y.shape}, expected {found}, the output of "
+                "the operator, or a leading axis of images before it"
             )
     else:
         (rank,) = _RANKS.get(form, (3,))
@@ -199,7 +199,7 @@ def _batched(
 def _with_channels(
     form: str, y: np.ndarray, shape: ImageShape, rank: int
 ) -> np.ndarray:
-    """Grey measurements without an axis of channels have it added."""
+    """Adds an axis of channels to grey measurements without one."""
     grey = form == "colourisation" or shape[-1] == 1
     if not grey or rank < 3 or form == "fourier_lines":
         return y
@@ -221,7 +221,7 @@ def _check_shape(path: str, y: np.ndarray, operator: Any) -> None:
     if tuple(y.shape[1:]) != expected:
         raise UserError(
             f"{path}: found y of shape {y.shape[1:]} for each image, expected "
-            f"{expected}, as {type(operator).__name__} measures"
+            f"{expected}, the output of {type(operator).__name__}"
         )
 
 
@@ -233,7 +233,7 @@ def _names(path: str, facts: dict, count: int) -> tuple[str, ...]:
     if len(names) != count or len(set(names)) != count:
         raise UserError(
             f"{path}: found {len(set(names))} different names for {count} "
-            "measurements, expected one for each"
+            "measurements, expected a name for each"
         )
     return names
 
@@ -246,17 +246,21 @@ def _stamp(form: str, arrays: dict[str, np.ndarray]) -> str:
 
 
 def _config_facts(path: str, facts: dict) -> dict[str, Any]:
-    """Those that are fields of a config, and the ratio, as Python's own.
+    """Returns the facts that are fields of a config, and the ratio, as Python values.
 
     Raises:
-        UserError: for other values than such fields have.
+        UserError: if a value is not one that such a field can have.
     """
     checks: dict[str, tuple[Callable, Callable, str]] = {
         "ratio": (float, lambda x: 0 < x <= 1, "a number in (0, 1]"),
         "noise_std": (float, lambda x: 0 <= x < math.inf, "a number of at least 0"),
         "noise": (str, ("gaussian", "poisson").__contains__, "gaussian or poisson"),
         "peak": (float, lambda x: 0 <= x < math.inf, "a number of at least 0"),
-        "range": (_pair, lambda x: x[0] < x[1], "black and white, as (-1, 1)"),
+        "range": (
+            _pair,
+            lambda x: x[0] < x[1],
+            "the values of black and white, such as (-1, 1)",
+        ),
     }
     found = {}
     for name, (read, holds, expected) in checks.items():

@@ -1,4 +1,4 @@
-"""From what a config says of measurements to the measurements."""
+"""Loads the measurements that a config names."""
 
 import dataclasses
 import os
@@ -26,25 +26,25 @@ def load_measured(
     limits: tuple = (-1, 1),
     operator: str = "",
 ) -> Measured:
-    """What a file or a folder of measurements holds.
+    """Reads measurements from a file or a folder.
 
     Args:
         path: a picture, a folder of pictures, a `.npz`, a `.npy`, or a folder with
             `y.npy`.
-        problem: how they came about.
+        problem: the name of the problem, such as `inpainting`.
         image_shape: `(height, width, channels)` of the images to recover.
-        window: as of `data.load_images`.
-        limits: what black and white are in the images to recover.
-        operator: FILE.py:NAME, of arrays.
+        window: the values of black and white in pictures with more than 8 bits.
+        limits: the values of black and white in the images to recover.
+        operator: FILE.py:NAME of the user's operator, for arrays.
 
     Raises:
-        UserError: if it is not there, or does not fit such images.
+        UserError: if the file does not exist, or does not fit such images.
     """
     path = local_path(path, "config.measurements")
     if not os.path.exists(path):
         raise UserError(
-            f"config.measurements: found no file or folder {path}, expected "
-            "measurements"
+            f"config.measurements: found no file or folder {path}, expected pictures "
+            "or arrays"
         )
     own = load_operator(operator, image_shape) if operator else None
     if is_arrays(path):
@@ -52,8 +52,8 @@ def load_measured(
         return dataclasses.replace(found, image_shape=image_shape)
     if own is not None:
         raise UserError(
-            f"config.operator: found {operator} with pictures in {path}, expected y as "
-            "a .npy"
+            f"config.operator: found {operator} with pictures in {path}, expected y in "
+            "a .npy or .npz"
         )
     _refuse_arrays_alone(path)
     found = load_pictures(path, problem, image_shape, window, limits)
@@ -61,26 +61,26 @@ def load_measured(
 
 
 def _refuse_arrays_alone(path: str) -> None:
-    """Raises UserError for a folder of arrays without pictures, of which none is y."""
+    """Raises UserError for a folder that has arrays but no pictures and no y."""
     names = sorted(os.listdir(path)) if os.path.isdir(path) else []
     arrays = [name for name in names if name.lower().endswith((".npy", ".npz"))]
     if arrays and not any(is_image(name) for name in names):
         raise UserError(
             f"{path}: found {', '.join(arrays[:3])} and no pictures, expected y.npy in "
-            f"the folder, or one of the files, as {os.path.join(path, arrays[0])}"
+            f"the folder, or the path of a file, like {os.path.join(path, arrays[0])}"
         )
 
 
 def with_truth(measured: Measured, source: str, arguments: dict[str, Any]) -> Measured:
-    """The same with the clean images of a folder or a zip.
+    """Adds the true images from a folder or a zip to measurements.
 
     Args:
-        measured: whose names, but for their extensions, are those of clean images.
-        source: of the clean images.
-        arguments: further ones of `data.load_images`.
+        measured: the measurements; images have the same names, except the extension.
+        source: the folder or zip of true images.
+        arguments: further arguments of `data.load_images`.
 
     Raises:
-        UserError: if some have no clean image.
+        UserError: if a measurement has no true image.
     """
     try:
         images = data.load_images(**arguments | {"source": source, "count": None})
@@ -110,12 +110,12 @@ def with_truth(measured: Measured, source: str, arguments: dict[str, Any]) -> Me
 
 
 def config_of(config: ConfigDict, measured: Measured) -> ConfigDict:
-    """The config with what the measurements themselves say: problem, ratio, noise."""
+    """Adds to a config what the measurements state: problem, ratio, noise."""
     changed = config.copy_and_resolve_references().unlock()
     facts = dict(measured.facts)
     if (
         config.get("noise_std") or config.get("noise", "gaussian") != "gaussian"
-    ):  # what the user says of it is newer
+    ):  # a value of the user takes precedence
         facts = {k: v for k, v in facts.items() if not k.startswith(("noise", "peak"))}
     facts |= {"problem": measured.problem, "ratios": (measured.ratio,)}
     facts["ratios_for"] = ConfigDict()

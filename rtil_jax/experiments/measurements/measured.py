@@ -1,4 +1,4 @@
-"""Measurements that were not simulated: of each image a name, y and an operator."""
+"""Measurements from files: a name, y and an operator for each image."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -16,20 +16,20 @@ from rtil_jax.operators.interface import ImageShape
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class Measured:
-    """What a file or a folder holds.
+    """The measurements in a file or a folder.
 
     Attributes:
         source: what was read, for messages.
-        names: of the images, sorted as they were found.
-        identities: what tells the measurements of each image from any other.
+        names: the names of the images.
+        identities: identify the measurements of each image by content.
         problem: a name in `rtil_jax.operators.KINDS`.
-        ratio: of measurements, as that problem counts it.
+        ratio: how much is measured, in the problem's terms.
         y: `(images, ...)`, real or complex.
         operators: one for all images, or one for each with a leading axis.
-        shared: whether it is one for all.
+        shared: whether all images share the operator.
         remarks: what was done to the pictures, in words.
-        facts: fields of the config that a file brings with it, as `noise_std`.
-        truth: the clean images, if they are known.
+        facts: fields of the config that the file states, such as `noise_std`.
+        truth: the true images, if known, or None.
         image_shape: `(height, width, channels)` of the images to recover.
     """
 
@@ -53,7 +53,7 @@ class Measured:
         return f"Measured({self.describe()}, {self.problem}, y {self.y.shape})"
 
     def describe(self, total: int | None = None) -> str:
-        """How many measurements of what, and at what resolution the images are."""
+        """Says how many measurements of what these are, and the size of the images."""
         count = total or len(self)
         what = "measurement" if count == 1 else "measurements"
         height, width, _ = self.image_shape or (0, 0, 0)
@@ -61,30 +61,35 @@ class Measured:
         return f"{count:,} {what} of {self.source}{size}"
 
     def describe_cuts(self) -> str:
-        """What was done to the pictures."""
+        """Says what was done to the pictures."""
         return "; ".join(self.remarks) or "nothing is cut off"
 
     def problem_of(self, indices: np.ndarray, truth: Any, **noise: Any) -> Problem:
-        """The inverse problem of some images; `noise` is that of `Problem`."""
+        """Returns the `Problem` of some images, with fields about the noise."""
         operators = self.operators
         if not self.shared:
             operators = jax.tree.map(lambda x: x[indices], operators)
-        # The library's own operators of one image may have no arrays at all.
+        # Operators of the library may have no arrays at all.
         shared = self.shared or None
         y = jnp.asarray(self.y[indices])
         return Problem(operators, y, truth, shared=shared, **noise)
 
 
-# What an inversion recovers: clean images, of which it simulates measurements, or
-# measurements.
+# What an inversion starts from: true images, whose measurements it simulates, or
+# measurements from files.
 Subjects = data.ImageSet | Measured
 
 
 def ratio_of(operators: Any, image_shape: tuple[int, ...], shared: bool) -> float:
-    """The mean number of measurements beside the images' numbers, at most 1.
+    """Returns the mean number of measurements per number of an image, at most 1.
+
+    Args:
+        operators: one for all images, or one for each with a leading axis.
+        image_shape: `(height, width, channels)` of one image.
+        shared: whether all images share the operator.
 
     Raises:
-        UserError: if an operator says no number.
+        UserError: if an operator measures nothing.
     """
 
     def count(operator: Any) -> Any:

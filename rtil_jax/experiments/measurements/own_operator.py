@@ -1,4 +1,4 @@
-"""`--config.operator=FILE.py:NAME`: an operator that its user wrote."""
+"""Loads the user's operator for `--config.operator=FILE.py:NAME`."""
 
 import os
 from types import ModuleType
@@ -15,38 +15,40 @@ from rtil_jax.operators.interface import ForwardOperator, ImageShape
 
 
 def load_operator(called: str, image_shape: ImageShape) -> Any:
-    """The operator NAME in FILE.py.
+    """Runs FILE.py and returns its operator NAME.
 
-    NAME is an operator; or a function that makes one of an image shape, as a class
-    does; or the function A itself, of one image `(height, width, channels)` in JAX.
-    What takes `image_shape` by that name makes an operator. The file is run: use none
-    that you would not run yourself.
+    NAME is an operator; a function or class that makes an operator from an argument
+    called `image_shape`; or the function A itself, which maps one image
+    `(height, width, channels)` in JAX. Because the file is run, only use files that you
+    trust.
 
     Args:
         called: FILE.py:NAME.
         image_shape: `(height, width, channels)` of the images to recover.
 
     Raises:
-        UserError: if there is no such file or name, it raises, or what it has is no
-            operator of such images.
+        UserError: if the file or the name does not exist, the file raises an error, or
+            NAME is not an operator for such images.
     """
     path, separator, name = called.rpartition(":")
     if not separator or not name.isidentifier() or not path.endswith(".py"):
         raise UserError(
-            f"config.operator: found {called}, expected FILE.py:NAME, as "
+            f"config.operator: found {called}, expected FILE.py:NAME, such as "
             "operator.py:blur"
         )
     module = _run(local_path(path, "config.operator"))
     if not hasattr(module, name):
         known = ", ".join(n for n in vars(module) if not n.startswith("_"))
-        raise UserError(f"config.operator: found no {name} in {path}, only {known}")
+        raise UserError(
+            f"config.operator: found no {name} in {path}, expected one of {known}"
+        )
     found = getattr(module, name)
     if _makes(found):
         try:
             found = found(image_shape=image_shape)
         except UserError:
             raise
-        except (Exception, SystemExit) as error:  # whatever a user's code may raise
+        except (Exception, SystemExit) as error:  # a user's code may raise anything
             raise UserError(
                 f"config.operator: {called} raises {first_line(error)}"
             ) from error
@@ -70,7 +72,7 @@ def _run(path: str) -> ModuleType:
 
 
 def _makes(found: Any) -> bool:
-    """Whether it is a class or a function with an argument `image_shape`."""
+    """Tells whether this is a class or function with an argument `image_shape`."""
     code = getattr(found, "__code__", None)
     names = (
         code.co_varnames[: code.co_argcount + code.co_kwonlyargcount] if code else ()
@@ -79,7 +81,7 @@ def _makes(found: Any) -> bool:
 
 
 def _of_function(called: str, function: Any, shape: ImageShape) -> Any:
-    """The operator of A itself, linear if its value at 0 is 0 and it is additive."""
+    """Makes an operator from A; it counts as linear if A(0) = 0 and A is additive."""
     try:
         if callable(function):
             jax.eval_shape(function, jax.ShapeDtypeStruct(shape, jnp.float32))
@@ -103,12 +105,12 @@ def _is_linear(function: Any, shape: ImageShape) -> bool:
 
 
 def _check(called: str, operator: Any, shape: ImageShape) -> None:
-    """Raises UserError if it does not measure images of that shape."""
+    """Raises UserError if an operator cannot measure images of this shape."""
     known = getattr(operator, "input_shape", shape)
     if tuple(known) != tuple(shape):
         raise UserError(
             f"config.operator: found {called} for images of {tuple(known)}, expected "
-            f"{tuple(shape)}, as the prior makes"
+            f"{tuple(shape)}, the images of the prior"
         )
     try:
         y = jax.eval_shape(operator, jax.ShapeDtypeStruct(shape, jnp.float32))

@@ -1,4 +1,4 @@
-"""The files of pictured measurements: pictures, their masks, and a kernel."""
+"""Reads the files of measurements that are pictures: pictures, masks, and a kernel."""
 
 import dataclasses
 import os
@@ -14,13 +14,13 @@ from rtil_jax.data.pixels import Whole, Window, decode_whole
 from rtil_jax.data.sources import check_size, identity
 from rtil_jax.errors import UserError
 
-# Files of these names, whatever their extension, are no measurements.
+# Files with these names, with any extension, are not measurements.
 SPECIAL = ("mask", "kernel")
 
 
 @dataclasses.dataclass(frozen=True)
 class PictureFile:
-    """A picture that is not decoded yet."""
+    """The file of a picture that is not decoded yet."""
 
     path: str
 
@@ -34,7 +34,7 @@ class PictureFile:
 
     @property
     def encoded(self) -> bytes:
-        """Its bytes. Raises UserError if they cannot be read."""
+        """Reads its bytes; raises UserError if they cannot be read."""
         try:
             check_size(os.stat(self.path).st_size)
             with open(self.path, "rb") as file:
@@ -44,14 +44,14 @@ class PictureFile:
 
 
 class Decoder:
-    """Decodes pictures, and notes the levels of those of more than 8 bits."""
+    """Decodes pictures, and notes the levels of those with more than 8 bits."""
 
     def __init__(self, window: Window) -> None:
         self.window = window
         self.levels: list[tuple[float, float]] = []
 
     def whole(self, file: PictureFile, channels: int) -> Whole:
-        """Raises UserError if it cannot be decoded."""
+        """Decodes a picture in its original size; raises UserError if it cannot."""
         try:
             found = decode_whole(file.encoded, channels, self.window)
         except UserError:
@@ -65,25 +65,25 @@ class Decoder:
         return found
 
     def opaque(self, file: PictureFile, channels: int) -> tuple[np.ndarray, list[str]]:
-        """(pixels, transparent ones on white; a remark if there are any)."""
+        """Puts transparent pixels on white; returns pixels, and a remark about it."""
         pixels, alpha, _ = self.whole(file, channels)
         if alpha is None or alpha.min(initial=255) == 255:
             return pixels, []
         share = alpha[..., None] / 255
         on_white = np.round(share * pixels + 255 * (1 - share)).astype(np.uint8)
-        return on_white, [f"{file.name}: what is transparent is on white"]
+        return on_white, [f"{file.name}: transparent pixels were put on white"]
 
 
 def fingerprint_of(encoded: bytes) -> str:
-    """What tells bytes from any others."""
+    """Returns a hash of bytes."""
     return identity(len(encoded), zlib.crc32(encoded))
 
 
 def list_pictures(path: str) -> list[PictureFile]:
-    """The picture, or those right in a folder, in the order of their names.
+    """Lists a picture, or the pictures directly in a folder, in the order of names.
 
     Raises:
-        UserError: if there are none.
+        UserError: if there are no pictures.
     """
     if os.path.isfile(path):
         return [PictureFile(path)]
@@ -103,17 +103,17 @@ def _pictures_in(folder: str) -> list[PictureFile]:
 
 
 def folder_of(path: str) -> str:
-    """Where the files beside the pictures are."""
+    """Returns the folder of the files beside the pictures."""
     return path if os.path.isdir(path) else os.path.dirname(os.path.abspath(path))
 
 
 class Mask(NamedTuple):
-    """Where a picture is seen.
+    """The mask of a picture, which marks seen pixels.
 
     Attributes:
         seen: `(height, width)`, bool.
-        path: the file.
-        is_soft: whether some pixels are neither black nor white; they are not seen.
+        path: the file of the mask.
+        is_soft: whether some pixels are neither black nor white; they count as unseen.
     """
 
     seen: np.ndarray
@@ -124,10 +124,10 @@ class Mask(NamedTuple):
 def mask_of(
     path: str, files: list[PictureFile]
 ) -> Callable[[PictureFile], Mask | None]:
-    """A function: picture -> its mask, if it has one.
+    """Returns a function from a picture to its mask, or None if it has no mask.
 
     Raises:
-        UserError: if the names in the folder `masks` are not those of the pictures.
+        UserError: if the names in the folder `masks` differ from those of the pictures.
     """
     folder = folder_of(path)
     masks = os.path.join(folder, "masks")
@@ -150,16 +150,16 @@ def mask_of(
 
 
 def kernel_of(path: str) -> tuple[np.ndarray, str]:
-    """The blur kernel beside the pictures, of sum 1, and its file.
+    """Reads the blur kernel beside the pictures; returns it with sum 1, and its file.
 
     Raises:
-        UserError: if there is none, or it cannot be used.
+        UserError: if there is no kernel, or it cannot be used.
     """
     found = _special(folder_of(path), "kernel")
     if not found:
         raise UserError(
-            f"{folder_of(path)}: found no kernel, expected kernel.png or kernel.npy: "
-            "what becomes of a single white pixel, its centre in the middle"
+            f"{folder_of(path)}: found no kernel, expected kernel.png or kernel.npy, "
+            "the blurred picture of a single white pixel in the middle"
         )
     if found.lower().endswith(".npy"):
         kernel = _numbers(found)
@@ -175,14 +175,14 @@ def kernel_of(path: str) -> tuple[np.ndarray, str]:
     total = kernel.sum()
     if abs(total) <= 1e-6 * np.abs(kernel).sum():
         raise UserError(
-            f"{found}: found a kernel whose sum is 0, expected one that keeps some of "
-            "the brightness"
+            f"{found}: found a kernel whose sum is 0, expected a kernel with another "
+            "sum, which keeps some brightness"
         )
     return (kernel / total).astype(np.float32), found
 
 
 def _special(folder: str, stem: str) -> str:
-    """The path of the file of that name, as `mask.png` or `mask.npy`; "" for none."""
+    """Returns the path of a file like `mask.png` or `mask.npy`; "" if there is none."""
     names = [name for name in os.listdir(folder) if name.lower() == f"{stem}.npy"]
     pictures = [f.path for f in _pictures_in(folder) if f.stem.lower() == stem]
     found = [os.path.join(folder, name) for name in names] + pictures
@@ -193,7 +193,7 @@ def _special(folder: str, stem: str) -> str:
 
 
 def _read_mask(path: str) -> Mask:
-    """White is seen, if it is opaque; of arrays True, 1 or 255."""
+    """Reads a mask: opaque white is seen; in arrays True, 1 or 255."""
     alpha: np.ndarray | None = None
     if path.lower().endswith(".npy"):
         values = _numbers(path)
@@ -209,7 +209,7 @@ def _read_mask(path: str) -> Mask:
             "elsewhere"
         )
     levels = np.asarray(values, np.float64)
-    if levels.max() > 1:  # else as programs write them
+    if levels.max() > 1:  # else masks of 0 and 1, as programs write them
         levels /= 255
     least = WHITE / 255
     seen, soft = levels >= least, (levels > 1 - least) & (levels < least)
@@ -229,15 +229,16 @@ def _decoded(path: str) -> Whole:
 
 
 def _numbers(path: str) -> np.ndarray:
-    """Raises UserError for what is no array of real numbers."""
+    """Reads an array of real numbers; raises UserError for anything else."""
     try:
         array = np.load(path, allow_pickle=False)
-    except Exception as error:  # whatever is in the file
+    except Exception as error:  # the file may hold anything
         raise UserError(
-            f"{path}: found no array of numbers ({error}), expected a .npy file"
+            f"{path}: cannot be read as an array ({error}), expected a .npy file"
         ) from error
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf":
-        raise UserError(f"{path}: found no array of real numbers, expected one")
+        kind = getattr(array, "dtype", type(array).__name__)
+        raise UserError(f"{path}: found {kind}, expected an array of real numbers")
     return array if array.dtype.kind == "b" else array.astype(np.float64)
 
 

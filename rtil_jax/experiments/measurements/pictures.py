@@ -1,4 +1,4 @@
-"""Pictures as measurements: masked, small, blurred, grey or noisy ones."""
+"""Reads measurements that are pictures: masked, small, blurred, grey or noisy ones."""
 
 import dataclasses
 import os
@@ -32,7 +32,7 @@ from rtil_jax.operators import (
 )
 from rtil_jax.operators.interface import ImageShape
 
-# What people may call a problem whose measurements are pictures -> its name here.
+# Common names of problems whose measurements are pictures -> their names here.
 PROBLEMS = {
     "inpainting": "inpainting",
     "box_inpainting": "inpainting",
@@ -47,14 +47,14 @@ PROBLEMS = {
 
 @dataclasses.dataclass(frozen=True)
 class _Read:
-    """y of all pictures, in [-1, 1], and an operator, or one for each."""
+    """y of all pictures, in [-1, 1], with one operator, or one for each."""
 
     y: np.ndarray
     operator: Any
     shared: bool = True
     ratio: float | None = None
     remarks: tuple[str, ...] = ()
-    more: tuple[str, ...] = ()  # of what else was read: tells contents apart
+    more: tuple[str, ...] = ()  # identities of what else was read
 
 
 def load_pictures(
@@ -64,27 +64,27 @@ def load_pictures(
     window: Window = (),
     limits: tuple = (-1, 1),
 ) -> Measured:
-    """The measurements in a picture, or in a folder of pictures.
+    """Reads measurements from a picture, or from a folder of pictures.
 
-    Beside the pictures lie `mask.png` or a folder `masks` of the same names for
-    inpainting (white is seen; without them their alpha channels say it), and
-    `kernel.png` or `kernel.npy` for deblurring.
+    For inpainting, `mask.png` or a folder `masks` with the same names lies beside the
+    pictures (white is seen); without them the alpha channels are the masks. For
+    deblurring, `kernel.png` or `kernel.npy` lies beside them.
 
     Args:
-        path: of the picture or folder.
+        path: the picture or folder.
         problem: one of `PROBLEMS`.
         image_shape: `(height, width, channels)` of the images to recover.
-        window: as of `data.load_images`, of pictures of more than 8 bits.
-        limits: what black and white are in the images to recover.
+        window: the values of black and white in pictures with more than 8 bits.
+        limits: the values of black and white in the images to recover.
 
     Raises:
-        UserError: for pictures that are no measurements of such images.
+        UserError: if the pictures cannot be measurements of such images.
     """
     if problem not in PROBLEMS:
         known = ", ".join(dict.fromkeys(PROBLEMS.values()))
         raise UserError(
             f"config.problem: found {problem} with pictures in {path}, expected one of "
-            f"{known}, as --config.problem=inpainting"
+            f"{known}, such as --config.problem=inpainting"
         )
     name = PROBLEMS[problem]
     files, decoder = list_pictures(path), Decoder(window)
@@ -131,18 +131,18 @@ def _masked(
         if seen.shape != opaque.shape:
             raise UserError(
                 f"{says}: found a mask of {_size(seen)} pixels, expected "
-                f"{_size(pixels)}, as of {file.name}"
+                f"{_size(pixels)}, the size of {file.name}"
             )
         seen = seen & opaque
         if not seen.any():
             raise UserError(
-                f"{says}: found a mask that sees nothing, expected white (or an "
+                f"{says}: found a mask without white pixels, expected white (or an "
                 "opaque alpha channel) where pixels are seen"
             )
         _require_size(file, pixels, shape, mask=mask is not None)
         if mask is not None and mask.is_soft:
             name = os.path.basename(mask.path)
-            remarks.append(f"{name}: what is grey in it counts as not seen")
+            remarks.append(f"{name}: grey pixels count as not seen")
         pictures.append(to_float(pixels))
         masks.append(seen[..., None])
         marks.append(f"-{identity(seen.size, int(seen.sum()))}-{_crc(seen)}")
@@ -171,14 +171,13 @@ def _small(
             sizes = [shape[0] // f for f in range(2, shape[0]) if shape[0] % f == 0]
             expected = ", ".join(f"{n} x {n}" for n in sizes if n > 1)
             raise UserError(
-                f"{file.path}: found {_size(pixels)} pixels with a prior of "
-                f"{shape[0]} x {shape[1]}, which no whole factor gives, expected "
-                f"{expected}"
+                f"{file.path}: found {_size(pixels)} pixels, expected {expected}: the "
+                f"{shape[0]} x {shape[1]} pixels of the prior divided by a whole number"
             )
         if found and found[0].shape != pixels.shape:
             raise UserError(
                 f"{file.path}: found {_size(pixels)} pixels, expected "
-                f"{_size(found[0])} as of {files[0].name}: one factor for all"
+                f"{_size(found[0])}, the size of {files[0].name}: all need one factor"
             )
         found.append(pixels)
         remarks += remark
@@ -195,8 +194,8 @@ def _blurred(
     kernel, says = kernel_of(path)
     if any(n > size for n, size in zip(kernel.shape, shape, strict=False)):
         raise UserError(
-            f"{says}: found a kernel of {_size(kernel)} pixels, which is larger than "
-            f"the image, expected at most {shape[0]} x {shape[1]}"
+            f"{says}: found a kernel of {_size(kernel)} pixels, expected at most "
+            f"{shape[0]} x {shape[1]}, the size of the image"
         )
     operator = Blur(kernel, shape, borders="reflect")
     y, remarks = _all_whole(files, shape, decoder)
@@ -212,7 +211,7 @@ def _grey(
     if shape[-1] != 3:
         raise UserError(
             f"config.problem: found colourisation with a prior of {shape[-1]} channel, "
-            "expected a prior of 3 (RGB)"
+            "expected a prior of 3 channels (RGB)"
         )
     found, remarks = [], []
     for file in files:
@@ -266,7 +265,7 @@ def _all_whole(
 def _square(
     file: PictureFile, channels: int, decoder: Decoder
 ) -> tuple[np.ndarray, list[str]]:
-    """The central square of a picture in its own size, and a remark if it is cut."""
+    """Returns the central square of a picture, and a remark if something is cut."""
     pixels, remarks = decoder.opaque(file, channels)
     height, width = pixels.shape[:2]
     if height == width:
@@ -286,8 +285,8 @@ def _require_size(
     rows = "" if pixels.shape[0] == pixels.shape[1] else " (height x width)"
     raise UserError(
         f"{file.path}: found {_size(pixels)} pixels{rows}, expected {shape[0]} x "
-        f"{shape[1]} as the prior's; rtil crop {file.path}{also} --size "
-        f"{shape[0]} --to DIR makes them"
+        f"{shape[1]}, the size of the prior's images; use rtil crop {file.path}{also} "
+        f"--size {shape[0]} --to DIR"
     )
 
 

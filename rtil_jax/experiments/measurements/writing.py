@@ -1,4 +1,4 @@
-"""`measure`: simulated measurements, saved for `invert.py --config.measurements`."""
+"""`rtil measure`: simulates measurements and saves them for `invert.py`."""
 
 import os
 
@@ -21,29 +21,29 @@ from rtil_jax.files import local_path, replacing
 
 
 def save_measurements(config: ConfigDict, to: str) -> list[str]:
-    """Simulates what `invert.py` would with this config, and saves it.
+    """Simulates the measurements that `invert.py` would make, and saves them.
 
-    Each problem, ratio and noise is a `.npz` with y, the operator's arrays by name, the
-    images' names, and what the noise was. Recovering from it finds the same images as
-    recovering from the simulation, to the last bit.
+    It writes a `.npz` for each problem, ratio and noise, with y, the operator's arrays
+    by name, the names of the images, and the noise. `invert.py` recovers the same
+    images from it as from the simulation, to the last bit.
 
     Args:
-        config: an inversion's.
-        to: a `.npz` where there is one problem, ratio and noise; else a folder.
+        config: the config of an inversion.
+        to: a `.npz` for a single problem, ratio and noise, or else a folder.
 
     Returns:
         The paths that it wrote.
 
     Raises:
-        UserError: for a config, prior or data set that cannot be used, or a path that
-            cannot be written.
+        UserError: if a config, prior or data set cannot be used, or a path cannot be
+            written.
     """
     to = local_path(to, "--to")
     run = parse_inversion(config)
     if run.measurements:
         raise UserError(
-            f"config.measurements: found {run.measurements}, expected none: measure "
-            "simulates"
+            f"config.measurements: found {run.measurements}, expected '', because "
+            "rtil measure simulates measurements"
         )
     shape = image_shape(run.images, load_priors(run.priors))
     images = data.load_images(**image_arguments(run.images, shape))
@@ -54,8 +54,8 @@ def save_measurements(config: ConfigDict, to: str) -> list[str]:
     if single and len(wanted) > 1:
         settings = ", ".join(f"{p} at {r:g}" for p, r, *_ in wanted)
         raise UserError(
-            f"--to={to}: found {len(wanted)} settings ({settings}), expected a folder "
-            "for them, or one problem and ratio"
+            f"--to={to}: found a file for {len(wanted)} settings ({settings}), "
+            "expected a folder, or one problem and ratio"
         )
     paths = []
     try:
@@ -80,7 +80,7 @@ def _name(entry: Entry, wanted: list[tuple]) -> str:
 
 
 def _save(path: str, run: InversionRun, entry: Entry, images: data.ImageSet) -> None:
-    # In the batches that an inversion makes, whose sizes decide how y is rounded.
+    # In the batches of an inversion, because their sizes decide how y is rounded.
     size = min(run.batch_size, len(images))
     found, pieces = [], []
     for first in range(0, len(images), size):

@@ -1,1 +1,1 @@
-"""From a training directory to a packed prior with its card."""
+"""Packs a training directory as a prior with a model card."""

@@ -1,4 +1,4 @@
-"""The model card: what a prior is and where it comes from, in Markdown."""
+"""Writes the model card of a prior in Markdown: what it is and where it comes from."""
 
 import dataclasses
 import json
@@ -13,13 +13,13 @@ from rtil_jax.training.recipe import Recipe
 
 @dataclasses.dataclass(frozen=True)
 class Notes:
-    """What no file of a training run records.
+    """Facts for the card that a training run does not record.
 
     Attributes:
         data: what the images are, and how many.
-        licence: of the images.
-        hardware: that it was trained on.
-        command: that trained it.
+        licence: the licence of the images.
+        hardware: what the prior was trained on.
+        command: the command that trained it.
     """
 
     data: str
@@ -35,14 +35,14 @@ def card(
     notes: Notes,
     scores: dict | None,
 ) -> str:
-    """The whole text.
+    """Returns the text of a model card.
 
     Args:
-        name: of the prior.
-        description: what it is, a sentence.
-        facts: what the run's files say.
-        notes: what a person says.
-        scores: from `score_prior`; None if it has not been scored.
+        name: the name of the prior.
+        description: a sentence about the prior.
+        facts: facts from the files of the run.
+        notes: facts from a person.
+        scores: from `score_prior`; None if the prior has not been scored.
     """
     noted = dataclasses.asdict(notes)
     command = noted.pop("command")
@@ -88,7 +88,14 @@ def _cell(text: str) -> str:
 def run_facts(
     directory: str, run: TrainingRun, recipe: Recipe, step: int
 ) -> dict[str, str]:
-    """Steps, images, seed and time of a training directory; versions of today."""
+    """Returns steps, images, seed and time of a training directory, and versions.
+
+    Args:
+        directory: the training directory.
+        run: its config.
+        recipe: its recipe.
+        step: number of finished steps.
+    """
     images = recipe.batch_at(step).start
     seconds = training_seconds(os.path.join(directory, METRICS), recipe, step)
     packages = ", ".join(f"{name} {number}" for name, number in versions().items())
@@ -101,9 +108,14 @@ def run_facts(
 
 
 def training_seconds(path: str, recipe: Recipe, step: int) -> float | None:
-    """Time of the first `step` steps, by the rates in `metrics.jsonl`; None without it.
+    """Returns the seconds of the first `step` steps, from the rates in `metrics.jsonl`.
 
-    Time that a killed run lost, and that of starting again, is not in it.
+    Time that a killed run lost does not count. The result is None without the file.
+
+    Args:
+        path: the file `metrics.jsonl`.
+        recipe: the recipe of the run.
+        step: number of finished steps.
     """
     if not os.path.exists(path):
         return None

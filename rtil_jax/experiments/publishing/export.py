@@ -1,4 +1,4 @@
-"""From a training directory to a folder that the package can carry."""
+"""Exports a training directory to a folder inside the package."""
 
 import os
 import re
@@ -38,22 +38,22 @@ NAME = re.compile(r"[A-Za-z0-9][\w-]*")
 
 
 def export(directory: str, name: str, notes: Notes, scores: str | None = None) -> str:
-    """Makes `pretrained:NAME` of a training directory; one of that name is replaced.
+    """Makes `pretrained:NAME` from a training directory; replaces one of that name.
 
     Weights are stored as float16 if that costs less than `rounding.TOLERATED`.
 
     Args:
-        directory: that `train.py` has written.
-        name: of the prior.
-        notes: for its card.
-        scores: a file that `rtil score` has written for `directory`.
+        directory: the training directory.
+        name: the name of the prior.
+        notes: facts for its card.
+        scores: a file that `rtil score` has written for this directory, or None.
 
     Returns:
         What was done, in one line.
 
     Raises:
-        UserError: if the directory has no finished prior, the scores are another's, or
-            the folder cannot be written.
+        UserError: if the directory has no finished prior, the scores belong to another
+            prior, or the folder cannot be written.
     """
     to, directory = folder_of(name), local_path(directory, "DIR")
     prior, config = load_prior(directory), load_config(directory)
@@ -76,28 +76,28 @@ def export(directory: str, name: str, notes: Notes, scores: str | None = None) -
         text = card(name, describe(run, recipe, weights), facts, notes, scored)
         with open(os.path.join(made, CARD), "w", encoding="utf-8") as file:
             file.write(text)
-        os.chmod(made, 0o755)  # a temporary folder is its owner's alone
+        os.chmod(made, 0o755)  # only its owner can read a temporary folder
         put(made, to)
     return f"{to}: {facts['weights']}"
 
 
 def folder_of(name: str) -> str:
-    """The folder of `pretrained:NAME`.
+    """Returns the folder of `pretrained:NAME`.
 
     Raises:
-        UserError: if a prior cannot have that name.
+        UserError: if a prior cannot have this name.
     """
     to = os.path.join(registry.ROOT, name)
     if not NAME.fullmatch(name) or (os.path.exists(to) and not is_packed(to)):
         raise UserError(
-            f"NAME: found {name!r}, expected letters, digits, _ and -, and none of the "
-            f"other names in {registry.ROOT}"
+            f"NAME: found {name!r}, expected letters, digits, _ and -, and no name "
+            f"that is used otherwise in {registry.ROOT}"
         )
     return to
 
 
 def put(made: str, to: str) -> None:
-    """A folder in the place of another. Raises UserError if that cannot be written."""
+    """Replaces a folder by another one; raises UserError if it cannot be written."""
     try:
         if os.path.exists(to):
             shutil.rmtree(to)
@@ -107,7 +107,13 @@ def put(made: str, to: str) -> None:
 
 
 def stored(generator: Generator, recipe: Recipe, exact: dict) -> tuple[dict, str]:
-    """The weights to store, and what is to be said of their precision."""
+    """Returns the weights to store, and a sentence about their precision.
+
+    Args:
+        generator: the generator.
+        recipe: the recipe of the run, with its family.
+        exact: the float32 variables.
+    """
     half = rounded(exact)
     psnr = rounding_psnr(generator, recipe.family, exact, half)
     cost = lost(psnr)
@@ -121,7 +127,13 @@ def stored(generator: Generator, recipe: Recipe, exact: dict) -> tuple[dict, str
 
 
 def describe(run: TrainingRun, recipe: Recipe, weights: dict) -> str:
-    """Architecture, size and family, a sentence."""
+    """Describes architecture, size and family in a sentence.
+
+    Args:
+        run: the config of the run.
+        recipe: its recipe.
+        weights: the variables, whose number is stated.
+    """
     size, members = run.resolution, recipe.family.num_members
     trained = "as usual (vanilla)"
     if members > 1:
@@ -133,7 +145,14 @@ def describe(run: TrainingRun, recipe: Recipe, weights: dict) -> str:
 
 
 def draw_samples(recipe: Recipe, weights: dict, step: int, path: str) -> None:
-    """One row of each member, of the weights as they are stored."""
+    """Draws samples of the stored weights, with one row for each member.
+
+    Args:
+        recipe: the recipe of the run.
+        weights: the variables as they are stored.
+        step: number of finished steps.
+        path: the PNG to write.
+    """
     variables = jax.tree.map(lambda x: np.asarray(x, np.float32), weights)
     rows = recipe.sample(variables, step, COLUMNS)
     labelled = dict(zip(member_names(recipe.family), rows, strict=True))
@@ -141,19 +160,19 @@ def draw_samples(recipe: Recipe, weights: dict, step: int, path: str) -> None:
 
 
 def without_paths(config: dict) -> dict:
-    """A copy that does not tell where things are on this machine."""
+    """Returns a copy of a config without the paths of this machine."""
     source = file_name(config["data"]["source"])
     data = config["data"] | {"source": source, "cache_dir": ""}
     return config | {"data": data, "init_from": file_name(config["init_from"])}
 
 
 def file_name(source: str) -> str:
-    """The last part of an absolute path; anything else as it is."""
+    """Returns the last part of an absolute path, and any other text unchanged."""
     return os.path.basename(source.rstrip("/")) if os.path.isabs(source) else source
 
 
 def read_scores(path: str, network: int) -> dict:
-    """Raises UserError if it is no file of scores, or one of another network."""
+    """Reads scores; raises UserError if the file has none for this network."""
     scores = read_json(path, "a file of rtil score")
     if not isinstance(scores, dict) or not {"network", "images"} <= scores.keys():
         raise UserError(
@@ -162,7 +181,7 @@ def read_scores(path: str, network: int) -> dict:
     images = scores["images"]
     if scores["network"] != network:
         raise UserError(
-            f"--scores: found those of another network in {path}, expected scores of "
-            "this directory's newest checkpoint"
+            f"--scores: found the scores of another network in {path}, expected those "
+            "of this directory's newest checkpoint"
         )
     return scores | {"images": images | {"source": file_name(images["source"])}}

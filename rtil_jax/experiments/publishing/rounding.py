@@ -1,4 +1,4 @@
-"""Whether a prior's weights may be stored in half the bytes."""
+"""Decides whether the weights of a prior can be stored as float16."""
 
 import math
 
@@ -11,13 +11,13 @@ from rtil_jax.experiments.scoring.members import draw_member
 from rtil_jax.families import Family
 from rtil_jax.generators import Generator
 
-# An image so far from the truth (PSNR in dB) may get so much (dB) worse.
+# A recovered image with the first PSNR (dB) may lose the second number of dB.
 RECOVERED, TOLERATED = 30.0, 0.05
 IMAGES = 32
 
 
 def rounded(variables: dict) -> dict:
-    """The same as float16; infinite beyond its 65,504."""
+    """Rounds variables to float16; numbers beyond 65,504 become infinite."""
     with np.errstate(over="ignore"):
         return jax.tree.map(lambda x: np.asarray(x, np.float16), variables)
 
@@ -28,9 +28,15 @@ def rounding_psnr(
     variables: dict,
     half: dict,
 ) -> float:
-    """PSNR in dB between images of two sets of weights from the same latents.
+    """Returns the PSNR in dB between images of exact and rounded weights.
 
-    That of the worst of IMAGES images of each member; nan where one overflows.
+    It is the worst of IMAGES images of each member, or NaN if one overflows.
+
+    Args:
+        generator: the generator.
+        family: the family, whose members are compared.
+        variables: the exact variables.
+        half: the rounded variables.
     """
     whole, key = jax.tree.map(jnp.float32, half), jax.random.key(0)
     found = []
@@ -47,8 +53,8 @@ def rounding_psnr(
 
 
 def lost(psnr: float) -> float:
-    """How many dB an image loses that is RECOVERED dB from the truth.
+    """Returns how many dB a recovered image with PSNR RECOVERED loses by rounding.
 
-    Rounding knows nothing of the truth: the squares of the two errors add.
+    Rounding is independent of the truth, so the squares of the two errors add.
     """
     return 10 * math.log10(1 + 10 ** ((RECOVERED - psnr) / 10))

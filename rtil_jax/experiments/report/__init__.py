@@ -1,4 +1,4 @@
-"""Tables, figures and the page of results."""
+"""Writes tables, figures and the page `report.html` of results."""
 
 from rtil_jax.experiments.report.convergence import plot_convergence
 from rtil_jax.experiments.report.coverage import draw_coverage

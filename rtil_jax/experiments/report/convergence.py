@@ -1,4 +1,4 @@
-"""Measurement loss against the steps of an inversion, through all of its stages."""
+"""Draws the measurement loss against the steps of an inversion, through all stages."""
 
 import glob
 import os
@@ -26,19 +26,20 @@ KEY = ("image", "prior", "method", "problem", "ratio")
 
 
 def plot_convergence(workdir: str) -> list[str]:
-    """Draws `figures/convergence_{problem}.png`; returns the paths of those drawn.
+    """Draws `figures/convergence_{problem}.png`; returns the paths that it wrote.
 
-    A panel per ratio: the median over images of the measurement loss, the band between
-    its quartiles, and where stages begin. Iterates do not depend on the selection rule
-    (but for `held_out`, whose are shown where there are no others), so it has no lines
-    of its own. Directories whose solutions have no history get no figure.
+    Each ratio has a panel with the median over images of the measurement loss, the band
+    between its quartiles, and marks where stages begin. Iterates do not depend on the
+    selection rule, so rules have no separate lines. (`held_out` is an exception; it is
+    shown if there is no other rule.) Directories whose solutions have no history get no
+    figure.
 
     Raises:
         UserError: if there are no results or they cannot be read.
     """
     histories = read_histories(workdir)
     rows = [row | {"select": ""} for row in sorted_results(workdir)]
-    # One row for an image that several rules have.
+    # Several rules for an image count once.
     found = [same[0] for key, same in groups(rows, *KEY).items() if key in histories]
     styles = line_styles(found)
     paths = []
@@ -59,7 +60,10 @@ def plot_convergence(workdir: str) -> list[str]:
 
 
 def read_histories(workdir: str) -> dict[tuple, History]:
-    """(image, prior, method, problem, ratio) -> stage, step, loss of every record."""
+    """Reads stage, step and loss of each record of each reconstruction.
+
+    The result is {(image, prior, method, problem, ratio): history}.
+    """
     found = {}
     pattern = os.path.join(glob.escape(workdir), "solutions", "*.npz")
     for path in sorted(glob.glob(pattern)):
@@ -74,24 +78,24 @@ def read_histories(workdir: str) -> dict[tuple, History]:
 
 
 def total_steps(history: History) -> Float[np.ndarray, " records"]:
-    """The step of each record, counted from the first stage on."""
+    """Returns the step of each record, counted from the first stage."""
     stages, index = np.unique(history[:, 0], return_inverse=True)
     lengths = [history[history[:, 0] == stage, 1].max() for stage in stages]
     return history[:, 1] + np.cumsum([0, *lengths])[index]
 
 
 def stage_starts(history: History) -> Float[np.ndarray, " stages"]:
-    """Where stages begin, without the first."""
+    """Returns the steps where stages begin, without the first."""
     return total_steps(history)[1:][np.diff(history[:, 0]) > 0]
 
 
 def loss_quartiles(
     histories: Sequence[History],
 ) -> tuple[Float[np.ndarray, " steps"], Float[np.ndarray, "3 steps"]]:
-    """Recorded steps, and the quartiles of the images' losses at each.
+    """Returns the recorded steps, and the quartiles of the images' losses at each.
 
-    Losses that a logarithm does not have, those of diverged images above all, are left
-    out; nan where that leaves none.
+    Losses without a logarithm, such as those of diverged images, are left out. If none
+    is left, the quartiles are NaN.
     """
     steps = [total_steps(history) for history in histories]
     grid = np.unique(np.concatenate(steps))
@@ -118,9 +122,9 @@ def _draw_panel(
     for key, ((steps, (lower, median, upper)), starts) in lines.items():
         style = styles[key] | ({"marker": ""} if shared else {})
         axes.fill_between(steps, lower, upper, color=style["color"], alpha=0.15, lw=0)
-        # Stages that begin at other steps for other lines are marked on the lines.
+        # If stages begin at different steps, the marks are on the lines.
         marked = [] if shared else np.searchsorted(steps, starts).tolist()
-        # Methods with the same first stages have the same line: the short one on top.
+        # Methods with equal first stages overlap; the shorter line is on top.
         order = {"zorder": 2 + 1 / (1 + steps[-1])}
         axes.plot(steps, median, **style, **order, markevery=marked, linewidth=1.5)
     for start in starts if shared else ():

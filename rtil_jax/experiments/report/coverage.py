@@ -1,4 +1,4 @@
-"""The picture of coverage curves: how often intervals hold the truth."""
+"""Draws coverage curves: how often intervals contain the true value."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +14,10 @@ from rtil_jax.experiments.report.style import (
 
 
 def draw_coverage(curves: Mapping[str, tuple[Any, Any]], path: str) -> None:
-    """A PNG with a line per label of (levels, shares); calibrated is the diagonal."""
+    """Writes a PNG with a line for each {label: (levels, shares)}.
+
+    A calibrated posterior lies on the diagonal.
+    """
     figure, (axes,) = new_panels(1)
     axes.plot((0, 1), (0, 1), color="silver", linewidth=1, label="calibrated")
     for number, (label, (levels, shares)) in enumerate(curves.items()):

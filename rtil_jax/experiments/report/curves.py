@@ -1,4 +1,4 @@
-"""Quality against the ratio of measurements, in the layout of the paper's figures."""
+"""Draws quality against the ratio of measurements, in the layout of the paper."""
 
 import math
 import os
@@ -35,29 +35,28 @@ from rtil_jax.experiments.report.style import (
 from rtil_jax.metrics import confidence_interval
 from rtil_jax.operators.ratios import RATIO_LABELS, RECIPROCALS
 
-# Metric -> what its axis says.
+# Metric -> the label of its axis.
 AXES = {
     "psnr": "PSNR (dB)",
     "ssim": "SSIM (1 is the truth)",
     "lpips": "LPIPS (lower is better)",
 }
-TICK_GAP = 0.09  # of the axis, so that the numbers below it do not touch
-ROOM = 16.0  # for the lines at one ratio, in points of 1/72 inch
+TICK_GAP = 0.09  # share of the axis between ticks, so that their numbers do not touch
+ROOM = 16.0  # width for the lines at one ratio, in points of 1/72 inch
 MUTED = "#757575"
 
 
 def plot_curves(workdir: str, published: str = "") -> list[str]:
-    """Draws `figures/{psnr,ssim,lpips}.png`; returns the paths of those drawn.
+    """Draws `figures/{psnr,ssim,lpips}.png`; returns the paths that it wrote.
 
     The layout is that of the paper's Figures 4, 11, 12 (ILO) and 5, 14, 15
     (mGANprior): a panel per problem, means with 95 % intervals. A metric that no image
-    has is left out. The paper's curves, if wanted, are drawn whole, at ratios of their
-    own: where a ratio is not theirs, the line between their points is what there is to
-    compare with.
+    has is left out. The published curves can be added, at their own ratios; between
+    these, compare with the line that connects their points.
 
     Args:
-        workdir: has `results.csv`.
-        published: method whose published PSNR is drawn too: `ilo`, `mganprior`, or "".
+        workdir: the directory with `results.csv`.
+        published: also draw the published PSNR of `ilo` or `mganprior`; "" for none.
 
     Raises:
         UserError: if there are no results or they cannot be read, or if there are no
@@ -89,7 +88,7 @@ def plot_curves(workdir: str, published: str = "") -> list[str]:
 def plot_differences(workdir: str) -> list[str]:
     """Draws `figures/differences.png`: paired differences of PSNR against the ratio.
 
-    Nothing where one prior and one method were run, or no true image is known.
+    It draws nothing for a single prior and method, or without true images.
 
     Raises:
         UserError: if there are no results or they cannot be read.
@@ -119,7 +118,7 @@ def _draw_means(
     styles: Mapping[tuple, dict],
     room: float,
 ) -> None:
-    """One line per prior, method and selection rule; 95 % intervals as bars."""
+    """Draws a line per prior, method and selection rule; 95 % intervals are bars."""
     lines = groups(rows, "prior", "method", "select")
     # Side by side, so that the bars of one ratio do not cover each other.
     step = min(room / 5, room / len(lines))
@@ -132,10 +131,10 @@ def _draw_means(
         means, halves = np.array(intervals).T
         ratios = [ratio for (ratio,) in by_ratio]
         place = _moved(axes, step * (index - (len(lines) - 1) / 2))
-        # A mean of one image has no interval: its half-width is nan, and no bar.
+        # A mean over one image has no interval: its half-width is NaN, without a bar.
         bars = {"transform": place, "capsize": 3, "linewidth": 1.5}
         axes.errorbar(ratios, means, halves, **styles[key], **bars)
-        # Moved, they do not count for the axes' limits.
+        # Moved artists do not count for the limits of the axes, so set these first.
         reach = np.nan_to_num(halves)
         axes.update_datalim(np.stack([ratios, means - reach], axis=1))
         axes.update_datalim(np.stack([ratios, means + reach], axis=1))
@@ -143,7 +142,7 @@ def _draw_means(
 
 
 def _moved(axes: Axes, points: float) -> Any:
-    """The data's transform, so many points to the right."""
+    """Returns the transform of the data, moved to the right by some points."""
     from matplotlib.transforms import ScaledTranslation  # see `Axes`
 
     inches = axes.figure.dpi_scale_trans
@@ -151,7 +150,7 @@ def _moved(axes: Axes, points: float) -> Any:
 
 
 def _draw_published(axes: Axes, curve: Mapping[float, tuple[Value, Value]]) -> None:
-    """Thin grey lines behind the others."""
+    """Draws thin grey lines behind the others."""
     for index, prior in enumerate(PUBLISHED_PRIORS if curve else ()):
         mean, lower, upper = np.array([values[index] for values in curve.values()]).T
         axes.errorbar(
@@ -160,7 +159,7 @@ def _draw_published(axes: Axes, curve: Mapping[float, tuple[Value, Value]]) -> N
             (mean - lower, upper - mean),
             label=f"{prior}, published\n(256 px faces, digitised)",
             color=MUTED,
-            linestyle=LINE_STYLES[index],  # dashes are vanilla's
+            linestyle=LINE_STYLES[index],  # dashes are for vanilla
             marker=MARKERS[index],
             markersize=3,
             linewidth=0.8,
@@ -171,7 +170,7 @@ def _draw_published(axes: Axes, curve: Mapping[float, tuple[Value, Value]]) -> N
 def _label_axes(
     axes: Axes, problem: str, rows: Sequence[Row], also: Iterable[float]
 ) -> None:
-    """Ticks at the measured ratios and at `also`, and words."""
+    """Adds ticks at the measured ratios and at `also`, and labels."""
     measured = names(rows, "ratio")
     ratios = sorted({*measured, *also})
     position = np.array(ratios)

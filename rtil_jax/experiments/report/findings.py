@@ -1,4 +1,4 @@
-"""What was found: the best of each setting, and by how much it leads the second."""
+"""Finds the best method or prior of each setting, and its lead over the second."""
 
 import collections
 import dataclasses
@@ -12,7 +12,7 @@ from rtil_jax.experiments.report.style import problem_text, ratio_text
 from rtil_jax.experiments.report.tables import Table
 from rtil_jax.metrics import confidence_interval
 
-LABEL = 30  # characters of a name on the terminal
+LABEL = 30  # most characters of a name on the terminal
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,14 +20,14 @@ class Finding:
     """The two best of one setting, by mean PSNR over the images that all have.
 
     Attributes:
-        setting: problem, ratio and, where there are several, the rule of selection.
-        count: how many images.
+        setting: problem, ratio and, if there are several, the selection rule.
+        count: number of images.
         best: name of the best: its prior, its method, or both.
-        psnr: its mean, in dB.
-        second: name of the next; empty if there is none.
-        second_psnr: its mean; nan if there is none.
-        lead: mean of the paired differences, best less second; nan without.
-        half: half-width of its 95 % interval; nan for fewer than two images.
+        psnr: its mean PSNR, in dB.
+        second: name of the second best; empty if there is none.
+        second_psnr: its mean PSNR; NaN if there is none.
+        lead: mean of the paired differences, best minus second; NaN without a second.
+        half: half-width of its 95 % interval; NaN for fewer than two images.
     """
 
     setting: tuple[str, ...]
@@ -41,12 +41,12 @@ class Finding:
 
     @property
     def is_clear(self) -> bool:
-        """Whether the interval of the lead excludes 0."""
+        """Tells whether the interval of the lead excludes 0."""
         return self.lead > self.half
 
 
 def find_best(rows: Sequence[Row]) -> list[Finding]:
-    """One finding per problem, ratio and rule; none where no true image is known."""
+    """Returns a finding per problem, ratio and rule; none without true images."""
     rows = [row for row in rows if not math.isnan(row["psnr"])]
     columns = [name for name in ("prior", "method") if len(names(rows, name)) > 1]
     several = len(names(rows, "select")) > 1
@@ -64,7 +64,7 @@ def find_best(rows: Sequence[Row]) -> list[Finding]:
 
 
 def _label(key: tuple[str, str], columns: Sequence[str]) -> str:
-    """What tells a line from others; baselines, of no prior, by method."""
+    """Names a line by what tells it apart; baselines, without a prior, by method."""
     prior, method = key
     if prior == "none":
         return method
@@ -85,7 +85,7 @@ def _finding(setting: tuple[str, ...], lines: dict[str, dict[str, float]]) -> Fi
     second = others[0]
     lead = half = math.nan
     if shared:
-        with np.errstate(invalid="ignore"):  # of two infinite ones
+        with np.errstate(invalid="ignore"):  # two infinite values may be subtracted
             pairs = [lines[best][i] - lines[second][i] for i in images]
         lead, half = confidence_interval(pairs)
     return Finding(
@@ -94,7 +94,7 @@ def _finding(setting: tuple[str, ...], lines: dict[str, dict[str, float]]) -> Fi
 
 
 def conclusion(findings: Sequence[Finding]) -> str:
-    """One sentence on all settings; empty where nothing was compared."""
+    """Sums up all settings in a sentence; "" if nothing was compared."""
     compared = [finding for finding in findings if finding.second]
     if not compared:
         return ""
@@ -108,13 +108,13 @@ def conclusion(findings: Sequence[Finding]) -> str:
         for label, count in wins.most_common()
     ]
     return (
-        f"{'; '.join(parts)}. A lead is clear where the 95 % interval of its paired "
+        f"{'; '.join(parts)}. A lead is clear if the 95 % interval of its paired "
         "difference to the second excludes 0."
     )
 
 
 def findings_table(findings: Sequence[Finding]) -> Table:
-    """A line per setting."""
+    """Returns a table with a line per setting."""
     header = ["problem", "ratio", "select", "images", "best", "PSNR (dB)"]
     header += ["second", "its PSNR (dB)", "lead (dB, paired)", "verdict"]
     body = []
@@ -137,7 +137,7 @@ def lead_text(found: Finding) -> str:
 
 
 def verdict(found: Finding) -> str:
-    """What the lead says, in words."""
+    """Says in words what the lead means."""
     if math.isnan(found.half):
         return "too few images to tell"
     if found.is_clear:
@@ -146,7 +146,7 @@ def verdict(found: Finding) -> str:
 
 
 def findings_lines(findings: Sequence[Finding]) -> list[str]:
-    """One line per setting, of at most 100 columns."""
+    """Returns a line per setting, of at most 100 columns, for the terminal."""
     settings = [", ".join(found.setting) for found in findings]
     width = max(map(len, settings), default=0)
     lines = []
@@ -160,9 +160,10 @@ def findings_lines(findings: Sequence[Finding]) -> list[str]:
 
 
 def differences(rows: Sequence[Row]) -> list[Row]:
-    """Rows whose PSNR is that of one prior less that of the first, image by image.
+    """Returns rows with differences of PSNR between each prior and the first one.
 
-    Their `prior` is `OTHER − FIRST`. Where there is one prior, methods take its place.
+    Differences are taken image by image. The `prior` of these rows is `OTHER − FIRST`.
+    If there is only one prior, methods are compared instead.
     """
     column = next((c for c in ("prior", "method") if len(names(rows, c)) > 1), "")
     if not column:

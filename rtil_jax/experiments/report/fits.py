@@ -1,4 +1,4 @@
-"""How well images that were recovered from files explain what was measured."""
+"""Shows how well images recovered from files explain their measurements."""
 
 import glob
 import os
@@ -11,31 +11,37 @@ from rtil_jax.experiments.report.rows import Row
 from rtil_jax.experiments.report.tables import Table
 
 KEY = ("image", "prior", "method", "problem", "ratio", "select")
-# The residual of the true image is the noise's variance, give or take.
+# The residual of the true image is about the variance of the noise.
 ABOVE, BELOW = 1.5, 0.5
-# Of ||y||^2 / m: what a fit may leave.
+# Share of ||y||^2 / m that a fit may leave unexplained.
 UNEXPLAINED = 0.1
 RULE = (
-    "residual is ||A(x) - y||² / m of the recovered x, noise the variance of the noise "
-    "that was stated, and left the residual's share of ||y||² / m. A fit is consistent "
-    f"if its residual is {BELOW:g} to {ABOVE:g} times the noise. Status `off_prior`: "
-    "the prior cannot explain the measurements, as the residual is above both "
-    f"{ABOVE:g} times the noise and {UNEXPLAINED:.0%} of ||y||² / m. "
-    "Spread is the standard deviation of the images of all `restarts`, in [-1, 1], the "
-    "mean over pixels: where it is large, the measurements say little. The true images "
-    "are not known here unless there is a PSNR."
+    "The residual is ||A(x) - y||² / m of the recovered x, the noise is the stated "
+    "variance, and left is the residual as a share of ||y||² / m. A fit is consistent "
+    f"if its residual is {BELOW:g} to {ABOVE:g} times the noise. The status "
+    "`off_prior` means that the prior cannot explain the measurements: the residual is "
+    f"above {ABOVE:g} times the noise and above {UNEXPLAINED:.0%} of ||y||² / m. The "
+    "spread is the standard deviation over all `restarts`, for images in [-1, 1], "
+    "averaged over pixels; where it is large, the measurements determine little. The "
+    "true images are not known unless the table has a PSNR."
 )
 
 
 def is_off_prior(
     residual: float | int, noise: float | int, mean_square: float | int
 ) -> bool:
-    """Whether a fit leaves more than the noise and more than `UNEXPLAINED`."""
+    """Tells whether a fit leaves more than the noise and more than `UNEXPLAINED`.
+
+    Args:
+        residual: ||A(x) - y||^2 / m of the recovered x.
+        noise: the variance of the noise, at least 0.
+        mean_square: ||y||^2 / m.
+    """
     return residual > max(ABOVE * noise, UNEXPLAINED * mean_square)
 
 
 def reading_of(residual: float | int, noise: float | int) -> str:
-    """Whether a residual is what the noise would leave, in words."""
+    """Compares a residual with the noise, in words."""
     if not noise:
         return "no noise stated"
     if residual > ABOVE * noise:
@@ -44,7 +50,7 @@ def reading_of(residual: float | int, noise: float | int) -> str:
 
 
 def fit_tables(rows: Sequence[Row], workdir: str) -> list[Table]:
-    """One table, with a line for each image that was recovered from files; or none."""
+    """Returns a table with a line per image recovered from files, or no table."""
     fits = _read_fits(workdir)
     body = []
     for row in rows:
@@ -73,7 +79,7 @@ def fit_tables(rows: Sequence[Row], workdir: str) -> list[Table]:
 
 
 def _read_fits(workdir: str) -> dict[tuple, tuple[float, float, float | None]]:
-    """Key -> noise, ||y||^2 / m, and the mean spread, of solutions that know them."""
+    """Reads {key: (noise, ||y||^2 / m, mean spread)} of solutions that have them."""
     found = {}
     for path in sorted(
         glob.glob(os.path.join(glob.escape(workdir), "solutions/*.npz"))
@@ -91,5 +97,5 @@ def _read_fits(workdir: str) -> dict[tuple, tuple[float, float, float | None]]:
                     spread = float(file["fact:spread"].mean())
                 found[key] = noise, square, spread
         except (OSError, ValueError, KeyError, zipfile.BadZipFile):
-            continue  # the curves of convergence say so
+            continue  # `read_histories` warns of it
     return found

@@ -1,4 +1,4 @@
-"""The pictures of the page: truth, measurement, recovered and error map, by image."""
+"""The pictures of the page: truth, measurement, recovered and error map of images."""
 
 import base64
 import html
@@ -13,16 +13,16 @@ from rtil_jax.experiments.report import markup
 from rtil_jax.experiments.report.shown import Shown, error_map
 
 GIVEN = "truth", "measurement"
-LEAST = 160  # CSS pixels that smaller pictures are enlarged to
+LEAST = 160  # smaller pictures are enlarged to this number of CSS pixels
 HOW_TO_READ = (
-    "Click a picture to enlarge it. Error maps show |recovered − truth|, the largest "
-    "of the channels, as a share of the range of images: black is none, white what "
-    "the caption says, the same for all of one image."
+    "Click a picture to enlarge it. An error map shows |recovered − truth|, the "
+    "largest over the channels, as a share of the range of images. Black is no error; "
+    "white is the error in its caption, which is the same for all maps of an image."
 )
 
 
 def gallery(shown: Shown, setting: str) -> str:
-    """A row of pictures for each image, under its file name."""
+    """Returns a row of pictures for each image, under its file name."""
     parts = []
     for index, name in enumerate(shown.names):
         about = f"{name}, {setting}"
@@ -37,7 +37,7 @@ def gallery(shown: Shown, setting: str) -> str:
 
 
 def _recovered(shown: Shown, index: int, about: str) -> list[str]:
-    """What was recovered of an image; with error maps where the truth is known."""
+    """Returns the recovered pictures of an image, with error maps if possible."""
     columns = shown.columns
     found = {title: x[index] for title, x in columns.items() if title not in GIVEN}
     errors = {
@@ -60,7 +60,7 @@ def _recovered(shown: Shown, index: int, about: str) -> list[str]:
 
 
 def _figure(caption: str, pixels: UInt8[np.ndarray, "h w c"], alt: str) -> str:
-    """A picture that the page's script enlarges, pixel for pixel."""
+    """Returns a picture that the script of the page can enlarge."""
     picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
     buffer = io.BytesIO()
     picture.save(buffer, "PNG")

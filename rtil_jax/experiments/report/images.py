@@ -1,12 +1,12 @@
-"""What an inversion's directory records of its images."""
+"""Reads the record of the images of an inversion's directory."""
 
 from rtil_jax.data.record import read_record
 
 
 def describe_images(workdir: str) -> tuple[str, list[str]]:
-    """Which images they are, and what speaks against them.
+    """Returns a description of the images, and warnings about them.
 
-    Directories of earlier versions have no record: "" and none.
+    Directories of earlier versions have no record; the result is "" and [].
 
     Raises:
         UserError: if the record is damaged.

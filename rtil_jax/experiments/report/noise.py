@@ -1,4 +1,4 @@
-"""What the noise on the measurements of a directory was, in words."""
+"""Describes the noise on the measurements of a directory in words."""
 
 from collections.abc import Sequence
 
@@ -9,11 +9,11 @@ from rtil_jax.operators.sampling import KINDS
 
 
 def noise_sentences(rows: Sequence[Row], record: dict) -> list[str]:
-    """One per problem and noise, of the methods that the record knows.
+    """Returns a sentence per problem and noise, for the methods in the record.
 
     Args:
-        rows: of `results.csv`.
-        record: what `config.json` holds; an old one knows less.
+        rows: the rows of `results.csv`.
+        record: the contents of `config.json`; an old one has less.
     """
     found: dict[tuple[str, str], list[str]] = {}
     for problem, label in groups(rows, "problem", "method"):

@@ -1,4 +1,4 @@
-"""`report.html`: everything that an inversion's directory says, in one file."""
+"""Writes `report.html`, which shows all results of an inversion in one file."""
 
 import json
 import os
@@ -40,17 +40,17 @@ CURVES = {
     "ssim": "SSIM",
     "lpips": "LPIPS",
 }
-MAX_OPEN = 12  # with more settings, their pictures are folded
+MAX_OPEN = 12  # with more settings, the pictures are folded
 GRID_SCALE = 0.5  # CSS pixels per pixel
 ABSENT = "–"
 
 
 def write_page(workdir: str) -> str:
-    """Writes `report.html` from what the directory holds; returns its path.
+    """Writes `report.html` from the files of a directory; returns its path.
 
-    First what was found, then pictures, curves, tables and convergence; commands,
-    settings and versions are folded at the end. It needs no other file and no network.
-    What an old directory lacks is left out.
+    The page shows the findings first, then pictures, curves, convergence and tables;
+    commands, settings and versions are folded at the end. It needs no other file and no
+    network. What an old directory lacks is left out.
 
     Raises:
         UserError: if there are no results, or a file cannot be read.
@@ -63,8 +63,8 @@ def write_page(workdir: str) -> str:
         *_fits(rows, workdir),
         *_pictures(rows, workdir),
         *_curves(rows, workdir),
-        *_tables(rows),
         *_convergence(rows, workdir),
+        *_tables(rows),
         *_runs(record),
     ]
     path = os.path.join(workdir, "report.html")
@@ -76,7 +76,7 @@ def write_page(workdir: str) -> str:
 def _overview(
     rows: Sequence[Row], record: dict, taken: str, warnings: Sequence[str]
 ) -> list[str]:
-    """Which images were recovered with what, how it ended, and what was kept."""
+    """Lists images, priors, methods, problems, status, and selection rules."""
     images, statuses = names(rows, "image"), groups(rows, "status")
     counts = ", ".join(f"{len(group)} {s}" for (s,), group in statuses.items())
     problems = []
@@ -104,7 +104,7 @@ def _overview(
 
 
 def _paths_of_priors(record: dict) -> dict[str, list[str]]:
-    """Name of a prior -> where the runs took it from."""
+    """Returns {name of a prior: paths from which runs loaded it}."""
     found: dict[str, list[str]] = {}
     for settings in record.get("methods", {}).values():
         for name, path in settings.get("priors", {}).items():
@@ -114,7 +114,7 @@ def _paths_of_priors(record: dict) -> dict[str, list[str]]:
 
 
 def _found(rows: Sequence[Row]) -> list[str]:
-    """The best of each setting, and a sentence on all."""
+    """Shows the best of each setting, and a sentence about all."""
     findings = find_best(rows)
     if not findings:
         return []
@@ -126,7 +126,7 @@ def _found(rows: Sequence[Row]) -> list[str]:
 
 
 def _runs(record: dict) -> list[str]:
-    """Command lines, settings, versions and device, folded."""
+    """Shows command lines, settings, versions and device, folded."""
     commands, methods = record.get("commands", []), record.get("methods", {})
     parts = []
     if commands:
@@ -154,7 +154,7 @@ def _runs(record: dict) -> list[str]:
 
 
 def settings_table(methods: dict[str, dict]) -> Table:
-    """The fields in which methods differ, or those of the method if there is one."""
+    """Returns the fields in which methods differ, or all fields of a single method."""
     flat = {label: _flatten(config) for label, config in methods.items()}
     fields = sorted(set().union(*flat.values()))
     body = []
@@ -167,7 +167,7 @@ def settings_table(methods: dict[str, dict]) -> Table:
 
 
 def _flatten(config: dict, prefix: str = "") -> dict[str, str]:
-    """Dotted names -> values as text."""
+    """Flattens a config to {dotted name: value as text}."""
     flat: dict[str, str] = {}
     for name, value in config.items():
         if isinstance(value, dict):
@@ -202,7 +202,7 @@ def _tables(rows: Sequence[Row]) -> list[str]:
 
 
 def _fits(rows: Sequence[Row], workdir: str) -> list[str]:
-    """How well images from files explain what was measured."""
+    """Shows how well images recovered from files explain their measurements."""
     tables = fit_tables(rows, workdir)
     parts = [
         markup.table(without_empty(table), "fit to the measurements")
@@ -221,7 +221,7 @@ def _convergence(rows: Sequence[Row], workdir: str) -> list[str]:
             alt = f"Measurement loss against steps: {problem_text(problem)}"
             parts.append(markup.picture(path, alt, "", 96 / DPI))
     words = (
-        "Median over images of the measurement loss, and the band between its "
+        "The lines show the median over images of the measurement loss, the bands its "
         "quartiles. Losses that are not finite are left out."
     )
     if not parts:
@@ -230,7 +230,7 @@ def _convergence(rows: Sequence[Row], workdir: str) -> list[str]:
 
 
 def _pictures(rows: Sequence[Row], workdir: str) -> list[str]:
-    """Pictures of the first images, folded where there are many settings."""
+    """Shows pictures of the first images, folded if there are many settings."""
     found = []
     for problem, ratio, select in groups(rows, "problem", "ratio", "select"):
         stem = f"{problem}_{ratio_name(ratio)}_{select}"

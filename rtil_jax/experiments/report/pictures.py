@@ -1,4 +1,4 @@
-"""Grids of images and of samples."""
+"""Draws grids of images and of samples."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -14,8 +14,8 @@ from rtil_jax.files import replacing
 Images = Float[Array | np.ndarray, "n height width channels"]
 
 MAX_GRID_ROWS = 8
-TEXT = 16  # Pixels of the name above a row of samples.
-GRID_CELL = 256  # Pixels that smaller images are enlarged to in a grid.
+TEXT = 16  # Height of the name above a row of samples, in pixels.
+GRID_CELL = 256  # Smaller images are enlarged to this number of pixels in a grid.
 
 
 def image_grid(
@@ -26,10 +26,10 @@ def image_grid(
     """Draws up to 8 images per column side by side, enlarged by a whole number.
 
     Args:
-        columns: title -> images in [-1, 1], all of one shape: the truth, the
+        columns: {title: images in [-1, 1]}, all with the same shape: the truth, the
             measurement (`Operator.preview`), reconstructions.
-        path: of the PNG.
-        psnr: title -> PSNR in dB of each image, printed below it.
+        path: the PNG to write.
+        psnr: {title: PSNR in dB of each image}, printed below the images.
     """
     pixels = {title: to_uint8(x[:MAX_GRID_ROWS]) for title, x in columns.items()}
     rows, height, width, _ = next(iter(pixels.values())).shape
@@ -63,12 +63,12 @@ def sample_grid(
     rows: Float[Array | np.ndarray, "rows columns height width channels"],
     path: str,
 ) -> None:
-    """Writes samples as a PNG, pixel for pixel with gaps of two.
+    """Writes samples as a PNG in their original size, with gaps of two pixels.
 
     Args:
-        names: of the rows; each stands above its own.
+        names: the name of each row, printed above it.
         rows: images in [-1, 1].
-        path: of the PNG.
+        path: the PNG to write.
     """
     pixels = np.pad(
         to_uint8(rows), [*[(0, 0)] * 3, (0, 2), (0, 0)], constant_values=255

@@ -1,4 +1,4 @@
-"""The picture of posterior samples: truth, measurement, mean, spread and some draws."""
+"""Draws posterior samples: truth, measurement, mean, spread and some samples."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -12,11 +12,17 @@ from rtil_jax.metrics import psnr as psnr_of
 def draw_posterior(
     problem: Problem, found: PosteriorSamples, path: str, shown: int = 3
 ) -> None:
-    """A PNG: truth, measurement, mean and its PSNR, spread, and some samples.
+    """Writes a PNG with truth, measurement, mean and its PSNR, spread, and samples.
 
-    White in the spread's column is the largest standard deviation of any pixel, which
-    the title says. There is no truth, and no PSNR, of a problem without one, and no
-    measurement of an operator without a `preview`.
+    White in the column of the spread is the largest standard deviation of any pixel,
+    which the title states. Truth and PSNR are missing if the problem has no truth, and
+    the measurement is missing if the operator has no `preview`.
+
+    Args:
+        problem: the problem that was solved.
+        found: the samples.
+        path: the PNG to write.
+        shown: number of samples to show for each image.
     """
     height, width, channels = found.images.shape[2:]
     problem = settle(problem, (height, width, channels))

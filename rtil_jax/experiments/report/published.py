@@ -1,15 +1,15 @@
-"""The curves that the paper publishes, to be drawn beside one's own.
+"""The published curves of the paper, to draw beside your own.
 
-PSNR in dB of 256-pixel faces (FFHQ), the mean over 100 images with the ends of its 95 %
-interval, read off Figure 4 (ILO) and Figure 5 (mGANprior). Where one marker hides
-another, inpainting at 5 % and super-resolution at 1/16 and 1/8 with ILO, the value is
-that of the ends of its bar, good to 0.03 dB.
+The values are PSNR in dB on 256-pixel faces (FFHQ): the mean over 100 images and the
+ends of its 95 % interval, digitised from Figure 4 (ILO) and Figure 5 (mGANprior). Some
+markers hide others (inpainting at 5 %, super-resolution at 1/16 and 1/8 with ILO);
+there the value comes from the ends of the bar, to 0.03 dB.
 """
 
 from rtil_jax.errors import UserError
 
 Value = tuple[float, float, float]  # mean, lower and upper end of the interval
-# Problem -> ratio -> RTIL's value and vanilla's.
+# Problem -> ratio -> values of RTIL and vanilla.
 Curves = dict[str, dict[float, tuple[Value, Value]]]
 
 _ILO: Curves = {
@@ -62,10 +62,10 @@ PUBLISHED_PRIORS = ("RTIL", "vanilla")
 
 
 def published_curves(name: str) -> Curves:
-    """The paper's curves of one method; none for the empty name.
+    """Returns the paper's curves of one method; none for "".
 
     Raises:
-        UserError: if the paper has no curves of that name.
+        UserError: if the paper has no curves of this method.
     """
     if not name:
         return {}

@@ -1,4 +1,4 @@
-"""`report.html` of what `invert` returned: each image beside what it explains."""
+"""Writes `report.html` about a `Reconstruction`: each image and how it explains y."""
 
 import base64
 import html
@@ -18,33 +18,33 @@ from rtil_jax.files import local_path, replacing
 from rtil_jax.inversion.problems import Problem, over_images, settle
 from rtil_jax.inversion.reconstruction import Reconstruction
 
-CELL = 192  # CSS pixels that smaller pictures are enlarged to
+CELL = 192  # smaller pictures are enlarged to this number of CSS pixels
 HOW_TO_READ = (
-    "y is what was measured, x what was recovered, A(x) what would be measured of x. "
-    "The residual is ||A(x) - y|| / sqrt(m), m the number of measurements: where y is "
-    "explained up to its noise, it is the noise's standard deviation. Measurements "
-    "that are no pictures are drawn as A^T of them, as bright as explains them best; "
-    "|A(x) - y| is brightest where it is largest. The spread of several starts is "
-    "black where they agree, and white where their standard deviation is 1 or more."
+    "y is the measurement, x the recovered image, and A(x) the measurement of x. The "
+    "residual is ||A(x) - y|| / sqrt(m) for m measurements; if x explains y up to its "
+    "noise, it is the standard deviation of the noise. A measurement that is not a "
+    "picture is drawn as A^T y, with the brightness that explains y best. |A(x) - y| "
+    "is brightest where it is largest. The spread of several restarts is black where "
+    "they agree, and white where their standard deviation is 1 or more."
 )
 
 
 def report(found: Any, directory: Any) -> str:
-    """Writes `report.html` of a `Reconstruction`: y, x, A(x), residual of each image.
+    """Writes a page `report.html` with y, x, A(x) and the residual of each image.
 
     Args:
-        found: what `invert` returned.
-        directory: where to write it; made if it is not there.
+        found: the result of `invert`.
+        directory: the directory of the page; it is made if it does not exist.
 
     Returns:
         The path of the page, which needs no other file.
 
     Raises:
-        UserError: if it is no reconstruction, or the directory cannot be written.
+        UserError: if this is not a reconstruction, or the directory cannot be written.
     """
     if not isinstance(found, Reconstruction) or found.problem is None:
         raise UserError(
-            f"report: found a {type(found).__name__}, expected what invert returned"
+            f"report: found a {type(found).__name__}, expected the result of invert"
         )
     folder = local_path(directory, "report")
     path = os.path.join(folder, "report.html")
@@ -65,7 +65,7 @@ def report(found: Any, directory: Any) -> str:
 
 
 def _rows(found: Reconstruction, problem: Problem) -> list[str]:
-    """A heading and pictures of each image."""
+    """Returns a heading and pictures for each image."""
     _, height, width, channels = found.images.shape
     problem = settle(problem, (height, width, channels))
     fitted = over_images(lambda operator, x: operator(x), problem, found.images)
@@ -87,19 +87,19 @@ def _rows(found: Reconstruction, problem: Problem) -> list[str]:
 
 
 def _is_picture(y: Any) -> bool:
-    """Whether measurements `(batch, ...)` are pictures of one or three channels."""
+    """Tells whether measurements `(batch, ...)` are pictures with 1 or 3 channels."""
     return y.ndim == 4 and y.shape[-1] in (1, 3) and not jnp.iscomplexobj(y)
 
 
 def _pictures(problem: Problem, y: Array) -> Array | None:
-    """Pictures of measurements; None if an operator has none to show."""
+    """Returns pictures of measurements; None if the operator cannot show them."""
     if hasattr(type(problem.operators), "preview"):
         return over_images(lambda operator, y: operator.preview(y), problem, y)
     return y if _is_picture(y) else None
 
 
 def _errors(y: Array, fitted: Array) -> Array | None:
-    """|A(x) - y| of pictures, from black, 0, to white, the largest of the image."""
+    """Returns |A(x) - y| of pictures; black is 0, white the largest of the image."""
     if not _is_picture(y):
         return None
     error = jnp.abs(fitted - y)
@@ -108,7 +108,7 @@ def _errors(y: Array, fitted: Array) -> Array | None:
 
 
 def _figure(caption: str, image: Float[np.ndarray, "h w c"]) -> str:
-    """A picture inside the page, enlarged by a whole number."""
+    """Returns a picture inside the page, enlarged by a whole number."""
     pixels = to_uint8(np.nan_to_num(image))
     picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
     buffer = io.BytesIO()

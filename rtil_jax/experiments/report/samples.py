@@ -1,4 +1,4 @@
-"""Rows of samples with a name each."""
+"""Draws rows of samples, each with a name."""
 
 from collections.abc import Mapping
 
@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 from rtil_jax.data.pixels import to_uint8
 from rtil_jax.experiments.report.style import save_figure
 
-CELL = 96  # Pixels that smaller images are enlarged to.
+CELL = 96  # Smaller images are enlarged to this number of pixels.
 GAP, TEXT = 4, 22
 DPI = 100
 
@@ -17,7 +17,7 @@ def labelled_rows(
     rows: Mapping[str, Float[Array | np.ndarray, "columns height width channels"]],
     path: str,
 ) -> None:
-    """Writes images in [-1, 1] as a PNG, the name of each row above it."""
+    """Writes images in [-1, 1] as a PNG, with the name of each row above it."""
     from matplotlib.figure import Figure  # Slow to import, so only when needed.
 
     pictures = {name: _side_by_side(to_uint8(images)) for name, images in rows.items()}
@@ -32,7 +32,7 @@ def labelled_rows(
 
 
 def _side_by_side(images: np.ndarray) -> np.ndarray:
-    """One RGB picture `(height, width, 3)` of images, enlarged by a whole number."""
+    """Joins images to an RGB picture `(height, width, 3)`, enlarging them."""
     scale = max(1, CELL // images.shape[1])
     large = images.repeat(scale, axis=1).repeat(scale, axis=2)
     framed = np.pad(large, [(0, 0), (0, 0), (0, GAP), (0, 0)], constant_values=255)

@@ -1,4 +1,4 @@
-"""What the page does without a network: tables are sorted, pictures enlarged."""
+"""The script of the page: sorts tables and enlarges pictures, without a network."""
 
 SCRIPT = """
 function number(text) {

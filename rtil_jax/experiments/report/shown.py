@@ -1,4 +1,4 @@
-"""What the page shows of a setting: a few images, whole, with what was made of them."""
+"""The pictures that the page shows of a setting: a few images and their recoveries."""
 
 import dataclasses
 import os
@@ -19,13 +19,13 @@ Images = Float[Array | np.ndarray, "n height width channels"]
 
 @dataclasses.dataclass(frozen=True)
 class Shown:
-    """Pictures of the first images.
+    """The pictures of the first images of a setting.
 
     Attributes:
-        names: of the images: their file names.
-        columns: title -> pixels: `truth` and `measurement`, where they are known, and
-            what was recovered, by prior and method.
-        psnr: title -> PSNR in dB of each image; nan where it is not known.
+        names: the file names of the images.
+        columns: {title: pixels}: `truth` and `measurement`, if known, and what was
+            recovered, by prior and method.
+        psnr: {title: PSNR in dB of each image}; NaN if unknown.
     """
 
     names: list[str]
@@ -39,13 +39,13 @@ def save_shown(
     columns: Mapping[str, Images],
     psnr: Mapping[str, Sequence[float]],
 ) -> None:
-    """Writes an `.npz` that `load_shown` reads, of at most 8 images.
+    """Writes an `.npz` with at most 8 images, for `load_shown`.
 
     Args:
-        path: of the file; its folder is made if it is not there.
-        names: of the images.
-        columns: title -> images in [-1, 1].
-        psnr: title -> PSNR of each image, of the titles that have one.
+        path: the file to write; its folder is made if it does not exist.
+        names: the file names of the images.
+        columns: {title: images in [-1, 1]}.
+        psnr: {title: PSNR of each image} for the titles that have one.
     """
     os.makedirs(os.path.dirname(path), exist_ok=True)
     count = min(MAX_GRID_ROWS, len(names))
@@ -57,7 +57,7 @@ def save_shown(
 
 
 def load_shown(path: str) -> Shown | None:
-    """What `save_shown` wrote; None if there is no such file.
+    """Reads what `save_shown` wrote; None if the file does not exist.
 
     Raises:
         UserError: if the file is damaged.
@@ -69,7 +69,7 @@ def load_shown(path: str) -> Shown | None:
             found = {name: file[name] for name in file.files}
         names = [str(name) for name in found.pop("names")]
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        expected = "pictures of an inversion; the same command writes it again"
+        expected = "pictures of an inversion; the same command writes them again"
         raise UserError(f"{path}: found {error}, expected {expected}") from error
     columns = {n[2:]: x for n, x in found.items() if n.startswith("x:")}
     psnr = {n[5:]: list(map(float, x)) for n, x in found.items() if n[:5] == "psnr:"}
@@ -79,5 +79,5 @@ def load_shown(path: str) -> Shown | None:
 def error_map(
     pixels: UInt8[np.ndarray, "h w c"], truth: UInt8[np.ndarray, "h w c"]
 ) -> Float[np.ndarray, "h w"]:
-    """|x - truth|, its largest channel, as a share of the range of images."""
+    """Returns |x - truth|, the largest over channels, as a share of the image range."""
     return np.abs(pixels.astype(float) - truth).max(axis=-1) / 255

@@ -1,4 +1,4 @@
-"""Tables of results, and `summary.md`, which is made of them."""
+"""Makes the tables of results, and `summary.md` from them."""
 
 import dataclasses
 import math
@@ -27,36 +27,36 @@ METRICS = {
     "seconds": ("seconds per image", ".2f"),
 }
 SELECTION_RULES = {
-    "held_out": "measurements that the fit has not seen choose stage and step, then "
-    "all are fitted up to there",
+    "held_out": "held-out measurements choose stage and step, then a second fit uses "
+    "all measurements and stops there",
     "last": "the last iterate is kept",
     "measurement": "the iterate with the lowest measurement loss is kept",
     "oracle": "the iterate closest to the true image is kept: an upper bound",
 }
-# What differences are taken of, and the words above them.
+# Column whose values are compared -> the sentence above the table.
 PAIRED = {
     "prior": "Paired differences, over the images that both priors have:",
     "method": "Paired differences of settings, over the images that both have:",
-    "select": "Paired differences of selection rules, over the images that have both; "
-    "what `oracle` gains, it owes to the true image:",
+    "select": "Paired differences of selection rules, over the images that have both "
+    "(`oracle` gains because it knows the true image):",
 }
 HOW_TO_READ = (
-    "Mean ± half-width of the 95 % confidence interval (Student's t over images; "
-    "n/a for fewer than two). PSNR, SSIM and LPIPS compare the true image with "
-    "the reconstruction clipped to the range of images. All images count, "
-    "whatever their status; `not ok` is the number that stalled or failed. "
-    "Seconds are those of a batch, without compilation, over its images."
+    "Numbers are means ± half the width of the 95 % confidence interval (Student's t "
+    "over images; n/a for fewer than two). PSNR, SSIM and LPIPS compare the true image "
+    "with the reconstruction, clipped to the range of images. All images count, with "
+    "any status; `not ok` is the number of images that stalled or failed. Seconds are "
+    "the time of a batch without compilation, divided by its images."
 )
 
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """Cells of text.
+    """A table of texts.
 
     Attributes:
-        title: a sentence above it; may be empty.
-        header: one heading per column.
-        body: lines of as many cells as the header has.
+        title: a sentence above the table; may be empty.
+        header: the heading of each column.
+        body: lines with a cell for each column.
     """
 
     title: str
@@ -65,7 +65,7 @@ class Table:
 
 
 def explain_rules(rows: Sequence[Row]) -> list[str]:
-    """One sentence for each selection rule of the rows."""
+    """Returns a sentence for each selection rule of the rows."""
     return [
         f"`select={select}`: {SELECTION_RULES.get(select, 'custom')}."
         for select in names(rows, "select")
@@ -73,7 +73,7 @@ def explain_rules(rows: Sequence[Row]) -> list[str]:
 
 
 def result_tables(rows: Sequence[Row]) -> dict[str, list[Table]]:
-    """Means, then paired differences where there are pairs, for each problem."""
+    """Returns tables of means and of paired differences, if any, for each problem."""
     tables = {}
     for (problem,), group in groups(rows, "problem").items():
         paired = [_paired_table(group, *item) for item in PAIRED.items()]
@@ -82,7 +82,7 @@ def result_tables(rows: Sequence[Row]) -> dict[str, list[Table]]:
 
 
 def _mean_interval(rows: Sequence[Row], metric: str, sign: str = "") -> str:
-    """`mean ± half-width` over the images that have the metric."""
+    """Writes `mean ± half-width` over the images that have the metric."""
     values, (_, spec) = present_values(rows, metric), METRICS[metric]
     if not values:
         return "n/a"
@@ -105,7 +105,7 @@ def _means_table(rows: Sequence[Row]) -> Table:
 
 
 def _paired_table(rows: Sequence[Row], column: str, title: str) -> Table:
-    """Differences to the first value of `column`, image by image."""
+    """Returns a table of differences to the first value of `column`, image by image."""
     metrics = [metric for metric in METRICS if metric != "seconds"]
     keys = [key for key in ("prior", "method", "select") if key != column]
     body = []
@@ -128,28 +128,30 @@ def _paired_table(rows: Sequence[Row], column: str, title: str) -> Table:
 
 
 def without_empty(content: Table) -> Table:
-    """The table without columns that say nothing in any line."""
+    """Returns the table without columns that are empty in every line."""
     columns = list(zip(content.header, *content.body, strict=True))
     kept = [column for column in columns if {*column[1:]} - {"", "n/a", "–"}]
     header, *body = map(list, zip(*kept, strict=True))
     return Table(content.title, header, body)
 
 
-def _markdown(table: Table) -> list[str]:
+def _markdown(content: Table) -> list[str]:
+    """Returns the lines of a table, without empty columns."""
+    table = without_empty(content)
     lines = [table.header, ["---"] * len(table.header), *map(_escaped, table.body)]
     title = [table.title] if table.title else []
     return [*title, "", *(f"| {' | '.join(cells)} |" for cells in lines), ""]
 
 
 def _escaped(cells: Sequence[str]) -> list[str]:
-    """Cells without what Markdown would take for a column or a tag."""
+    """Escapes what Markdown would take for a column or a tag."""
     return [cell.replace("|", r"\|").replace("<", r"\<") for cell in cells]
 
 
 def write_summary(workdir: str, fits: tuple[str, Sequence[Table]] = ("", ())) -> str:
     """Writes `summary.md` from the `results.csv` of an inversion; returns its path.
 
-    `fits` are how to read tables of the fit to measurements, and these.
+    `fits` are tables about the fit to measurements, after a text that explains them.
 
     Raises:
         UserError: if there are no results, or they or the record cannot be read.

@@ -1,10 +1,10 @@
-"""How good a GAN is, in numbers that need no download.
+"""Measures how good a GAN is, with scores that need no download.
 
     rtil score --prior runs/rtil --images faces.zip
 
 `sliced_wasserstein` compares patches of two sets of images, `frechet` the Gaussians of
-their features, and `scoring` does both for every member of a prior's family, beside two
-sets of real images: the floor that a perfect GAN would reach.
+their features. `scoring` computes both for every member of a prior's family, and for
+two sets of real images, which give the floor that a perfect GAN would reach.
 """
 
 from rtil_jax.experiments.scoring.score_table import score_table

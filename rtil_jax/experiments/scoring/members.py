@@ -1,4 +1,4 @@
-"""Images of one member of a prior's family."""
+"""Draws images of one member of a prior's family."""
 
 from functools import partial
 
@@ -19,5 +19,16 @@ def draw_member(
     variables: dict,
     key: jax.Array,
 ) -> Float[Array, "batch height width channels"]:
-    """`batch` images of G^member; of an additive family, members share their z_0."""
+    """Draws images of one member of a family.
+
+    With the same key, all members of an additive family have the same z_0.
+
+    Args:
+        generator: the generator.
+        family: the family that it was trained with.
+        member: the number of the member; 0 is G itself.
+        batch: number of images.
+        variables: `{"params": ...}` of the generator.
+        key: the PRNG key of the images.
+    """
     return images_of(family, generator, variables, key, np.full(batch, member))

@@ -1,4 +1,4 @@
-"""Both distances between real images and every member of a prior's family."""
+"""Computes the distances between real images and every member of a prior's family."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -25,10 +25,10 @@ Batch = UInt8[np.ndarray, "batch height width channels"]
 
 @dataclasses.dataclass(frozen=True)
 class Summary:
-    """What two sets of images are compared by.
+    """The patches and features by which two sets of images are compared.
 
     Attributes:
-        patches: of each level of the pyramid, by its pixels.
+        patches: {pixels of a level of the pyramid: its patches}.
         features: `(images, features)`, or None without a network.
     """
 
@@ -39,21 +39,22 @@ class Summary:
 def score_prior(
     source: str, images: str, split: str = "test", count: int = 1_000, seed: int = 0
 ) -> dict:
-    """Scores every member of a prior's family, and real images likewise.
+    """Scores every member of a prior's family, and a set of real images.
 
     Args:
         source: a training directory or `pretrained:NAME`.
-        images: folder, zip, `tfds:NAME` or `avatars`; see `data.load_images`.
-        split: the real images that all are compared with.
-        count: how many images of each are compared, spread evenly over the split.
-        seed: of latents, patches and directions.
+        images: a folder, a zip, `tfds:NAME` or `avatars`; see `data.load_images`.
+        split: the split of real images to compare with.
+        count: number of images of each set, at least 2, spread evenly over the split.
+        seed: the seed of latents, patches and directions.
 
     Returns:
-        A record for JSON. `rows` has a `name`, `swd` by pixels of the level, and
-        `frechet_vgg`, None where `left_out` says why. The first row is `floor`.
+        A record for JSON. `rows` have a `name`, `swd` by the pixels of the level, and
+        `frechet_vgg`, which is None if `left_out` says why. The first row, of real
+        images, is the floor.
 
     Raises:
-        UserError: if the prior or the images cannot be had, or are too few.
+        UserError: if the prior or the images cannot be loaded, or are too few.
     """
     prior = load_prior(source)
     run = saved_run(load_training_config(source))
@@ -83,13 +84,21 @@ def score_prior(
 def real_images(
     prior: Prior, source: str, split: str, count: int, window: Window = ()
 ) -> tuple[Batch, Batch, str]:
-    """`count` images of the split, as many others, and what those are called.
+    """Returns images of a split, the same number of other images, and their name.
 
-    The others are of the split `train`: a GAN that repeats what it was trained on
-    scores as they do. Where that is the same images, each gets half of twice as many.
+    The other images are from the split `train`: a GAN that only repeats its training
+    images scores as they do. If both splits are the same images, each set gets half of
+    twice the number.
+
+    Args:
+        prior: the prior, whose images have the same shape.
+        source: a folder, a zip, `tfds:NAME` or `avatars`.
+        split: the split to compare with.
+        count: number of images of each set.
+        window: the values of black and white in images with more than 8 bits.
 
     Raises:
-        UserError: if there are too few.
+        UserError: if there are too few images.
     """
 
     test, train = (
@@ -113,18 +122,24 @@ def real_images(
 
 
 def check_count(count: int, most: int, what: str) -> None:
-    """Raises UserError if so many images cannot be had, or have no covariance."""
+    """Raises UserError if there are too few images, or too few for a covariance.
+
+    Args:
+        count: number of images that the user wants.
+        most: number of images that there are.
+        what: what these are, for the message.
+    """
     if not 2 <= count <= most:
-        raise UserError(f"--count: found {count}, expected 2 to {most}, {what}")
+        raise UserError(f"--count: found {count}, expected 2 to {most} ({what})")
 
 
 def spread(images: data.ImageSet, count: int) -> Batch:
-    """`count` of them, evenly spaced: neighbours are often of one person."""
+    """Takes `count` evenly spaced images, because neighbours often show one person."""
     return images[np.arange(count) * len(images) // count]
 
 
 def find_network(prior: Prior) -> tuple[FrechetVGG | None, str]:
-    """The network of `frechet_vgg`, or None and why there is none."""
+    """Returns the network of `frechet_vgg`, or None and why it is missing."""
     if prior.generator.resolution < LEAST_SIZE:
         return None, f"frechet_vgg needs images of at least {LEAST_SIZE} pixels"
     try:
@@ -134,7 +149,7 @@ def find_network(prior: Prior) -> tuple[FrechetVGG | None, str]:
 
 
 def in_batches(images: Batch) -> Iterator[Batch]:
-    """All of the same size; the last repeats its last image, so as not to recompile."""
+    """Yields equal batches; the last repeats an image, to avoid another compilation."""
     size = min(BATCH, len(images))
     for first in range(0, len(images), size):
         yield images[np.minimum(np.arange(first, first + size), len(images) - 1)]
@@ -147,7 +162,15 @@ def member_batches(
     key: jax.Array,
     count: int,
 ) -> Iterator[Batch]:
-    """Images of G^member, rounded as pictures are; members share their keys."""
+    """Yields images of one member, rounded to 8 bits; members share their keys.
+
+    Args:
+        prior: the prior.
+        family: the family that it was trained with.
+        member: the number of the member; 0 is G itself.
+        key: the PRNG key of the images.
+        count: number of images.
+    """
     size = min(BATCH, count)
     for first in range(0, count, size):
         batch_key = jax.random.fold_in(key, first)
@@ -160,7 +183,14 @@ def member_batches(
 def summarise(
     batches: Iterator[Batch], count: int, key: jax.Array, network: FrechetVGG | None
 ) -> Summary:
-    """Patches and features of the first `count` images; image i uses key i."""
+    """Computes patches and features of images.
+
+    Args:
+        batches: batches of uint8 images.
+        count: number of images to use.
+        key: the PRNG key of the patches; each image folds in its index.
+        network: the network of `frechet_vgg`, or None.
+    """
     cut: dict[int, list[np.ndarray]] = {}
     features, first = [], 0
     for batch in batches:
@@ -178,7 +208,13 @@ def summarise(
 
 
 def distances(reference: Summary, found: Summary, key: jax.Array) -> dict:
-    """`swd` by level and `frechet_vgg` of two summaries."""
+    """Returns `swd` by level and `frechet_vgg` of two summaries.
+
+    Args:
+        reference: the summary of real images.
+        found: the summary of the other images.
+        key: the PRNG key of the directions.
+    """
     pairs = reference.patches.items()
     swd = {str(n): patch_distance(real, found.patches[n], key) for n, real in pairs}
     frechet = None

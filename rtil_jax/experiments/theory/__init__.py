@@ -1,1 +1,1 @@
-"""The experiment of Section 5: closed forms beside training and inversion."""
+"""The experiment of Section 5: compares closed forms with training and inversion."""

@@ -1,4 +1,4 @@
-"""The table of the experiment: one row per number of measurements and model."""
+"""The results of the experiment: a row for each number of measurements and model."""
 
 import csv
 import dataclasses
@@ -8,18 +8,18 @@ from rtil_jax.files import replacing
 
 @dataclasses.dataclass(frozen=True)
 class ErrorRow:
-    """One line of `results.csv`: the error of one model at one m.
+    """A row of `results.csv`: the error of one model for one number of measurements.
 
     Attributes:
-        measurements: m.
+        measurements: m, the number of measurements.
         model: `vanilla` or `rtil`.
-        solved_by: `closed_form` or `gradient_descent`, both W_1 and the recovery.
-        mean_error: of ||x - G~(z^_0, z^_1)||^2 over operators and signals.
-        standard_error: of that mean; draws that share an A count as one.
-        expected_error: mean over the same operators of the closed form of E ||.||^2
-            with the weights of Lemma 5.1 and A.1.
+        solved_by: `closed_form` or `gradient_descent`, for W_1 and for the recovery.
+        mean_error: mean of ||x - G~(z^_0, z^_1)||^2 over operators and signals.
+        standard_error: standard error of that mean; draws that share an A count once.
+        expected_error: mean over the same operators of the closed form of E ||.||^2,
+            with the weights of Lemmas 5.1 and A.1.
         bound: the right-hand side of (8).
-        sharper_bound: the one before it in the proof.
+        sharper_bound: the bound before it in the proof.
     """
 
     measurements: int
@@ -33,7 +33,7 @@ class ErrorRow:
 
 
 def write_rows(rows: list[ErrorRow], path: str) -> None:
-    """Writes the rows as CSV, replacing `path` in one step."""
+    """Writes the rows as CSV, replacing the file in one step."""
     columns = [field.name for field in dataclasses.fields(ErrorRow)]
     with replacing(path) as file:
         writer = csv.DictWriter(file, columns)

@@ -1,4 +1,4 @@
-"""Lemma 5.2 over the number of measurements: `results.csv` and a figure of it."""
+"""`rtil theory`: tests Lemma 5.2 for several numbers of measurements."""
 
 import dataclasses
 import os
@@ -35,10 +35,10 @@ from rtil_jax.theory.learning import (
 
 
 def run_theory(config: ConfigDict, workdir: str) -> None:
-    """Computes everything anew, prints it, and writes it into `workdir`.
+    """Computes and prints the errors, and writes `results.csv` and a figure.
 
     Raises:
-        UserError: for a config or directory that cannot be used.
+        UserError: if a config or directory cannot be used.
     """
     workdir = local_path(workdir, "--workdir")
     run = parse_theory(config)
@@ -64,7 +64,7 @@ def claim_directory(run: TheoryRun, workdir: str) -> None:
     """Makes the directory and records the config.
 
     Raises:
-        UserError: if it cannot be written, or holds what another config made.
+        UserError: if it cannot be written, or holds results of another config.
     """
     path = os.path.join(workdir, "config.json")
     try:
@@ -72,13 +72,13 @@ def claim_directory(run: TheoryRun, workdir: str) -> None:
             found = read_json(path, "the config of a run")
             if not isinstance(found, dict):
                 raise UserError(
-                    f"{path}: found a config of another program, expected that of "
+                    f"{path}: found the config of another program, expected one of "
                     "rtil theory"
                 )
             if field := first_difference(found, as_json(run), free=()):
                 raise UserError(
-                    f"{path}: found another {field}, expected that of --config; choose "
-                    "another --workdir"
+                    f"{path}: found another {field}, expected the value of --config; "
+                    "choose another --workdir"
                 )
         os.makedirs(os.path.join(workdir, "figures"), exist_ok=True)
         save_config(as_json(run), path)
@@ -89,7 +89,10 @@ def claim_directory(run: TheoryRun, workdir: str) -> None:
 
 
 def closed_form_rows(run: TheoryRun, truth: Truth) -> Iterator[ErrorRow]:
-    """Both models, solved exactly; the search for z_1 starts at a draw, as in (5)."""
+    """Yields rows of both models, solved exactly.
+
+    The search for z_1 starts at a random draw, as in (5).
+    """
     rng = np.random.default_rng(run.seed + 1)
     models = trained_weights(truth)
     nd, n1 = truth.w1.shape
@@ -107,7 +110,7 @@ def closed_form_rows(run: TheoryRun, truth: Truth) -> Iterator[ErrorRow]:
 
 
 def learned_rows(run: TheoryRun, truth: Truth) -> Iterator[ErrorRow]:
-    """Both models, trained by the library and inverted by its ILO.
+    """Yields rows of both models, trained by gradient descent and inverted by ILO.
 
     Raises:
         UserError: if training diverges.
@@ -123,7 +126,8 @@ def learned_rows(run: TheoryRun, truth: Truth) -> Iterator[ErrorRow]:
     }
     rate = settings.training.learning_rate
     finite = all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(models))
-    require(finite, "learned.training.learning_rate", rate, "less: training diverged")
+    expected = "a smaller rate, because training diverged"
+    require(finite, "learned.training.learning_rate", rate, expected)
     rng = np.random.default_rng(run.seed + 2)
     search = dataclasses.asdict(settings.inversion)
     for m in settings.measurements:
@@ -144,7 +148,7 @@ def _row(
     solved_by: str,
     errors: np.ndarray,
 ) -> ErrorRow:
-    """`errors` holds one number per matrix, or the mean of its signals."""
+    """Makes a row; `errors` has a number per matrix, or the mean over its signals."""
     w1 = trained_weights(truth)[model]
     return ErrorRow(
         measurements=matrices.shape[1],

@@ -1,4 +1,4 @@
-"""The figure of Lemma 5.2: both errors and the bound against m."""
+"""Draws the figure of Lemma 5.2: both errors and the bound against m."""
 
 from collections.abc import Sequence
 
@@ -8,20 +8,20 @@ from rtil_jax.experiments.report import COLOURS
 from rtil_jax.experiments.report.style import Axes, new_figure, save_figure
 from rtil_jax.experiments.theory.error_table import ErrorRow
 
-# Model -> colour, marker and name.
+# Model -> colour, marker and label.
 STYLES = {"vanilla": (COLOURS[0], "o", "vanilla"), "rtil": (COLOURS[1], "s", "RTIL")}
 
 
 def draw_errors(rows: Sequence[ErrorRow], num_features: int, path: str) -> None:
     """Draws the mean errors of `results.csv` with bars of two standard errors.
 
-    Twice: on a linear axis, where vanilla and the bounds can be told apart, and on a
-    logarithmic one, where RTIL's zero can be seen to be one.
+    The left panel has a linear axis, which separates vanilla from the bounds; the right
+    one has a logarithmic axis, which shows that RTIL's error is zero.
 
     Args:
-        rows: of both models, each solved both ways.
-        num_features: n_1, from which on Lemma 5.2 holds.
-        path: of the PNG.
+        rows: the rows of both models, each solved in both ways.
+        num_features: n_1; Lemma 5.2 holds from this number of measurements.
+        path: the PNG to write.
     """
     figure = new_figure(9.0, 4.5)
     figure.set_layout_engine("constrained")
@@ -36,7 +36,7 @@ def draw_errors(rows: Sequence[ErrorRow], num_features: int, path: str) -> None:
         axes.set(xlabel="measurements m")
         axes.grid(alpha=0.3)
     within = [row for row in rows if row.measurements >= num_features]
-    # Errors grow without limit towards m = n_0, which would flatten the rest.
+    # Errors grow without limit towards m = n_0, which would hide the rest.
     linear.set_ylim(0, 2 * max(row.mean_error for row in within))
     linear.set_ylabel(r"mean of $\|x - \tilde G(\hat z_0, \hat z_1)\|^2$")
     logarithmic.set_yscale("log")
@@ -48,7 +48,7 @@ def draw_errors(rows: Sequence[ErrorRow], num_features: int, path: str) -> None:
 
 
 def _draw_bounds(axes: Axes, rows: Sequence[ErrorRow], num_features: int) -> None:
-    """Both bounds, and a shade over what the lemma says nothing of."""
+    """Draws both bounds, and shades the region that the lemma does not cover."""
     fewest = min(row.measurements for row in rows)
     if fewest < num_features:
         label = "$m < n_1$: not in the lemma"
@@ -59,7 +59,7 @@ def _draw_bounds(axes: Axes, rows: Sequence[ErrorRow], num_features: int) -> Non
 
 
 def _draw_line(axes: Axes, rows: Sequence[ErrorRow]) -> None:
-    """A line for closed forms; hollow marks for gradient descent."""
+    """Draws a line for closed forms, and hollow marks for gradient descent."""
     colour, marker, name = STYLES[rows[0].model]
     exact = rows[0].solved_by == "closed_form"
     rows = sorted(rows, key=lambda row: row.measurements)

@@ -1,4 +1,4 @@
-"""The config of the linear theory: its fields, and what holds for their dimensions."""
+"""The config of `rtil theory`: its fields, and checks of their dimensions."""
 
 import dataclasses
 import math
@@ -18,17 +18,21 @@ _ABOVE_0 = Condition(lambda value: 0 < value < math.inf, "above 0")
 class Training:
     """Gradient descent on W_1; see `rtil_jax.theory.learning.train`."""
 
-    steps: int = field(1_000, "Of gradient descent.", _ABOVE_0)
-    batch: int = field(256, "Draws in each step.", _ABOVE_0)
-    learning_rate: float = field(0.02, "At the start; it falls to 0.", _ABOVE_0)
+    steps: int = field(1_000, "Number of steps.", _ABOVE_0)
+    batch: int = field(256, "Number of draws in each step.", _ABOVE_0)
+    learning_rate: float = field(
+        0.02, "Learning rate at the start; it falls to 0.", _ABOVE_0
+    )
 
 
 @dataclasses.dataclass(frozen=True)
 class Inversion:
     """ILO; see `rtil_jax.theory.learning.invert_learned`."""
 
-    steps: int = field(2_000, "Of each of ILO's two stages.", _ABOVE_0)
-    learning_rate: float = field(0.2, "Of Adam, at the top of its schedule.", _ABOVE_0)
+    steps: int = field(2_000, "Number of steps of each of ILO's two stages.", _ABOVE_0)
+    learning_rate: float = field(
+        0.2, "Highest learning rate of Adam's schedule.", _ABOVE_0
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,35 +42,39 @@ class Learned:
     measurements: tuple = field(
         (20, 24, 32, 48, 63), "Numbers m of measurements, at least n_1."
     )
-    signals: int = field(64, "Signals, with an A each.", _SPREAD)
+    signals: int = field(64, "Number of signals, each with its own A.", _SPREAD)
     training: Training = field(Training, "")
     inversion: Inversion = field(Inversion, "")
 
 
 @dataclasses.dataclass(frozen=True)
 class TheoryRun:
-    """What `rtil theory` computes."""
+    """The fields of the config of `rtil theory`."""
 
-    seed: int = field(0, "Of the generators, the operators and the signals.")
-    latent_dim: int = field(4, "n_0 < n_1 < n_d.", at_least(1))
-    num_features: int = field(16, "n_1, of the features between the two layers.")
-    resolution: int = field(8, "Images are square: n_d = resolution^2.")
+    seed: int = field(0, "Seed of the generators, the operators and the signals.")
+    latent_dim: int = field(
+        4, "n_0, the size of z_0, with n_0 < n_1 < n_d.", at_least(1)
+    )
+    num_features: int = field(16, "n_1, the number of features between the two layers.")
+    resolution: int = field(
+        8, "Height and width of the square images: n_d = resolution^2."
+    )
     measurements: tuple = field(
         (6, 8, 10, 12, 14, 15, 16, 18, 20, 24, 32, 40, 48, 56, 63),
         "Numbers m of measurements, at least n_0 and below n_d. Lemma 5.2 is about "
-        "m >= n_1; the smaller ones show that it is about nothing else.",
+        "m >= n_1; smaller numbers show what happens outside it.",
     )
-    operators: int = field(200, "Draws of A for each m.", _SPREAD)
-    signals: int = field(200, "Draws of signals for each A.", at_least(1))
+    operators: int = field(200, "Number of draws of A for each m.", _SPREAD)
+    signals: int = field(200, "Number of signals for each A.", at_least(1))
     learned: Learned = field(Learned, "")
 
 
 def parse_theory(config: ConfigDict) -> TheoryRun:
-    """The run that a config asks for.
+    """Parses the config of `rtil theory`.
 
     Raises:
-        UserError: for a field that does not exist or cannot be used, or dimensions that
-            are not those of Section 5.1.
+        UserError: if a field is unknown or cannot be used, or the dimensions are not as
+            in Section 5.1.
     """
     run = parse(TheoryRun, config)
     n0, n1, nd = run.latent_dim, run.num_features, run.resolution**2

@@ -1,4 +1,4 @@
-"""The training run that a config describes, and its recipe."""
+"""Builds the training run that a config describes, and its recipe."""
 
 import dataclasses
 import math
@@ -28,17 +28,17 @@ from rtil_jax.training.pggan import PGGANRecipe, Phase, growing_phases
 from rtil_jax.training.recipe import Recipe
 from rtil_jax.training.stylegan2 import StyleGAN2Recipe
 
-# What a saved config has beside the fields of a run.
+# Names in a saved config besides the fields of a run.
 BESIDE = ("runs", "converted")
 
 
 def resolved(config: ConfigDict, num_devices: int) -> TrainingRun:
-    """The run of a config, checked, with the phases of growing written out.
+    """Parses and checks a config, and fills in the phases of growing.
 
-    A run that is continued to more steps must keep the phases that it began with.
+    So a run that is continued to more steps keeps the phases that it began with.
 
     Raises:
-        UserError: for the first field that cannot be used.
+        UserError: if a field cannot be used; reports the first one.
     """
     if "training" not in config:
         raise UserError(
@@ -64,21 +64,21 @@ def resolved(config: ConfigDict, num_devices: int) -> TrainingRun:
 
 
 def saved_run(config: dict[str, Any]) -> TrainingRun:
-    """The run whose config was saved: of a checkpoint, or of a packaged prior.
+    """Parses the saved config of a checkpoint or a packaged prior.
 
-    Fields that are younger than it have their defaults.
+    Fields that were added later get their defaults.
 
     Raises:
-        UserError: if no recipe trains it, or a field cannot be used.
+        UserError: if no recipe trains its architecture, or a field cannot be used.
     """
     fields = {name: value for name, value in config.items() if name not in BESIDE}
     return parse(_kind_of(fields), ConfigDict(fields))
 
 
 def _kind_of(config: dict | ConfigDict) -> type[StyleGAN2Run] | type[PGGANRun]:
-    """Raises UserError if no recipe trains its architecture."""
+    """Returns the class of its run; raises UserError if no recipe trains it."""
     architecture, known = architecture_of(config), " or ".join(RUNS)
-    expected = f"{known}, for which there is a training recipe"
+    expected = f"{known}, which have a training recipe"
     require(architecture in RUNS, "architecture", architecture, expected)
     return RUNS[architecture]
 
@@ -86,7 +86,7 @@ def _kind_of(config: dict | ConfigDict) -> type[StyleGAN2Run] | type[PGGANRun]:
 def _check_made_for(
     kind: type[StyleGAN2Run] | type[PGGANRun], config: ConfigDict
 ) -> None:
-    """Raises UserError if it lacks a field: one of the other architecture does."""
+    """Raises UserError if a field is missing, as it is for another architecture."""
     architecture, known = architecture_of(config), dataclasses.asdict(kind())
     missing = []
     for section, fields in known.items():
@@ -102,7 +102,7 @@ def _check_made_for(
 
 
 def build_recipe(run: TrainingRun) -> Recipe:
-    """The training recipe of a run that `resolved` or `saved_run` has returned.
+    """Builds the recipe of a run from `resolved` or `saved_run`.
 
     Raises:
         UserError: if the family does not fit the generator or the batch.
@@ -119,7 +119,7 @@ def _weights(run: TrainingRun, num_members: int) -> tuple[float, ...]:
 
 
 def _values(section: Any, kind: type) -> dict[str, Any]:
-    """Those of a section that are attributes of `kind`."""
+    """Returns the fields of a section that are attributes of `kind`."""
     names = (field.name for field in dataclasses.fields(kind))
     return {name: getattr(section, name) for name in names}
 

@@ -1,7 +1,7 @@
-"""Divergence: numbers that are not finite, where they began, and what may help.
+"""Detects divergence of training, and says where it began and what may help.
 
-Metrics stay on the device until they are logged, so that no step waits for a check;
-they are then read step by step, which finds the first that was not finite.
+Metrics stay on the device until they are logged, so that no step waits for a check.
+They are then read step by step, which finds the first one that is not finite.
 """
 
 from typing import Any
@@ -19,8 +19,8 @@ _D, _G = "the discriminator", "the generator"
 _R1, _PATH = "the R1 penalty", "the path-length penalty"
 _PENALTY = "the gradient penalty"
 _SMALLER = "a smaller config.training.learning_rate"
-# Metric -> (what it belongs to, what may help), in the order of computation: what is
-# not finite spreads, so that the first in a step names the origin.
+# Metric -> (likely cause, what may help), in the order of computation: infinite numbers
+# spread, so the first metric in a step shows the origin.
 _CAUSES = {
     "real_score": (_D, f"{_SMALLER}, or a larger penalty on its gradient"),
     "fake_score": (_D, f"{_SMALLER}, or a larger penalty on its gradient"),
@@ -39,11 +39,11 @@ _CAUSES = {
 
 
 class Diverged(UserError):
-    """Something is not finite.
+    """Training has diverged: a metric or a weight is not finite.
 
     Attributes:
-        step: number of the first step, from 1, after which it was not.
-        what: name and value of what it was, its likely cause, and what may help.
+        step: number of the first such step, from 1.
+        what: the metric and its value, its likely cause, and what may help.
     """
 
     def __init__(self, step: int, name: str, value: float, config: TrainingRun):
@@ -57,15 +57,15 @@ class Diverged(UserError):
 
 
 def newest_values(unread: list[dict], first: int, config: TrainingRun) -> dict:
-    """The newest value of each metric, as a float.
+    """Returns the newest value of each metric, as a float.
 
     Args:
-        unread: the metrics of consecutive steps, the first after `first` finished ones.
-        first: number of finished steps.
-        config: to say what may help.
+        unread: the metrics of consecutive steps.
+        first: number of finished steps before the first of them.
+        config: the config, for the advice in the error.
 
     Raises:
-        Diverged: if a value is not finite, for the first of them.
+        Diverged: if a value is not finite; it reports the first one.
     """
     newest: dict[str, Any] = {}
     for step, metrics in enumerate(jax.device_get(unread), start=first + 1):
@@ -84,5 +84,5 @@ def check_finite(state: TrainState, config: TrainingRun) -> None:
 
 @jax.jit
 def all_finite(tree: Any) -> Bool[Array, ""]:
-    """Whether every number in `tree` is finite."""
+    """Tells whether every number in a tree of arrays is finite."""
     return jnp.all(jnp.array([jnp.all(jnp.isfinite(x)) for x in jax.tree.leaves(tree)]))

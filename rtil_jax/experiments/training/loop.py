@@ -1,4 +1,4 @@
-"""The training loop: reads top to bottom; what training writes is all written here."""
+"""The training loop, which also writes all files of a training run."""
 
 import contextlib
 import dataclasses
@@ -58,24 +58,24 @@ from rtil_jax.training.recipe import Recipe
 from rtil_jax.training.state import Progress, TrainState
 
 SECTIONS = ("log", "sample", "checkpoint")
-TOGETHER = "several processes that train as one also need --distributed"
+TOGETHER = "several processes that train together need --distributed"
 
 
 def train(
     config: ConfigDict, workdir: str, dry_run: bool = False, command: str = ""
 ) -> None:
-    """Trains until `config.training.steps`, resuming from `workdir` if it can.
+    """Trains for `config.training.steps` steps; continues a run in `workdir`.
 
-    Writes `config.json`, `metrics.jsonl`, `samples/*.png` and `checkpoints/`, and
+    It writes `config.json`, `metrics.jsonl`, `samples/*.png` and `checkpoints/`, and
     `tensorboard/` if `config.log.tensorboard` is set.
 
-    Where there are several processes, all of them call it with the same config and
-    directory, see `rtil_jax.distributed`; only process 0 writes, but for its part of a
-    checkpoint.
+    Several processes that train together all call it with the same config and directory
+    (see `rtil_jax.distributed`). Process 0 writes the files; each process writes its
+    part of a checkpoint.
 
-    Killed at any time and started again, it ends with the same bits. SIGTERM, SIGUSR1,
-    SIGINT and JAX's notice of preemption end it after the step at hand, which is saved;
-    a second SIGINT exits at once.
+    A run that is killed at any time and started again ends with the same bits. SIGTERM,
+    SIGUSR1, SIGINT and JAX's preemption notice stop it after the current step, which is
+    saved; a second SIGINT exits at once.
 
     Args:
         config: from a file of `configs/`.
@@ -84,8 +84,8 @@ def train(
         command: the command line, for the record.
 
     Raises:
-        UserError: for a config, data set or directory that cannot be used, and if
-            training diverges.
+        UserError: if a config, data set or directory cannot be used, or training
+            diverges.
     """
     workdir = local_path(workdir, "--workdir")
     mesh = devices.data_mesh()
@@ -116,7 +116,7 @@ def train(
             workdir, parsed.checkpoint.keep, parsed.checkpoint.keep_every
         ) as checkpoints,
     ):
-        # Another run may have begun here while the images were prepared.
+        # Another run may have started here while the images were prepared.
         check_workdir(parsed, workdir)
         check_images(images, workdir)
         distributed.say(describe(parsed, recipe, mesh))
@@ -138,7 +138,14 @@ def train(
 def print_end(
     config: TrainingRun, workdir: str, step: int, stopped: str | None
 ) -> None:
-    """The last words of a run that has ended well."""
+    """Prints the last lines of a run.
+
+    Args:
+        config: the config of the run.
+        workdir: its directory.
+        step: number of finished steps.
+        stopped: the signal that stopped it, or None.
+    """
     if not step:
         return distributed.say(
             f"stopped by {stopped} before the first step; the same command starts anew"
@@ -163,7 +170,16 @@ def run_through_divergence(
     stopping: Stopping,
     command: str,
 ) -> TrainState:
-    """`run`, and where it diverges again from the last checkpoint, if it may.
+    """Runs the loop; if it diverges, goes back to the last checkpoint and runs again.
+
+    Args:
+        config: the config of the run.
+        recipe: its recipe.
+        images: the training images.
+        checkpoints: its checkpoints.
+        workdir: its directory.
+        stopping: tells whether the run was asked to stop.
+        command: the command line, for the record.
 
     Raises:
         UserError: if training diverges more often than it may go back.
@@ -182,7 +198,7 @@ def run_through_divergence(
                 config, recipe, state, progress, near, checkpoints, workdir, stopping
             )
         except Diverged as error:
-            diverged = error.with_traceback(None)  # whose frames hold the state
+            diverged = error.with_traceback(None)  # its frames would keep the state
         state, progress = go_back(
             config, recipe, progress, diverged, checkpoints, stopping
         )
@@ -196,23 +212,31 @@ def go_back(
     checkpoints: Checkpoints,
     stopping: Stopping,
 ) -> tuple[TrainState, Progress]:
-    """Where to continue: at the last checkpoint, with images after those read so far.
+    """Returns the state of the last checkpoint, and skips the images read since.
 
-    A pure function of that checkpoint and the step: a run that is killed meanwhile
-    diverges and goes back again in the same way.
+    The result depends only on that checkpoint and the step: a run that is killed now
+    will diverge and go back in the same way.
+
+    Args:
+        config: the config of the run.
+        recipe: its recipe.
+        progress: what the run remembers besides its arrays.
+        diverged: the error.
+        checkpoints: the checkpoints of the run.
+        stopping: tells whether the run was asked to stop.
 
     Raises:
-        UserError: if it has gone back as often as it may.
+        UserError: if it may not go back again.
     """
     checkpoints.wait()
     limit, last = config.checkpoint.rollbacks, checkpoints.latest_step()
     if progress.rollbacks >= limit:
-        good = "no checkpoint was saved before"
+        good = "it has no earlier checkpoint"
         if last is not None:
             good = f"the last good checkpoint is {last:,}"
         raise UserError(
-            f"{diverged.what}; {good}; a larger config.checkpoint.rollbacks "
-            f"({limit}) lets it go back and skip images"
+            f"{diverged.what}; {good}; with config.checkpoint.rollbacks above {limit} "
+            "it goes back and skips images"
         )
     mesh = jax.sharding.get_mesh()
     state = initial_state(config, recipe, checkpoints, mesh, stopping)
@@ -243,11 +267,21 @@ def run(
     workdir: str,
     stopping: Stopping,
 ) -> TrainState:
-    """Steps until the end, or until asked to stop; logs, samples and saves on the way.
+    """Makes steps until the end or until asked to stop; logs, draws samples and saves.
+
+    Args:
+        config: the config of the run.
+        recipe: its recipe.
+        state: the state to start from; its buffers are donated.
+        progress: what the run remembers besides its arrays.
+        images: the training images.
+        checkpoints: the checkpoints of the run.
+        workdir: its directory.
+        stopping: tells whether the run was asked to stop.
 
     Raises:
         Diverged: before anything that is not finite is logged or saved.
-        UserError: if something cannot be written.
+        UserError: if a file cannot be written.
     """
     first, steps = int(state.step), config.training.steps
     start = recipe.batch_at(first).start
@@ -278,7 +312,7 @@ def run(
                     if checkpoints.latest_step() != step > first:
                         save_state(step, checked(step))
                     break
-                bar.unpause()  # as if compiling took no time
+                bar.unpause()  # so that the bar's rate ignores compiling
             batch = read_batch(config, recipe, images, step, progress.skipped_images)
             state, metrics = recipe.train_step(state, batch, key, step)
             bar.update()
@@ -306,17 +340,30 @@ def run(
 
 
 def due(config: TrainingRun, done: int, section: str) -> bool:
-    """Whether something of `config.SECTION.every` comes after `done` steps."""
+    """Tells whether `config.SECTION.every` asks for something after `done` steps.
+
+    Args:
+        config: the config of the run.
+        done: number of finished steps.
+        section: `log`, `sample` or `checkpoint`.
+    """
     return done == config.training.steps or done % getattr(config, section).every == 0
 
 
 def save_samples(
     config: TrainingRun, recipe: Recipe, state: TrainState, workdir: str, board: Board
 ) -> None:
-    """Writes `samples/STEP.png`: one row per member of the family, under its name.
+    """Writes `samples/STEP.png`, with a row per member of the family under its name.
 
-    All pictures of a run show the same inputs. Where there are several processes, all
-    compute them, as no program may run on the devices of only one.
+    All pictures of a run show the same inputs. If several processes train together, all
+    of them compute the samples, because a program must run on all devices.
+
+    Args:
+        config: the config of the run.
+        recipe: its recipe.
+        state: the state after a step.
+        workdir: the directory of the run.
+        board: writes the picture for TensorBoard too.
     """
     step = int(state.step)
     rows = recipe.sample(state.ema, step, config.sample.columns)

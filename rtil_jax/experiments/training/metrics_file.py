@@ -1,4 +1,4 @@
-"""`metrics.jsonl`: one line per logged step, with the newest value of every metric."""
+"""Writes `metrics.jsonl`, with a line per logged step."""
 
 import json
 import os
@@ -12,18 +12,18 @@ NAME = "metrics.jsonl"
 
 
 class MetricsFile:
-    """Appends to `workdir`/metrics.jsonl, continuing where step `step` left it.
+    """The file `workdir`/metrics.jsonl, to which lines are appended.
 
-    A killed run may have logged steps after its last checkpoint; those lines are
-    dropped, because the resumed run takes the steps again. Metrics that are not
-    measured at every step keep their last value from line to line. Of several processes
-    that train as one, all keep the values, and process 0 writes them.
+    A killed run may have logged steps after its last checkpoint. These lines are
+    dropped, because the resumed run makes the steps again. Metrics that are not
+    measured at every step keep their last value. If several processes train together,
+    all of them keep the values, and process 0 writes them.
 
     Args:
         workdir: the run's directory.
         step: number of finished steps.
-        images: read in those steps, for the rate.
-        latest: the newest value of each metric after those steps.
+        images: number of images read in these steps, for the rate.
+        latest: the newest value of each metric after these steps.
 
     Raises:
         UserError: if the file cannot be written.
@@ -45,18 +45,18 @@ class MetricsFile:
             file.writelines(text.rstrip("\n") + "\n" for text in lines)
 
     def write(self, step: int, images: int, metrics: dict[str, float]) -> dict:
-        """Logs the newest values of `metrics` and the rate since the last line.
+        """Appends a line with the newest metrics and the rate since the last line.
 
-        The line is on the disk when this returns: a checkpoint that is saved then can
-        never be newer than its metrics.
+        The line is on the disk when this returns, so a checkpoint that is saved
+        afterwards is never newer than its metrics.
 
         Args:
             step: number of finished steps.
-            images: read in those steps.
-            metrics: newest values, all finite.
+            images: number of images read in these steps.
+            metrics: the newest values, all finite.
 
         Returns:
-            The whole line.
+            The values of the line.
 
         Raises:
             UserError: if the file cannot be written.
@@ -78,7 +78,7 @@ class MetricsFile:
 
 
 def _step(line: str) -> int:
-    """The step of a line; -1 for one that a killed run left unfinished."""
+    """Returns the step of a line; -1 for an incomplete line of a killed run."""
     try:
         return int(json.loads(line)["step"])
     except (ValueError, TypeError, KeyError):

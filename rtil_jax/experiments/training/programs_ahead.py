@@ -1,4 +1,4 @@
-"""Compiling a training step before it runs."""
+"""Compiles a training step before it runs."""
 
 import jax
 
@@ -12,10 +12,17 @@ from rtil_jax.training.state import TrainState
 def compile_step(
     recipe: Recipe, state: TrainState, key: jax.Array, step: int, stopping: Stopping
 ) -> None:
-    """Compiles what the step after `step` finished ones runs.
+    """Compiles the programs of the next step.
+
+    Args:
+        recipe: the recipe of the run.
+        state: the state, arrays or shapes.
+        key: the PRNG key of the run.
+        step: number of finished steps.
+        stopping: tells whether the run was asked to stop.
 
     Raises:
-        Abandoned: if asked to stop meanwhile.
+        Abandoned: if the run is asked to stop meanwhile.
     """
     mesh = jax.sharding.get_mesh()
 

@@ -1,6 +1,6 @@
-"""The state that a run starts from: its own checkpoint, `init_from`, or fresh weights.
+"""Loads the state that a run starts from: a checkpoint, `init_from`, or fresh weights.
 
-`init_from` is checked before anything runs, in a dry run too.
+`init_from` is checked before anything runs, also in a dry run.
 """
 
 import dataclasses
@@ -34,10 +34,19 @@ def initial_state(
     mesh: jax.sharding.Mesh,
     stopping: Stopping | None = None,
 ) -> TrainState:
-    """In this order: the run's own checkpoint, `init_from`'s weights, fresh weights.
+    """Returns the run's own checkpoint, the weights of `init_from`, or fresh weights.
+
+    It takes the first of these that exists.
+
+    Args:
+        config: the config of the run.
+        recipe: its recipe.
+        checkpoints: its checkpoints.
+        mesh: the devices.
+        stopping: tells whether the run was asked to stop; may be None.
 
     Raises:
-        Abandoned: if asked to stop meanwhile.
+        Abandoned: if the run is asked to stop meanwhile.
     """
     if checkpoints.latest_step() is not None:
         state = checkpoints.restore(abstract_state(recipe, mesh))
@@ -51,7 +60,7 @@ def initial_state(
         state = weights_of(config.init_from, state)
         anew = ""
         if is_packed(locate(config.init_from)):
-            anew = "; it has no discriminator, which starts anew"
+            anew = "; the discriminator starts anew, because there is none"
         distributed.say(f"starting from the weights of {config.init_from}{anew}")
     return state
 
@@ -59,11 +68,16 @@ def initial_state(
 def check_init_from(
     config: TrainingRun, recipe: Recipe, mesh: jax.sharding.Mesh
 ) -> None:
-    """Checks that a run can start from `config.init_from`, by names and shapes alone.
+    """Checks by names and shapes that a run can start from `config.init_from`.
+
+    Args:
+        config: the config of the run.
+        recipe: its recipe.
+        mesh: the devices.
 
     Raises:
-        UserError: if there is no such prior, its architecture is another, or its
-            networks have other names or shapes than the config's.
+        UserError: if the prior does not exist, or its architecture or the names or
+            shapes of its networks differ from the config's.
     """
     directory = locate(config.init_from, "config.init_from")
     packed = is_packed(directory)
@@ -85,13 +99,13 @@ def check_init_from(
 
 
 def weights_of(source: str, state: TrainState) -> TrainState:
-    """`state` with the networks of a training directory or of `pretrained:NAME`.
+    """Returns `state` with the networks of a training directory or `pretrained:NAME`.
 
-    A packaged prior is a generator alone, the EMA of its run: the generator and its EMA
-    start from it, and the discriminator stays that of `state`.
+    A packaged prior has only a generator, the moving average of its run. Generator and
+    moving average start from it, and the discriminator stays as it is in `state`.
 
     Raises:
-        UserError: if there are none, or their names or shapes are others.
+        UserError: if the networks do not exist, or their names or shapes differ.
     """
     directory = locate(source, "config.init_from")
     if not is_packed(directory):

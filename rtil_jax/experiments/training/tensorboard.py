@@ -1,4 +1,4 @@
-"""What TensorBoard shows of a run: scalars and grids of samples."""
+"""Writes scalars and grids of samples of a run for TensorBoard."""
 
 import contextlib
 import importlib.util
@@ -15,22 +15,22 @@ FOLDER = "tensorboard"
 
 
 def require_writer() -> None:
-    """Raises UserError, which says what to install, if there is no writer."""
+    """Raises UserError, which says what to install, if the writer is missing."""
     if importlib.util.find_spec("tensorboardX") is None:
         raise UserError(
-            "config.log.tensorboard: found no package tensorboardX, expected it; "
-            "pip install tensorboardX"
+            "config.log.tensorboard: found no package tensorboardX, expected pip "
+            "install tensorboardX"
         )
 
 
 class Board:
-    """Writes events; without a writer it does nothing."""
+    """Writes events for TensorBoard; without a writer it does nothing."""
 
     def __init__(self, writer: Any):
         self._writer = writer
 
     def scalars(self, step: int, values: Mapping[str, Any]) -> None:
-        """The numbers of a line of `metrics.jsonl`, but for the step itself."""
+        """Writes the numbers of a line of `metrics.jsonl`, except the step."""
         if self._writer is not None:
             for name, value in values.items():
                 if name != "step":
@@ -38,7 +38,7 @@ class Board:
             self._writer.flush()
 
     def picture(self, step: int, path: str) -> None:
-        """A PNG of samples."""
+        """Writes a PNG of samples."""
         if self._writer is not None:
             with Image.open(path) as image:
                 pixels = np.asarray(image.convert("RGB"))
@@ -48,13 +48,15 @@ class Board:
 
 @contextlib.contextmanager
 def open_board(workdir: str, step: int, wanted: bool) -> Iterator[Board]:
-    """Events in `workdir`/tensorboard, for `tensorboard --logdir WORKDIR`.
+    """Opens a board that writes to `workdir`/tensorboard.
+
+    `tensorboard --logdir WORKDIR` shows it.
 
     Args:
         workdir: the run's directory.
-        step: finished steps; TensorBoard forgets what an earlier, killed run wrote of
-            later ones.
-        wanted: without, nothing is written.
+        step: number of finished steps; TensorBoard drops later steps, which an earlier,
+            killed run has written.
+        wanted: whether to write anything.
     """
     if not wanted:
         yield Board(None)

@@ -1,4 +1,4 @@
-"""What holds for several fields of a training run together."""
+"""Checks that concern several fields of a training run together."""
 
 import math
 
@@ -44,9 +44,16 @@ def check_run(run: TrainingRun, num_devices: int) -> None:
 
 
 def check_batch_size(field: str, size: int, group: int, num_devices: int) -> None:
-    """Raises UserError unless minibatch-stddev and the devices can divide `size`."""
+    """Raises UserError if minibatch-stddev or the devices cannot divide a batch.
+
+    Args:
+        field: the name of the field, for the error.
+        size: number of images in the batch.
+        group: the most images that minibatch-stddev compares.
+        num_devices: number of devices.
+    """
     comparable = size >= 2 and stddev_group_size(size, group) > 1
-    expected = f"a multiple of a number from 2 to {group} (of images compared at once)"
+    expected = f"a multiple of a number from 2 to {group} (images compared together)"
     require(comparable, field, size, expected)
     expected = f"a multiple of {num_devices}, the number of devices"
     require(size % num_devices == 0, field, size, expected)
@@ -80,6 +87,6 @@ def check_phases(run: PGGANRun) -> None:
         growing_steps(count, phases.steps) < steps,
         "phases.steps",
         phases.steps,
-        f"so few that the last of {count} phases has faded in within "
+        f"fewer, so that the last of {count} phases fades in within "
         f"config.training.steps = {steps}",
     )

@@ -1,11 +1,8 @@
-"""Every field of a training config, at the values of the paper.
+"""Every field of a training config, with name, type, default, help and check.
 
-A field's name, type, default, help and check stand here and, for the numbers of the
-algorithms, in `rtil_jax.training.hyperparameters`. What holds for several fields
-together is in `training_checks`.
-
-Values are those of the public training code; the help says where the paper prints
-another.
+The hyperparameters of the algorithms are in `rtil_jax.training.hyperparameters`, and
+checks of several fields together in `training_checks`. Defaults are those of the public
+training code; the help says where the paper prints another value.
 """
 
 import dataclasses
@@ -35,7 +32,7 @@ def is_power_of_two(value: int) -> bool:
 
 
 def whole_numbers(example: str) -> Condition:
-    """The condition that a tuple holds integers only."""
+    """Returns the condition that a tuple holds only integers."""
     return Condition(
         lambda values: all(type(value) is int for value in values),
         f"integers, such as {example}",
@@ -55,68 +52,72 @@ CODES = Condition(
     _are_codes, "increasing numbers of codes from 1, such as (1, 10, 20) or (1,)"
 )
 _WIDTHS = (
-    "Channels of every block, in place of these two, as converted checkpoints may need."
+    "Channels of every block, for converted checkpoints; () uses the two fields above."
 )
-_AS_GENERATOR = "As of the generator."
+_AS_GENERATOR = "As for the generator."
 
 
 @dataclasses.dataclass(frozen=True)
 class Data:
-    """Which images are trained on."""
+    """Fields of the training images."""
 
     source: str = field("avatars", "A folder, a zip, `tfds:NAME`, or `avatars`.")
     split: str = field(
-        "train", "Where a folder or zip has such as train/ and test/, this picks one."
+        "train", "Which of train/ and test/ to take, if a folder or zip has both."
     )
     count: int = field(
-        0, "Only the first images in name order; 0 means all.", at_least(0)
+        0,
+        "How many images to take, the first in name order; 0 takes all.",
+        at_least(0),
     )
     window: tuple = field(
         (),
-        "The values that are black and white in pictures of more than 8 bits, such as "
+        "The values of black and white in pictures with more than 8 bits, such as "
         "(0, 4095) for 12 bits; () is (0, 65535).",
         Condition(data.is_window, data.WINDOW),
     )
     cache_dir: str = field(
         "",
-        'Where prepared images are kept; "" is ~/.cache/rtil_jax or $RTIL_JAX_DATA.',
+        'Folder of prepared images; "" is $RTIL_JAX_DATA or ~/.cache/rtil_jax.',
     )
-    flip: bool = field(True, "Horizontal flips, half of the time.")
+    flip: bool = field(True, "Mirror half of the images, chosen at random.")
 
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
-    """When the state is saved."""
+    """Fields of the checkpoints."""
 
     every: int = field(5_000, "Steps from one checkpoint to the next.", at_least(1))
-    keep: int = field(2, "How many of the newest stay.", at_least(1))
+    keep: int = field(2, "How many of the newest to keep.", at_least(1))
     keep_every: int = field(
-        0, "Those at multiples of so many steps stay too; 0 for none.", at_least(0)
+        0,
+        "Also keep those at multiples of this number of steps; 0 keeps none of them.",
+        at_least(0),
     )
     rollbacks: int = field(
         0,
-        "How often, where training diverges, it goes back to its last checkpoint and "
-        "skips the images that it has read since; 0 stops at once.",
+        "How often training that diverges may go back to its last checkpoint, and skip "
+        "the images read since; 0 stops at once.",
         at_least(0),
     )
 
 
 @dataclasses.dataclass(frozen=True)
 class Sample:
-    """When pictures are drawn: one row per member of the family."""
+    """Fields of the sample pictures, which have one row per member of the family."""
 
     every: int = field(1_000, "Steps from one picture to the next.", at_least(1))
-    columns: int = field(10, "Images in a row of it.", at_least(1))
+    columns: int = field(10, "Number of images in a row.", at_least(1))
 
 
 @dataclasses.dataclass(frozen=True)
 class Log:
-    """When metrics are written."""
+    """Fields of the metrics."""
 
     every: int = field(50, "Steps from one line of metrics to the next.", at_least(1))
     tensorboard: bool = field(
         False,
-        "Writes scalars and samples for TensorBoard too, to `tensorboard/` in the "
+        "Also write scalars and samples for TensorBoard, to `tensorboard/` in the "
         "run's directory; needs tensorboardX.",
     )
 
@@ -125,18 +126,20 @@ class Log:
 class StyleGAN2Generator:
     max_channels: int = field(
         256,
-        "Most channels of a block; at resolution r: min(max_channels, channel_base / "
-        "r).",
+        "Most channels of a block, which has min(max_channels, channel_base / r) at "
+        "resolution r.",
         at_least(1),
     )
     channel_base: int = field(
-        16_384, "Channels of a block times its resolution, up to max_channels."
+        16_384, "Channels of a block times its resolution, unless max_channels is less."
     )
     widths: tuple = field((), _WIDTHS)
-    latent_dim: int = field(512, "Numbers in a latent code z.", at_least(1))
-    mapping_layers: int = field(8, "Dense layers from z to the styles.", at_least(1))
+    latent_dim: int = field(512, "Size of a latent code z.", at_least(1))
+    mapping_layers: int = field(
+        8, "Number of dense layers from z to the styles.", at_least(1)
+    )
     style_mixing: float = field(
-        0.9, "Probability of two different z per image.", FRACTION
+        0.9, "Probability that an image mixes the styles of two z.", FRACTION
     )
 
 
@@ -151,18 +154,18 @@ class StyleGAN2Discriminator:
 class PGGANGenerator:
     max_channels: int = field(
         256,
-        "Most channels of a block; at resolution r: channel_base / r, within [64, "
-        "max_channels].",
+        "Most channels of a block, which has channel_base / r at resolution r, within "
+        "[64, max_channels].",
         at_least(1),
     )
     channel_base: int = field(
-        8_192, "Channels of a block times its resolution, within those limits."
+        8_192, "Channels of a block times its resolution, within these limits."
     )
     widths: tuple = field((), _WIDTHS)
-    latent_dim: int = field(512, "Numbers in a latent code z.", at_least(1))
+    latent_dim: int = field(512, "Size of a latent code z.", at_least(1))
     layout: str = field(
         "rtil",
-        "`rtil`, or `official` for the network of the original PGGAN.",
+        "Layers of the network: `rtil`, or `official` for the original PGGAN.",
         one_of("rtil", "official"),
     )
 
@@ -174,8 +177,8 @@ class PGGANDiscriminator:
     widths: tuple = field((), _AS_GENERATOR)
     stddev_group: int = field(
         2,
-        "Images that minibatch-stddev compares, at most (the public code: all). "
-        "`drawn` members need a group each, so three of them need groups of 2 in a "
+        "Most images that minibatch-stddev compares (the public code compares all). "
+        "Each `drawn` member needs a group, so three of them need groups of 2 in a "
         "batch of 6.",
         at_least(2),
     )
@@ -183,22 +186,25 @@ class PGGANDiscriminator:
 
 @dataclasses.dataclass(frozen=True)
 class Family:
-    """How the members of a family share the loss."""
+    """Fields of the family, which say how its members share the loss."""
 
     weighting: Literal["paper", "uniform"] = field(
         "uniform",
-        "`uniform`: one share per member, the public code. `paper`: `base_weight` (the "
-        "lambda of equation (2), 1/2 in the paper) on G, the rest shared.",
+        "Weights of the members in the loss. `uniform` (the public code): equal. "
+        "`paper`: `base_weight` for G, and the rest shared equally.",
         one_of("paper", "uniform"),
     )
     base_weight: float = field(
-        0.5, "lambda, the share of G where the weighting is `paper`.", FRACTION
+        0.5,
+        "Weight of G for weighting `paper`: lambda of equation (2), 1/2 in the paper.",
+        FRACTION,
     )
     members: str = field(
         "drawn",
-        "`drawn`: each minibatch-stddev group of images comes from one member, at the "
-        "cost of the mean member; or `enumerated`: all of them at every step, as in "
-        "the public code (StyleGAN2's path-length penalty draws them either way).",
+        "Members of a step. `drawn`: each minibatch-stddev group of images comes from "
+        "one member, which costs as much as the mean member. `enumerated` (the public "
+        "code): every step evaluates all members. (StyleGAN2's path-length penalty "
+        "always draws them.)",
         one_of("drawn", "enumerated"),
     )
 
@@ -207,15 +213,17 @@ class Family:
 class StyleGAN2Family(Family):
     blocks: tuple[int, ...] = field(
         (1, 2, 3, 4),
-        "Member G^k perturbs the first k of these; () is vanilla training. Block k has "
-        "2^(k + 1) pixels: 4, 8, 16 and 32 in the paper.",
+        "Blocks whose features are perturbed: member G^k perturbs the first k of them. "
+        "() is vanilla training. Block k has 2^(k + 1) pixels: 4, 8, 16 and 32 in the "
+        "paper.",
         whole_numbers("(1, 2, 3) or ()"),
     )
     sigma: float = field(1.0, "Standard deviation of the perturbations.", NOT_NEGATIVE)
     sigma_units: SigmaUnits = field(
         "absolute",
-        "Of sigma: `absolute` (the paper), or `features`, the root mean square of G's "
-        "features at the block, which no generator can escape by enlarging them.",
+        "Units of sigma: `absolute` (the paper), or `features`, the root mean square "
+        "of G's features after the block. With `absolute`, a generator can weaken the "
+        "perturbation by enlarging its features.",
         one_of(*get_args(SigmaUnits)),
     )
 
@@ -224,32 +232,34 @@ class StyleGAN2Family(Family):
 class PGGANFamily(Family):
     codes: tuple[int, ...] = field(
         (1, 10, 20),
-        "Member G^k mixes this many codes; (1,) is vanilla training.",
+        "How many codes each member mixes; (1,) is vanilla training.",
         CODES,
     )
     block: int = field(
         4,
-        "Where they are mixed, or at the last block while growing has not reached it. "
-        "Block k has 2^(k + 1) pixels: 32 in the paper.",
+        "Block after which codes are mixed; while a growing network is too small for "
+        "it, the last block. Block k has 2^(k + 1) pixels: 32 in the paper.",
     )
 
 
 @dataclasses.dataclass(frozen=True)
 class Phases:
-    """The phases of growing."""
+    """Fields of the phases of growing."""
 
     resolutions: tuple[int, ...] = field(
-        (), "() is 4, 8, ..., resolution.", whole_numbers("(4, 8, 16), or ()")
+        (),
+        "Resolution of each phase; () is 4, 8, ..., resolution.",
+        whole_numbers("(4, 8, 16), or ()"),
     )
     batch_sizes: tuple[int, ...] = field(
         (),
-        "One per phase; () is training.batch_size for all.",
+        "Batch size of each phase; () is training.batch_size for all.",
         whole_numbers("(32, 32, 16), or ()"),
     )
     steps: int = field(
         0,
-        "Steps of each phase but the last, which takes the rest; the newest block "
-        "fades in over half of them. 0 shares training.steps equally.",
+        "Steps of each phase, except the last, which takes the rest. The newest block "
+        "fades in over half of a phase. 0 shares training.steps equally.",
         at_least(0),
     )
 
@@ -258,7 +268,8 @@ class Phases:
 class StyleGAN2Training(StyleGAN2Hyperparameters):
     steps: int = field(
         500_000,
-        "Updates of both networks. The paper's; the public default is 600,000.",
+        "Number of updates of both networks, as in the paper; the public default is "
+        "600,000.",
         at_least(1),
     )
 
@@ -267,22 +278,23 @@ class StyleGAN2Training(StyleGAN2Hyperparameters):
 class PGGANTraining(PGGANHyperparameters):
     steps: int = field(
         600_000,
-        "Updates of both networks. The paper's; the public default is 500,000.",
+        "Number of updates of both networks, as in the paper; the public default is "
+        "500,000.",
         at_least(1),
     )
-    batch_size: int = field(6, "Images of a step, over all devices.")
+    batch_size: int = field(6, "Number of images per step, over all devices.")
 
 
-_ARCHITECTURE = "`stylegan2` or `pggan`; a file of `configs/` is made for one of them."
+_ARCHITECTURE = "`stylegan2` or `pggan`; each file of `configs/` is for one of them."
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainingRun:
-    """A training run: what all architectures share."""
+    """The fields of a training run that all architectures share."""
 
     architecture: str
     seed: int = field(
-        0, "Of the weights, the order of the images and every draw.", SEED
+        0, "Seed of the weights, the order of the images and all random draws.", SEED
     )
     resolution: int = field(
         256,
@@ -299,17 +311,18 @@ class TrainingRun:
     )
     init_from: str = field(
         "",
-        "A training directory whose weights to start from; its family may be another. "
-        "Or `pretrained:NAME`, a generator alone: the discriminator then starts anew.",
+        "Training directory or `pretrained:NAME` whose weights to start from; its "
+        "family may differ. `pretrained:NAME` has only a generator, so the "
+        "discriminator starts anew.",
     )
-    data: Data = field(Data, "The images.")
+    data: Data = field(Data, "The training images.")
     discriminator: StyleGAN2Discriminator | PGGANDiscriminator
     generator: StyleGAN2Generator | PGGANGenerator
     family: StyleGAN2Family | PGGANFamily
     training: StyleGAN2Training | PGGANTraining
-    checkpoint: Checkpoint = field(Checkpoint, "What is saved.")
+    checkpoint: Checkpoint = field(Checkpoint, "When the state is saved.")
     sample: Sample = field(
-        Sample, "Pictures: one row per member of the family, `columns` images."
+        Sample, "Pictures of samples, with one row per member of the family."
     )
     log: Log = field(Log, "Metrics.")
 
@@ -336,13 +349,13 @@ class PGGANRun(TrainingRun):
     training: PGGANTraining = field(PGGANTraining, "")
     growing: str = field(
         "progressive",
-        "`progressive`, or `none` for full resolution from the first step.",
+        "`progressive`, or `none` to train at full resolution from the first step.",
         one_of("progressive", "none"),
     )
-    phases: Phases = field(Phases, "Of growing.")
+    phases: Phases = field(Phases, "The phases of growing.")
 
 
-# Architecture -> its run; others can be inverted, but have no recipe.
+# Architecture -> its run; other architectures can be inverted, but not trained.
 RUNS: dict[str, type[StyleGAN2Run] | type[PGGANRun]] = {
     "stylegan2": StyleGAN2Run,
     "pggan": PGGANRun,
@@ -350,10 +363,10 @@ RUNS: dict[str, type[StyleGAN2Run] | type[PGGANRun]] = {
 
 
 def stylegan2_config() -> ConfigDict:
-    """The paper's RTIL-StyleGAN2 run but for data, resolution and length."""
+    """Returns the config of the paper's RTIL-StyleGAN2, with other data and length."""
     return default_config(StyleGAN2Run())
 
 
 def pggan_config() -> ConfigDict:
-    """The paper's RTIL-PGGAN run but for data, resolution and length."""
+    """Returns the config of the paper's RTIL-PGGAN, with other data and length."""
     return default_config(PGGANRun())

