@@ -5,11 +5,12 @@ can end the compiler itself, so the process must then leave by `leave`.
 """
 
 import contextlib
+import math
 import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent import futures
 from typing import Any, NoReturn
 
@@ -17,6 +18,7 @@ import jax
 from tqdm import tqdm
 
 from rtil_jax import distributed
+from rtil_jax.compiling import compile_together
 from rtil_jax.experiments.stopping import Stopping
 
 LASTS = 2.0  # seconds; what is compiled in less is not worth a line
@@ -28,30 +30,41 @@ class Abandoned(Exception):
     """It was asked to stop while something was compiled."""
 
 
-def compile_ahead(
-    programs: Sequence[tuple], called: Sequence[str], stopping: Stopping | None
-) -> None:
-    """Compiles programs, so that their first calls need not; says so where it lasts.
+def compile_ahead(programs: dict[str, tuple], stopping: Stopping | None) -> None:
+    """Compiles programs side by side, so that their first calls need not.
+
+    Says which are being compiled where it lasts.
 
     Args:
-        programs: (jitted function, *arguments), arrays or their shapes. JAX takes a
-            call for the same program if shapes, types and shardings are the same.
-        called: what each is called, as in "compiling the training step".
+        programs: by what they are called, as in "compiling the training step":
+            `compiling.compile_together` takes them.
         stopping: who asks to stop.
 
     Raises:
         Abandoned: if it is asked to stop meanwhile.
     """
-    for (function, *arguments), name in zip(programs, called, strict=True):
+    names, now = list(programs), []
 
-        def work(function: Any = function, arguments: list = arguments) -> None:
-            function.lower(*arguments).compile()
+    def work() -> None:
+        compile_together(
+            programs.values(),
+            lambda number: now.append(names[number]),
+            lambda number: now.remove(names[number]),
+        )
 
-        aside(work, stopping, f"compiling {name}")
+    aside(work, stopping, lambda: f"compiling {', '.join(now)}" if now else "")
 
 
-def aside(work: Callable[[], Any], stopping: Stopping | None, doing: str) -> Any:
+def aside(
+    work: Callable[[], Any], stopping: Stopping | None, doing: str | Callable[[], str]
+) -> Any:
     """What `work()` returns, computed in another thread; says `doing` if it lasts.
+
+    Args:
+        work: without arguments.
+        stopping: who asks to stop.
+        doing: a text, or what returns the text of the moment. Another text is said too
+            if it comes `LASTS` seconds after the last one.
 
     Raises:
         Abandoned: if it is asked to stop meanwhile. The thread goes on.
@@ -69,20 +82,22 @@ def aside(work: Callable[[], Any], stopping: Stopping | None, doing: str) -> Any
     thread = threading.Thread(target=run, daemon=True)
     _threads.append(thread)
     started = time.monotonic()
-    lines = [
-        (LASTS, f"{doing} ..."),
-        (ALARMS, f"{doing} still goes on: XLA's `Very slow compile?` is no error"),
-    ]
-    if not distributed.is_lead():
-        lines.clear()
+    said, speaks = "", distributed.is_lead()
+    alarms, next_line = started + ALARMS, started + LASTS
     with stopping.at_once() if stopping else contextlib.nullcontext():
         thread.start()
         while not future.done():
             futures.wait([future], timeout=0.1)
             if stopping is not None and stopping.may_leave():
                 raise Abandoned
-            if lines and time.monotonic() - started > lines[0][0]:
-                tqdm.write(lines.pop(0)[1], file=sys.stderr)
+            at, text = time.monotonic(), doing() if callable(doing) else doing
+            if speaks and at > next_line and text not in ("", said):
+                tqdm.write(f"{text} ...", file=sys.stderr)
+                said, next_line = text, at + LASTS
+            if speaks and said and at > alarms:
+                alarm = "still goes on: XLA's `Very slow compile?` is no error"
+                tqdm.write(f"{said} {alarm}", file=sys.stderr)
+                alarms = math.inf
     thread.join()
     _threads.remove(thread)
     return future.result()

@@ -12,6 +12,7 @@ from jaxtyping import Array, Int
 
 from rtil_jax.arguments import check_method
 from rtil_jax.arrays import as_number
+from rtil_jax.compiling import compile_together, compiled
 from rtil_jax.devices import batch_sharded, data_mesh, replicated
 from rtil_jax.errors import UserError
 from rtil_jax.generators import Generator
@@ -36,11 +37,11 @@ from rtil_jax.inversion.problems import (
     placed,
     settle,
 )
-from rtil_jax.inversion.programs import stage_programs
+from rtil_jax.inversion.programs import StagePrograms, stage_programs
 from rtil_jax.inversion.progress_bar import Progress, shown
 from rtil_jax.inversion.reconstruction import Reconstruction
 from rtil_jax.inversion.restarts import best_restarts, spread_of
-from rtil_jax.inversion.solutions import Solution, render
+from rtil_jax.inversion.solutions import render
 from rtil_jax.inversion.solver import SELECTIONS, StageEnd, run_stage
 from rtil_jax.inversion.stages import Stage, Variables
 from rtil_jax.inversion.units import prior_for
@@ -90,7 +91,7 @@ def invert(
     finish: Any = None,
     mesh: jax.sharding.Mesh | None = None,
     progress: Any = True,
-    before: Callable[[list[tuple]], None] | None = None,
+    before: Callable[[dict[str, tuple]], None] | None = None,
 ) -> Reconstruction:
     """Reconstructs a batch of images from their measurements.
 
@@ -146,9 +147,9 @@ def invert(
         progress: called after every step with (stage, step, measurement losses); in
             both fits, if something is held out. True shows a bar, in a terminal or a
             notebook; False and None show nothing.
-        before: called once before the first step with the program of each stage, a
-            jitted function and its arguments or their shapes, for who wants to
-            compile them first.
+        before: called once before the first step with the programs of the stages, by
+            name: a jitted function and its arguments or their shapes. It is to compile
+            them, as `compile_together` does by default.
 
     Raises:
         UserError: if the arguments do not fit each other, or the method does not fit
@@ -250,7 +251,7 @@ def _descended(
     perceptual: Loss | None,
     mesh: jax.sharding.Mesh,
     progress: Progress | None,
-    before: Callable[[list[tuple]], None] | None,
+    before: Callable[[dict[str, tuple]], None] | None,
 ) -> Reconstruction:
     """What a method's stages find, of arguments that are checked."""
     stages = method.stages(prior.generator)
@@ -273,17 +274,20 @@ def _descended(
     if perceptual is not None:
         problem = put(perceptual.prepare(problem))
 
-    if before is not None:
-        given = prior, perceptual, problem, variables, keys
-        before(stage_programs(stages, *given, select, mesh))
+    given = prior, perceptual, problem, variables, keys
+    programs = StagePrograms(stage_programs(stages, *given, select, mesh), mesh)
+    if before is None:
+        compile_together(programs.by_name().values())
+    else:
+        before(programs.by_name())
     losses: list[tuple[int, int, Array]] = []
 
     def run(
         problem: Problem, stops: Int[np.ndarray, "stages batch"] | None = None
     ) -> list[StageEnd]:
         losses.clear()
-        given = problem, variables, keys, perceptual
-        return _run_stages(stages, prior, *given, select, mesh, losses, progress, stops)
+        given = problem, variables, keys, perceptual, select, mesh, losses, progress
+        return _run_stages(stages, programs, prior, *given, stops)
 
     if select == "held_out":
         first = run(problem, np.full((len(stages), len(rows)), FULL, np.int32))
@@ -314,6 +318,7 @@ def _descended(
 
 def _run_stages(
     stages: Sequence[Stage],
+    programs: StagePrograms,
     prior: Prior,
     problem: Problem,
     variables: Variables,
@@ -339,8 +344,8 @@ def _run_stages(
 
         noise_keys = jax.vmap(jax.random.fold_in, (0, None))(keys, NOISE_KEYS + index)
         given = select, mesh, on_step, noise_keys, perceptual
-        stop = None if stops is None else stops[index]
-        end = run_stage(stage, prior, problem, variables, *given, stop)
+        stop, run = None if stops is None else stops[index], programs.descend(index)
+        end = run_stage(stage, prior, problem, variables, *given, stop, run)
         variables = end.variables
         ends.append(end)
     return ends
@@ -375,15 +380,13 @@ def _status(first: np.ndarray, last: np.ndarray, finite: np.ndarray) -> list[str
     ]
 
 
-loss_jitted = jax.jit(data_loss)
-render_jitted = jax.jit(render, static_argnames="generator")
-
-
-@functools.partial(jax.jit, static_argnames="method")
-def _start(method: Method, prior: Prior, keys: jax.Array) -> Variables:
-    return jax.vmap(method.start, in_axes=(None, 0))(prior, keys)
-
-
-@jax.jit
-def _solution(stage: Stage, prior: Prior, variables: Variables) -> Solution:
-    return stage.decode(prior, variables)
+loss_jitted = compiled(data_loss, once=True)
+render_jitted = compiled(render, static_argnames="generator")
+_start = compiled(
+    lambda method, prior, keys: jax.vmap(method.start, (None, 0))(prior, keys),
+    once=True,
+    static_argnames="method",
+)
+_solution = compiled(
+    lambda stage, prior, variables: stage.decode(prior, variables), once=True
+)

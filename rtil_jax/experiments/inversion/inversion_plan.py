@@ -9,13 +9,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from rtil_jax.compiling import same_program
 from rtil_jax.devices import data_mesh, replicated
 from rtil_jax.experiments.estimate import (
     ProgramWork,
     compiled_cost,
     duration,
     measured_speed,
-    same_program,
     time_line,
     work_of,
 )

@@ -272,13 +272,11 @@ def invert_missing(
                 return
 
 
-def preparation(bar: tqdm, stopping: Stopping) -> Callable[[list[tuple]], None]:
+def preparation(bar: tqdm, stopping: Stopping) -> Callable[[dict[str, tuple]], None]:
     """What compiles the programs of all stages before the first of them runs."""
 
-    def prepare(programs: list[tuple]) -> None:
-        numbers = range(1, len(programs) + 1)
-        names = [f"stage {number} of {len(programs)}" for number in numbers]
-        compile_ahead(programs, names, stopping)
+    def prepare(programs: dict[str, tuple]) -> None:
+        compile_ahead(programs, stopping)
         bar.unpause()  # as if compiling took no time
 
     return prepare
