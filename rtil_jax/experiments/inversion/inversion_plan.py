@@ -157,13 +157,13 @@ def print_plan(
             own = [entry for entry in entries if entry.prior == name]
             shape = image_shape(run.images, priors)
             one = prior_of(own[0], priors, shape)
-            plan = _plan_of(run, own, one, distances, starts, images)
+            plan = plan_of(run, own, one, distances, starts, images)
             plans[*setting, name] = plan
             _print_method(own, plan)
     _print_part(run, work, plans, shard)
 
 
-def _plan_of(
+def plan_of(
     run: InversionRun,
     entries: list[Entry],
     prior: Prior | None,
