@@ -13,6 +13,7 @@ from jaxtyping import Array, Int
 from rtil_jax.activations import in_precision
 from rtil_jax.arguments import check_method
 from rtil_jax.arrays import as_number
+from rtil_jax.compiling import compile_together, compiled
 from rtil_jax.devices import batch_sharded, data_mesh, replicated
 from rtil_jax.errors import UserError
 from rtil_jax.generators import Generator
@@ -37,11 +38,11 @@ from rtil_jax.inversion.problems import (
     placed,
     settle,
 )
-from rtil_jax.inversion.programs import stage_programs
+from rtil_jax.inversion.programs import StagePrograms, stage_programs
 from rtil_jax.inversion.progress_bar import Progress, shown
 from rtil_jax.inversion.reconstruction import Reconstruction
 from rtil_jax.inversion.restarts import best_restarts, spread_of
-from rtil_jax.inversion.solutions import Solution, render
+from rtil_jax.inversion.solutions import render
 from rtil_jax.inversion.solver import SELECTIONS, StageEnd, run_stage
 from rtil_jax.inversion.stages import Stage, Variables
 from rtil_jax.inversion.units import prior_for
@@ -92,7 +93,7 @@ def invert(
     precision: Any = None,
     mesh: jax.sharding.Mesh | None = None,
     progress: Any = True,
-    before: Callable[[list[tuple]], None] | None = None,
+    before: Callable[[dict[str, tuple]], None] | None = None,
 ) -> Reconstruction:
     """Recovers a batch of images from their measurements.
 
@@ -152,8 +153,9 @@ def invert(
         progress: True shows a progress bar in a terminal or notebook; False and None
             show nothing. A function is called after every step with (stage, step,
             measurement losses), in both fits of `held_out`.
-        before: a function called once before the first step with the program of each
-            stage, (jitted function, *arguments or their shapes), to compile them.
+        before: a function called once before the first step with the programs of the
+            stages, name -> (jitted function, *arguments or their shapes), to compile
+            them. By default `compile_together` does.
 
     Raises:
         UserError: if the arguments do not fit each other, or the method does not fit
@@ -260,7 +262,7 @@ def _descended(
     perceptual: Loss | None,
     mesh: jax.sharding.Mesh,
     progress: Progress | None,
-    before: Callable[[list[tuple]], None] | None,
+    before: Callable[[dict[str, tuple]], None] | None,
 ) -> Reconstruction:
     """Runs the stages of a method; the arguments are checked already."""
     stages = method.stages(prior.generator)
@@ -283,17 +285,20 @@ def _descended(
     if perceptual is not None:
         problem = put(perceptual.prepare(problem))
 
-    if before is not None:
-        given = prior, perceptual, problem, variables, keys
-        before(stage_programs(stages, *given, select, mesh))
+    given = prior, perceptual, problem, variables, keys
+    programs = StagePrograms(stage_programs(stages, *given, select, mesh), mesh)
+    if before is None:
+        compile_together(programs.by_name().values())
+    else:
+        before(programs.by_name())
     losses: list[tuple[int, int, Array]] = []
 
     def run(
         problem: Problem, stops: Int[np.ndarray, "stages batch"] | None = None
     ) -> list[StageEnd]:
         losses.clear()
-        given = problem, variables, keys, perceptual
-        return _run_stages(stages, prior, *given, select, mesh, losses, progress, stops)
+        given = problem, variables, keys, perceptual, select, mesh, losses, progress
+        return _run_stages(stages, programs, prior, *given, stops)
 
     if select == "held_out":
         first = run(problem, np.full((len(stages), len(rows)), FULL, np.int32))
@@ -325,6 +330,7 @@ def _descended(
 
 def _run_stages(
     stages: Sequence[Stage],
+    programs: StagePrograms,
     prior: Prior,
     problem: Problem,
     variables: Variables,
@@ -350,8 +356,8 @@ def _run_stages(
 
         noise_keys = jax.vmap(jax.random.fold_in, (0, None))(keys, NOISE_KEYS + index)
         given = select, mesh, on_step, noise_keys, perceptual
-        stop = None if stops is None else stops[index]
-        end = run_stage(stage, prior, problem, variables, *given, stop)
+        stop, run = None if stops is None else stops[index], programs.descend(index)
+        end = run_stage(stage, prior, problem, variables, *given, stop, run)
         variables = end.variables
         ends.append(end)
     return ends
@@ -389,15 +395,13 @@ def _status(first: np.ndarray, last: np.ndarray, finite: np.ndarray) -> list[str
     ]
 
 
-loss_jitted = jax.jit(data_loss)
-render_jitted = jax.jit(render, static_argnames="generator")
-
-
-@functools.partial(jax.jit, static_argnames="method")
-def _start(method: Method, prior: Prior, keys: jax.Array) -> Variables:
-    return jax.vmap(method.start, in_axes=(None, 0))(prior, keys)
-
-
-@jax.jit
-def _solution(stage: Stage, prior: Prior, variables: Variables) -> Solution:
-    return stage.decode(prior, variables)
+loss_jitted = compiled(data_loss, once=True)
+render_jitted = compiled(render, static_argnames="generator")
+_start = compiled(
+    lambda method, prior, keys: jax.vmap(method.start, (None, 0))(prior, keys),
+    once=True,
+    static_argnames="method",
+)
+_solution = compiled(
+    lambda stage, prior, variables: stage.decode(prior, variables), once=True
+)

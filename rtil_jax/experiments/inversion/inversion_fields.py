@@ -150,6 +150,20 @@ class Figure:
     )
 
 
+AUTO = "auto"
+
+
+def _batch_size(value: Any, path: str) -> int | str:
+    """`auto` or a whole number from 1, as text too, where the config had text."""
+    if isinstance(value, str):
+        text = value.strip().lower()
+        value = int(text) if text.isdecimal() else text
+        if value == AUTO:
+            return AUTO
+    one = Condition(lambda value: value >= 1, "a whole number from 1, or auto")
+    return checked(value, 1, one, path)
+
+
 @dataclasses.dataclass(frozen=True)
 class Shared:
     """Fields that all settings share, so that their differences are paired."""
@@ -183,8 +197,14 @@ class Shared:
         "With `measurements`, a folder of the true images under the same names, if "
         "known, for the metrics.",
     )
-    batch_size: int = field(
-        32, "Number of images per batch, over all devices.", at_least(1)
+    batch_size: Any = dataclasses.field(
+        default=32,
+        metadata={
+            "help": "Number of images per batch, over all devices; `auto` for as many "
+            "as their memory takes (on CPUs at most 32, as more are no faster).",
+            "read": _batch_size,
+            "any_type": True,
+        },
     )
     lpips: str = field(
         "alex",
