@@ -176,7 +176,7 @@ BAD = {
     },
     "a.png: found no mask, expected mask.png": {},
     "c.png: found 20 x 22 pixels .h.*, expected 16 x 16 .* crop .*c.png --mask MASK --s"
-    "ize 16 --to DIR makes": {
+    "ize 16 --to DIR": {
         "c.png": np.full((20, 22), 9),
         "masks/a.png": half(),
         "masks/b.png": half(),
