@@ -57,6 +57,9 @@ class compiled:
 
     Devices are looked for at the first call, not before. Within another program it is
     a part of that program, whose options count.
+
+    Attributes:
+        jitted: the function that runs outside of other programs.
     """
 
     def __init__(self, function: Callable, once: bool = False, **static: Any) -> None:
@@ -65,7 +68,7 @@ class compiled:
         self._inner = jax.jit(function, **static)
 
     @functools.cached_property
-    def _outer(self) -> Any:
+    def jitted(self) -> Any:
         chosen = options(self._once)
         return jax.jit(self.__wrapped__, compiler_options=chosen, **self._static)
 
@@ -74,13 +77,13 @@ class compiled:
             isinstance(leaf, jax.core.Tracer)
             for leaf in jax.tree.leaves((arguments, named))
         )
-        return (self._inner if within else self._outer)(*arguments, **named)
+        return (self._inner if within else self.jitted)(*arguments, **named)
 
     def __getattr__(self, name: str) -> Any:
         """`lower`, `eval_shape` and whatever else a jitted function has."""
         if name.startswith("__"):
             raise AttributeError(name)
-        return getattr(self._outer, name)
+        return getattr(self.jitted, name)
 
 
 def compile_together(

@@ -24,6 +24,7 @@ from jaxtyping import Array, Float, Int
 
 from rtil_jax import losses
 from rtil_jax.activations import in_precision
+from rtil_jax.compiling import compiled
 from rtil_jax.devices import constrain_batch
 from rtil_jax.discriminators import Discriminator, stddev_group_size
 from rtil_jax.families import (
@@ -356,7 +357,7 @@ def _update_generator(
 
 def _jit(step_fn: Callable) -> Callable:
     """Compiles `step_fn(recipe, state, ...)` for each recipe, donating the state."""
-    return jax.jit(step_fn, static_argnums=0, donate_argnums=1)
+    return compiled(step_fn, static_argnums=0, donate_argnums=1)
 
 
 jit_discriminator = _jit(discriminator_step)
@@ -364,6 +365,48 @@ jit_r1 = _jit(r1_step)
 jit_generator = _jit(generator_step)
 jit_path_length = _jit(path_length_step)
 jit_finish = _jit(finish_step)
+
+
+# The metrics of a regulariser, and the attribute that says how often it is due.
+LAZY = {"r1": "r1_every", "r1_gradient": "r1_every"}
+LAZY |= dict.fromkeys(("path_penalty", "path_length", "path_gradient"), "path_every")
+
+
+def is_due(recipe: StyleGAN2Recipe, metric: str, step: int) -> bool:
+    """Whether the step after `step` finished ones has a metric."""
+    return metric not in LAZY or step % getattr(recipe, LAZY[metric]) == 0
+
+
+def iteration(
+    recipe: StyleGAN2Recipe,
+    state: TrainState,
+    images: Array,
+    key: jax.Array,
+    step: Int[Array, ""],
+) -> tuple[TrainState, Metrics]:
+    """`StyleGAN2Recipe.train_step` within a program: `step` may be traced.
+
+    Regularisers are branches, for platforms that run them as fast as what is outside.
+    Metrics of one that is not due are 0, see `is_due`.
+    """
+    d_key, g_key, path_key = jax.random.split(jax.random.fold_in(key, step), 3)
+
+    def lazily(
+        every: int, regularise: Callable, state: TrainState, *given: Array
+    ) -> tuple[TrainState, Metrics]:
+        if not every:
+            return state, {}
+        run = functools.partial(regularise, recipe)
+        _, shapes = jax.eval_shape(run, state, *given)
+        zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+        due = step % every == 0
+        return jax.lax.cond(due, run, lambda state, *_: (state, zeros), state, *given)
+
+    state, metrics = discriminator_step(recipe, state, images, d_key)
+    state, r1 = lazily(recipe.r1_every, r1_step, state, images)
+    state, more = generator_step(recipe, state, g_key)
+    state, path = lazily(recipe.path_every, path_length_step, state, path_key)
+    return finish_step(recipe, state), metrics | r1 | more | path
 
 
 def without_mixing(generator: Generator) -> Generator:

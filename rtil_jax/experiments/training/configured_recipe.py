@@ -15,6 +15,7 @@ from rtil_jax.experiments.training.training_config import (
     RUNS,
     PGGANRun,
     StyleGAN2Run,
+    StyleGAN2Training,
     TrainingRun,
 )
 from rtil_jax.families import AdditiveFamily, MultiCodeFamily, member_weights
@@ -139,7 +140,19 @@ def _stylegan2(run: StyleGAN2Run) -> StyleGAN2Recipe:
             blocks, run.family.sigma, weights, run.family.sigma_units
         ),
         enumerate_family=run.family.members == "enumerated",
-        **_values(run.training, StyleGAN2Hyperparameters),
+        **_values(_for_batch(run.training), StyleGAN2Hyperparameters),
+    )
+
+
+def _for_batch(training: StyleGAN2Training) -> StyleGAN2Training:
+    """The numbers of `reference_batch` as they are for `batch_size`."""
+    times = training.batch_size / (training.reference_batch or training.batch_size)
+    if times == 1:
+        return training
+    return dataclasses.replace(
+        training,
+        r1_weight=training.r1_weight / times,
+        ema_decay=training.ema_decay**times,
     )
 
 

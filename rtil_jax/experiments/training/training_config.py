@@ -272,6 +272,15 @@ class StyleGAN2Training(StyleGAN2Hyperparameters):
         "600,000.",
         at_least(1),
     )
+    reference_batch: int = field(
+        0,
+        "The batch size that r1_weight and ema_decay are stated for. Another "
+        "batch_size then has r1_weight * reference_batch / batch_size and ema_decay ** "
+        "(batch_size / reference_batch): NVIDIA's rule for R1, and the same average "
+        "per image. The learning rate stays, as NVIDIA's does. 0: they are taken as "
+        "they are.",
+        at_least(0),
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -95,6 +95,7 @@ def _check_same_config(new: dict, old: dict, path: str, free: tuple[str, ...]) -
         old.get("generator", {}).setdefault("layout", "rtil")
     else:
         old.get("family", {}).setdefault("sigma_units", "absolute")
+        old.get("training", {}).setdefault("reference_batch", 0)
     if field := first_difference(old, new, free):
         was, now = (_get(values, field) for values in (old, new))
         raise UserError(
