@@ -181,7 +181,10 @@ def test_help_with_a_config_lists_its_fields(cli):
     code, out, err = cli("--help", TINY, "--config.training.steps=7")
     assert (code, err) == (0, [])
     assert "--config.training.steps=7\n      Number of updates of both networks" in out
-    assert "--config.family.blocks='(1, 2, 3)'\n      Blocks whose features are perturbed" in out
+    assert (
+        "--config.family.blocks='(1, 2, 3)'\n      Blocks whose features are perturbed"
+        in out
+    )
 
 
 @pytest.mark.parametrize("flag, message", FIELDS_AND_VALUES)

@@ -208,7 +208,9 @@ def test_closest_is_the_layout_that_shares_most_names():
         UserError, match=r"\(state.fc.weight\), which resembles no known one"
     ):
         converted({"state": {"fc.weight": np.zeros((2, 2))}})
-    with pytest.raises(UserError, match=r"\(no tensors\), which resembles no known one"):
+    with pytest.raises(
+        UserError, match=r"\(no tensors\), which resembles no known one"
+    ):
         converted({})
 
 

@@ -55,7 +55,10 @@ def test_validation_images_are_a_split_and_test_without_one(name):
 @pytest.mark.parametrize("only", ["train", "Training", "val"])
 def test_other_splits_are_never_training_or_test_images(only):
     asked = "test" if only != "val" else "train"
-    with pytest.raises(UserError, match=f"found only the folders {only}, expected one of split '{asked}'"):
+    with pytest.raises(
+        UserError,
+        match=f"found only the folders {only}, expected one of split '{asked}'",
+    ):
         chosen([f"{only}/a.png"], asked)
 
 

@@ -241,7 +241,9 @@ def test_without_a_prior_the_config_says_the_images_size():
     assert image_shape(Images(resolution=8, channels=3), {}) == (8, 8, 3)
     prior = Prior(StyleGAN2Generator(16, channels=1), {})
     assert image_shape(images, {"rtil": prior}) == (16, 16, 1)
-    with pytest.raises(UserError, match="found 8, expected 16, the value of config.priors.rtil, or 0"):
+    with pytest.raises(
+        UserError, match="found 8, expected 16, the value of config.priors.rtil, or 0"
+    ):
         image_shape(Images(resolution=8), {"rtil": prior})
 
 
