@@ -10,6 +10,7 @@ CPU seconds are those of all threads, and steadier on a machine with other work.
 """
 
 import os
+import pty
 import re
 import resource
 import statistics
@@ -21,7 +22,7 @@ import time
 from benchmarks.timing import table
 
 ROUNDS = 3
-STEPPED = re.compile(rb"\| *[1-9]\d*/\d+ ")
+STEPPED = re.compile(rb" [1-9]\d*/\d+ \[")
 
 
 def first_step(flags: list[str], cache: str) -> tuple[float, float]:
@@ -30,20 +31,21 @@ def first_step(flags: list[str], cache: str) -> tuple[float, float]:
     with tempfile.TemporaryDirectory() as workdir:
         command = [sys.executable, "invert.py", *flags, "--workdir", f"{workdir}/new"]
         environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": cache}
+        terminal, stderr = pty.openpty()  # a log would get a line a minute
         process = subprocess.Popen(
-            command,
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
+            command, env=environment, stdout=subprocess.DEVNULL, stderr=stderr
         )
+        os.close(stderr)
         said = b""
         while not STEPPED.search(said):
-            said += (read := process.stderr.read1())
-            if not read:
+            try:
+                said += os.read(terminal, 65536)
+            except OSError:  # it has ended
                 sys.exit(said.decode())
         wall = time.perf_counter() - start
         process.kill()
-        process.communicate()
+        process.wait()
+        os.close(terminal)
     return wall, children_seconds() - before
 
 

@@ -5,8 +5,8 @@
 
 An image-step is one step of the optimiser on one image. Ours are the solver's own
 steps, ten to a call as `invert` makes them, at the paper's channels and with its
-operator (partial circulant, 10 % of the pixels measured). Four opponents, all with
-frozen weights:
+operator (partial circulant, 10 % of the pixels measured). `ours bfloat16` are the same
+steps with `precision=bfloat16`. Five opponents, all with frozen weights:
 
     public loop      what the public code does: one image at a time, grouped
                      convolution with the image's own kernels, depthwise 4 x 4 blur, the
@@ -15,6 +15,7 @@ frozen weights:
     best             dense convolution, separable blur, real FFT with a kept spectrum,
                      fused Adam, all images and codes in one batch
     best compiled    the same through torch.compile
+    best bfloat16    the same with kernels in bfloat16 and channels last, under autocast
 
 Contenders take turns (see `benchmarks.timing`). ILO is timed in stages 0 and 2,
 mGANprior with 20 codes mixed at 16 pixels (64-pixel images) or 32 (256). The last
@@ -26,7 +27,6 @@ XLA must not take all of its memory: XLA_PYTHON_CLIENT_PREALLOCATE=false.
 import argparse
 from collections.abc import Iterable
 
-import jax
 import torch
 
 from benchmarks import ours, timing, torch_inversion
@@ -38,25 +38,13 @@ from benchmarks.torch_baselines import (
     PublicStyle,
     StyleGAN2,
 )
-from rtil_jax import generators
 from rtil_jax.inversion.at_once import STEPS_AT_ONCE
 
 METHODS = ("ilo 0", "ilo 2", "mganprior")
-BLOCKS = {32: 2, 64: 3, 128: 4, 256: 4}  # where mGANprior mixes its codes
 OURS = "ours"
+OURS_NARROW = "ours bfloat16"
 # Of PyTorch's best in a call: a GPU works through several without waiting for Python.
 BEST_STEPS = STEPS_AT_ONCE if ON_GPU else 1
-
-
-def make_task(method: str, resolution: int, batch: int) -> ours.Task:
-    """Ours, with random weights: they do not change the time."""
-    if method == "mganprior":
-        generator = generators.PGGANGenerator(resolution)
-        variables = generators.init(generator, jax.random.key(0))
-        return ours.mganprior(generator, variables, BLOCKS[resolution], batch)
-    generator = generators.StyleGAN2Generator(resolution)
-    variables = generators.init(generator, jax.random.key(0))
-    return ours.ilo(generator, variables, int(method.split()[1]), batch)
 
 
 def opponents(method: str, task: ours.Task) -> dict:
@@ -70,24 +58,31 @@ def opponents(method: str, task: ours.Task) -> dict:
             torch_inversion.mganprior_render(network, block, loop)
             for loop in (True, False)
         )
+        narrow = torch_inversion.mganprior_render(
+            PGGAN(variables).narrowed(), block, False
+        )
     else:
         constants, start = ours.ilo_constants(task), ours.ilo_variables(task)
         public, best = (
             torch_inversion.ilo_render(StyleGAN2(variables, style), **constants)
             for style in (PublicStyle, BestStyle)
         )
+        narrow = torch_inversion.ilo_render(
+            StyleGAN2(variables, BestStyle).narrowed(), **constants
+        )
     make_public, make_best = torch_inversion.public_steps, torch_inversion.best_steps
     trainable = torch_inversion.trainable
+
+    def compiled(render):
+        # CUDA graphs, where there are any.
+        render = torch.compile(render, mode="reduce-overhead" if ON_GPU else None)
+        return make_best(render, problem.best_losses(), trainable(start), BEST_STEPS)
+
     return {
         "public": make_public(public, problem.public_losses(), trainable(start)),
         "best": make_best(best, problem.best_losses(), trainable(start), BEST_STEPS),
-        "best compiled": make_best(
-            # CUDA graphs, where there are any.
-            torch.compile(best, mode="reduce-overhead" if ON_GPU else None),
-            problem.best_losses(),
-            trainable(start),
-            BEST_STEPS,
-        ),
+        "best compiled": compiled(best),
+        "best bfloat16": compiled(torch_inversion.autocast(narrow)),
     }
 
 
@@ -96,13 +91,15 @@ def contenders(method: str, resolution: int, batch: int, compiled: bool) -> tupl
 
     The public loop is timed on one image: its second takes as long as its first.
     """
-    task = make_task(method, resolution, batch)
+    task = ours.make_task(method, resolution, batch)
     rivals = opponents(method, task)
     if not compiled:
-        del rivals["best compiled"]
-    alone = make_task(method, resolution, 1)
+        del rivals["best compiled"], rivals["best bfloat16"]
+    narrow = ours.make_task(method, resolution, batch, "bfloat16")
+    alone = ours.make_task(method, resolution, 1)
     chosen = {
         OURS: (task.steps(), STEPS_AT_ONCE * batch),
+        OURS_NARROW: (narrow.steps(), STEPS_AT_ONCE * batch),
         "public loop": (opponents(method, alone)["public"], 1),
     }
     if batch > 1 and method != "mganprior":

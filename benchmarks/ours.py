@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from rtil_jax import generators
 from rtil_jax.devices import batch_sharded, data_mesh, replicated
 from rtil_jax.generators import Generator
 from rtil_jax.inversion import ILO, MGANPrior, Prior, Problem, make_problem
@@ -14,6 +15,7 @@ from rtil_jax.inversion.at_once import STEPS_AT_ONCE
 from rtil_jax.inversion.solver import begin, descend
 from rtil_jax.inversion.stages import Stage, take_free
 
+BLOCKS = {32: 2, 64: 3, 128: 4, 256: 4}  # where mGANprior mixes its codes
 # The schedule is no part of what is timed.
 RATES = np.full(STEPS_AT_ONCE, 0.1, np.float32)
 
@@ -93,6 +95,22 @@ def mganprior(
     """The stage of mGANprior, likewise."""
     method = MGANPrior(codes=codes, block=block, steps=1)
     return _task(method, 0, Prior(generator, variables), batch)
+
+
+def make_task(
+    method: str, resolution: int, batch: int, precision: str = "float32"
+) -> Task:
+    """`ilo 0`, `ilo 2` (the stage) or `mganprior`, of the paper's networks.
+
+    Weights are random: they do not change the time.
+    """
+    styled = method != "mganprior"
+    kind = generators.StyleGAN2Generator if styled else generators.PGGANGenerator
+    generator = kind(resolution, precision=precision)
+    variables = generators.init(generator, jax.random.key(0))
+    if styled:
+        return ilo(generator, variables, int(method.split()[1]), batch)
+    return mganprior(generator, variables, BLOCKS[resolution], batch)
 
 
 def named(free: dict) -> dict[str, Any]:

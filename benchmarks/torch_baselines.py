@@ -51,6 +51,10 @@ def _vector(x: Any) -> Tensor:
     return torch.tensor(np.asarray(x))
 
 
+def _narrow(kernel: Tensor) -> Tensor:
+    return kernel.to(torch.bfloat16, memory_format=torch.channels_last)
+
+
 class PublicStyle:
     """The operations as the public code has them."""
 
@@ -142,6 +146,13 @@ class StyleGAN2:
         self.ups = [self._layer(params[f"up_convs_{k}"]) for k in blocks[:-1]]
         self.rgbs = [self._layer(params[f"to_rgbs_{k}"], False) for k in blocks]
 
+    def narrowed(self) -> "StyleGAN2":
+        """The same with kernels in bfloat16, channels last, for autocast."""
+        for layer in (*self.convs, *self.ups, *self.rgbs):
+            for name in ("kernel", "transposed"):
+                layer[name] = _narrow(layer[name])
+        return self
+
     @staticmethod
     def _layer(params: dict, demodulate: bool = True) -> dict:
         kernel, modulation = _kernel(params["conv"]), params["conv"]["modulation"]
@@ -200,6 +211,13 @@ class PGGAN:
             for k in range(self.num_blocks)
         ]
         self.rgb = self._layer(params[f"to_rgbs_{self.num_blocks - 1}"])
+
+    def narrowed(self) -> "PGGAN":
+        """The same with kernels in bfloat16, channels last, for autocast."""
+        self.blocks = [
+            [(_narrow(kernel), bias) for kernel, bias in block] for block in self.blocks
+        ]
+        return self
 
     @staticmethod
     def _layer(params: dict) -> tuple[Tensor, Tensor]:

@@ -115,6 +115,17 @@ def mganprior_render(network: PGGAN, block: int, loop: bool) -> Render:
     return render
 
 
+def autocast(render: Render) -> Render:
+    """The same in bfloat16 where autocast allows it; images are float32."""
+    device = "cuda" if ON_GPU else "cpu"
+
+    def narrow(variables: Variables) -> Tensor:
+        with torch.autocast(device, torch.bfloat16):
+            return render(variables).float()
+
+    return narrow
+
+
 def geocross(styles: Tensor) -> Tensor:
     """As `rtil_jax.inversion.constraints.geocross`."""
     a, b = styles[:, :, None], styles[:, None]

@@ -22,6 +22,8 @@ from benchmarks import timing
 from benchmarks.machine import Machine
 from rtil_jax import devices
 from rtil_jax.experiments.training.configured_recipe import build_recipe, resolved
+from rtil_jax.experiments.training.several_steps import make_steps, steps_at_once
+from rtil_jax.experiments.training.training_images import Resident, read_batch
 
 CYCLE = 16
 FAMILIES = {
@@ -62,6 +64,33 @@ def training_step(config: ConfigDict) -> Callable[[], None]:
         now["step"] += 1
 
     return step
+
+
+def training_cycle(config: ConfigDict) -> Callable[[], None]:
+    """A call trains `CYCLE` steps, in one program on GPUs as `train.py`, and waits."""
+    mesh = devices.data_mesh()
+    run = resolved(config, mesh.size)
+    recipe, key = build_recipe(run), jax.random.key(0)
+    shape = (1024, run.resolution, run.resolution, run.channels)
+    pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    images = Resident(jax.device_put(pixels, devices.replicated(mesh)))
+    at_once = steps_at_once(recipe, images) if jax.default_backend() != "cpu" else 1
+    now = {"state": jax.jit(recipe.fresh_state)(key), "step": 0}
+
+    def cycle():
+        end = now["step"] + CYCLE
+        while now["step"] < end:
+            step = now["step"]
+            if at_once > 1:
+                given = now["state"], images, key, step, at_once, 0
+                now["state"], _ = make_steps(run, recipe, *given)
+            else:
+                batch = read_batch(run, recipe, images, step, 0)
+                now["state"], _ = recipe.train_step(now["state"], batch, key, step)
+            now["step"] += at_once
+        jax.block_until_ready(now["state"])
+
+    return cycle
 
 
 def main() -> None:

@@ -32,7 +32,8 @@ Methods with a prior
     Surgery             cuts off the first blocks and optimises the features there
 
 Methods without a prior
-    TotalVariation, Wavelet, PlugAndPlay, DeepDecoder, Biharmonic, Bicubic
+    GaussianField, TotalVariation, Wavelet, PlugAndPlay, DeepDecoder, Biharmonic,
+    Bicubic
 
 Priors and solutions
     Prior               a generator and its variables; `Prior.of` wraps your own
@@ -80,6 +81,7 @@ _PLACES = {
     "rtil_jax.baselines": (
         "Bicubic",
         "Biharmonic",
+        "GaussianField",
         "PlugAndPlay",
         "TotalVariation",
         "Wavelet",

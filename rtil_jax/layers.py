@@ -5,12 +5,14 @@ time (Karras et al. 2018, Section 4.1), so that one learning rate suits all laye
 """
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
+from rtil_jax.activations import keep
 from rtil_jax.convolutions import conv1x1, conv3x3
 
 LEAKY_SLOPE = 0.2
@@ -98,10 +100,17 @@ def scaled_kernel(
 
 
 class Conv1x1(nn.Module):
-    """1x1 convolution and bias without activation, from pixels to features or back."""
+    """1x1 convolution and bias without activation, from pixels to features or back.
+
+    Attributes:
+        features: channels of the result, which is float32.
+        gain: of the kernel.
+        dtype: of the two factors of each product.
+    """
 
     features: int
     gain: float = 1.0
+    dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(
@@ -109,7 +118,8 @@ class Conv1x1(nn.Module):
     ) -> Float[Array, "batch height width out"]:
         kernel = scaled_kernel(self, 1, x.shape[-1], self.features, self.gain)[0, 0]
         bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
-        return add_bias(conv1x1(x, kernel), bias)
+        y = conv1x1(x.astype(self.dtype), kernel.astype(self.dtype), jnp.float32)
+        return add_bias(y, bias)
 
 
 def stylegan2_width(resolution: int, max_channels: int, channel_base: int) -> int:
@@ -143,9 +153,10 @@ def normalized_leaky_relu(x: Array) -> Array:
 
 
 class NormalizedConv(nn.Module):
-    """3x3 convolution, bias, PixelNorm, leaky ReLU."""
+    """3x3 convolution, bias, PixelNorm, leaky ReLU; activations are of `dtype`."""
 
     features: int
+    dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(
@@ -153,4 +164,5 @@ class NormalizedConv(nn.Module):
     ) -> Float[Array, "batch height width out"]:
         kernel = scaled_kernel(self, 3, x.shape[-1], self.features, GAIN)
         bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
-        return normalized_leaky_relu(add_bias(conv3x3(x, kernel), bias))
+        y = conv3x3(x.astype(self.dtype), kernel.astype(self.dtype))
+        return keep(normalized_leaky_relu(add_bias(y, bias)), self.dtype)

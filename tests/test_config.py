@@ -82,6 +82,28 @@ def test_every_config_says_its_command_and_its_variants(name):
     assert MODULES[name].get_config() == MODULES[name].get_config("rtil")
 
 
+@pytest.mark.parametrize(
+    "reference, r1_weight, half_life",
+    [(0, 0.2, 32_000), (8, 0.2, 8_000), (32, 0.8, 32_000), (2, 0.05, 2_000)],
+)
+def test_numbers_stated_for_another_batch_are_per_image(
+    reference, r1_weight, half_life
+):
+    """R1 is weighted by reference / batch; the EMA forgets half in as many images."""
+    config = MODULES["stylegan2_faces64"].get_config("cpu")
+    training = config.training
+    training.batch_size, training.reference_batch = 8, reference
+    training.r1_weight, training.ema_decay = 0.2, 0.5 ** (1 / 1_000)
+    if not reference:
+        training.ema_decay = 0.5 ** (8 / 32_000)
+    recipe = build_recipe(resolved(config, num_devices=1))
+    assert recipe.r1_weight == pytest.approx(r1_weight)
+    assert 8 / math.log(recipe.ema_decay, 0.5) == pytest.approx(half_life, rel=1e-3), (
+        "images"
+    )
+    assert recipe.learning_rate == training.learning_rate
+
+
 def test_the_papers_stylegan2_and_its_schedule():
     config = MODULES["stylegan2_ffhq256"].get_config()
     recipe = build_recipe(resolved(config, num_devices=1))

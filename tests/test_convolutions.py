@@ -3,6 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from benchmarks.convolution_forms import FORMS
 from rtil_jax.convolutions import (
     average_pool,
     blur,
@@ -216,3 +217,25 @@ def test_resampling_keeps_constants_inside():
     resampled = jax.jit(lambda x: (upsample(x), blur(x, 2)))(ones)
     for x in resampled:
         np.testing.assert_allclose(x[:, 2:-2, 2:-2], 1, rtol=1e-6)
+
+
+@pytest.mark.parametrize("operation", FORMS)
+def test_every_form_of_the_benchmark_is_the_plain_one(operation):
+    x, kernel = normal(0, 2, 4, 6, 3), normal(1, 3, 3, 3, 5)
+    y = jax.eval_shape(FORMS[operation]["plain"].forward, x, kernel)
+    y = normal(2, *y.shape)
+
+    @jax.jit
+    def all_forms(x, kernel, y):
+        return {
+            name: (
+                form.forward(x, form.prepare(kernel)),
+                form.images_adjoint(x, form.prepare(kernel), y),
+                form.kernel_adjoint(x, kernel, y),
+            )
+            for name, form in FORMS[operation].items()
+        }
+
+    found = all_forms(x, kernel, y)
+    for form in found.values():
+        assert_close(form, found["plain"])

@@ -4,7 +4,8 @@ import jax
 import jax.numpy as jnp
 from jax.experimental.compilation_cache import compilation_cache
 
-from rtil_jax.experiments.estimate import compiled_cost, same_program, work_of
+from rtil_jax.compiling import same_program
+from rtil_jax.experiments.estimate import compiled_cost, work_of
 
 PRODUCT = jax.jit(lambda a, b: a @ b)
 SHAPE = jax.ShapeDtypeStruct((64, 64), jnp.float32)

@@ -45,6 +45,7 @@ GENERATORS = (
     ),
     PGGANGenerator(8, max_channels=4, latent_dim=4),
     PGGANGenerator(8, max_channels=4, latent_dim=4, layout="official"),
+    PGGANGenerator(16, max_channels=4, latent_dim=4, precision="bfloat16"),
     DCGANGenerator(8, base_channels=2, latent_dim=4),
     LinearGenerator(4, latent_dim=3, num_features=5),
 )

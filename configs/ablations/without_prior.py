@@ -1,7 +1,8 @@
 r"""Compares RTIL priors, vanilla priors and methods without a prior.
 
-Labels: `default`, the one setting of `configs/invert/ilo.py`; `published`, the paper's
-units and rates in as many steps; and the methods without a prior
+Labels: `default`, the one setting of `configs/invert/ilo.py`; `averaged`, its mean with
+the image of a Gaussian field (`finish=average`); `published`, the paper's units and
+rates in as many steps; and the methods without a prior
 (`configs/invert/baselines.py`). Losses are squared errors alone. Not in the paper.
 
     python invert.py --config configs/ablations/without_prior.py \
@@ -40,6 +41,7 @@ def get_config(variant=None):
     published = {name: paper.method[name] for name in differ}
     config.settings = {
         "default": {},
+        "averaged": {"finish": "average"},
         "published": {"method": published, "method_for": paper.method_for.to_dict()},
     } | baselines.settings(variants)
     config.where_it_fits = True

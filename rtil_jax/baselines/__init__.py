@@ -11,6 +11,7 @@ The Deep Decoder, which fits a network to the measurements, is in `rtil_jax.inve
 from rtil_jax.baselines.bicubic import Bicubic
 from rtil_jax.baselines.biharmonic import Biharmonic
 from rtil_jax.baselines.data_step import back_project
+from rtil_jax.baselines.gaussian_field import GaussianField
 from rtil_jax.baselines.interface import Baseline, Measured
 from rtil_jax.baselines.plug_and_play import PlugAndPlay
 from rtil_jax.baselines.total_variation import TotalVariation
@@ -20,6 +21,7 @@ __all__ = [
     "Baseline",
     "Bicubic",
     "Biharmonic",
+    "GaussianField",
     "Measured",
     "PlugAndPlay",
     "TotalVariation",

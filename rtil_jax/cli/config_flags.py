@@ -98,10 +98,18 @@ def override(
         if name not in holder and (locked or not name):
             raise UserError(_no_field(flag, name, holder))
         old = holder.get(name)
-        value = _value(text, old, name in holder, flag)
+        if text is not None and _is_any(holder, name):
+            value = _literal(text)
+        else:
+            value = _value(text, old, name in holder, flag)
         if isinstance(old, tuple):
             value = tuples[field] = tuples.get(field, ()) + value
         holder[name] = value
+
+
+def _is_any(holder: ConfigDict, name: str) -> bool:
+    """Whether a field takes values of any type, which its parser then checks."""
+    return name in holder and holder.get_type(name) is object
 
 
 def _section(holder: ConfigDict, name: str, flag: str, locked: bool) -> ConfigDict:

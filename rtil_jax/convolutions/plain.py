@@ -4,6 +4,7 @@ The decorator of a definition names the functions of `cpu` that CPUs run instead
 """
 
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from rtil_jax.convolutions import cpu
@@ -13,10 +14,15 @@ from rtil_jax.convolutions.resampling import blur
 
 
 def conv1x1(
-    x: Float[Array, "batch height width in"], kernel: Float[Array, "in out"]
+    x: Float[Array, "batch height width in"],
+    kernel: Float[Array, "in out"],
+    dtype: DTypeLike | None = None,
 ) -> Float[Array, "batch height width out"]:
-    """1x1 convolution as a matrix product, so that its gradients are products too."""
-    return jnp.einsum("bhwi,io->bhwo", x, kernel)
+    """1x1 convolution as a matrix product, so that its gradients are products too.
+
+    Its sums are of `dtype`; by default of that of the factors.
+    """
+    return jnp.einsum("bhwi,io->bhwo", x, kernel, preferred_element_type=dtype)
 
 
 @multilinear(adjoints=(cpu.conv3x3_images, None))

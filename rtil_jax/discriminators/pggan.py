@@ -5,6 +5,7 @@ import math
 from flax import linen as nn
 from jaxtyping import Array, Float
 
+from rtil_jax.activations import dtype_at, keep
 from rtil_jax.convolutions import average_pool
 from rtil_jax.discriminators.minibatch_stddev import STDDEV_GROUP, minibatch_stddev
 from rtil_jax.layers import (
@@ -29,12 +30,14 @@ class PGGANDiscriminator(nn.Module):
         widths: channels at 4, 8, ... pixels; () computes them from the two fields
             above.
         stddev_group: the most images that minibatch-stddev compares.
+        precision: `float32` or `bfloat16`, see `rtil_jax.activations`.
     """
 
     max_channels: int = 256
     channel_base: int = 8_192
     widths: tuple[int, ...] = ()
     stddev_group: int = STDDEV_GROUP
+    precision: str = "float32"
 
     @nn.compact
     def __call__(
@@ -47,7 +50,8 @@ class PGGANDiscriminator(nn.Module):
 
         def from_rgb(images: Array) -> Array:
             size = images.shape[1]
-            return Conv1x1(width(size), GAIN, name=f"from_rgb_{size}")(images)
+            x = Conv1x1(width(size), GAIN, name=f"from_rgb_{size}")(images)
+            return keep(x, dtype_at(self.precision, size))
 
         x, smaller = from_rgb(images), images
         if self.is_initializing():  # from-RGB layers read only while growing
@@ -55,9 +59,9 @@ class PGGANDiscriminator(nn.Module):
                 smaller = average_pool(smaller)
                 from_rgb(smaller)
         while (size := x.shape[1]) > 4:
-            after = width(size // 2)
-            x = NormalizedConv(after, name=f"block_{size}_conv_0")(x)
-            x = NormalizedConv(after, name=f"block_{size}_conv_1")(x)
+            after = width(size // 2), dtype_at(self.precision, size)
+            x = NormalizedConv(*after, name=f"block_{size}_conv_0")(x)
+            x = NormalizedConv(*after, name=f"block_{size}_conv_1")(x)
             x = average_pool(x)
             if size == images.shape[1] and self.has_variable("growth", "fade"):
                 fade: Array = self.get_variable("growth", "fade")

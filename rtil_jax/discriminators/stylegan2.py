@@ -1,11 +1,13 @@
 """The residual StyleGAN2 discriminator (Karras et al. 2020)."""
 
 import math
+from typing import Any
 
 import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
+from rtil_jax.activations import dtype_at, keep
 from rtil_jax.convolutions import conv1x1, conv1x1_down, conv3x3, conv3x3_down
 from rtil_jax.discriminators.minibatch_stddev import minibatch_stddev
 from rtil_jax.layers import (
@@ -22,37 +24,44 @@ class Conv(nn.Module):
 
     features: int
     down: bool = False
+    dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
         kernel = scaled_kernel(self, 3, x.shape[-1], self.features)
         bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
         convolve = conv3x3_down if self.down else conv3x3
-        return scaled_leaky_relu(add_bias(convolve(x, kernel), bias))
+        y = convolve(x.astype(self.dtype), kernel.astype(self.dtype))
+        return keep(scaled_leaky_relu(add_bias(y, bias)), self.dtype)
 
 
 class FromRGB(nn.Module):
-    """1x1 convolution, bias, scaled leaky ReLU."""
+    """1x1 convolution in float32, bias, scaled leaky ReLU."""
 
     features: int
+    dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
         kernel = scaled_kernel(self, 1, x.shape[-1], self.features)[0, 0]
         bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
-        return scaled_leaky_relu(add_bias(conv1x1(x, kernel), bias))
+        y = scaled_leaky_relu(add_bias(conv1x1(x, kernel), bias))
+        return keep(y, self.dtype)
 
 
 class ResidualBlock(nn.Module):
     """(conv3x3 -> conv3x3 down) + (conv1x1 down), over sqrt(2)."""
 
     features: int
+    dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        y = Conv(x.shape[-1], name="conv")(x)
-        y = Conv(self.features, down=True, name="conv_down")(y)
-        return (y + Skip(self.features, name="skip")(x)) / math.sqrt(2)
+        x, features = x.astype(self.dtype), self.features
+        y = Conv(x.shape[-1], dtype=self.dtype, name="conv")(x)
+        y = Conv(features, down=True, dtype=self.dtype, name="conv_down")(y)
+        y = y.astype(jnp.float32) + Skip(features, name="skip")(x)
+        return keep(y / math.sqrt(2), self.dtype)
 
 
 class Skip(nn.Module):
@@ -63,7 +72,7 @@ class Skip(nn.Module):
     @nn.compact
     def __call__(self, x: Array) -> Array:
         kernel = scaled_kernel(self, 1, x.shape[-1], self.features)[0, 0]
-        return conv1x1_down(x, kernel)
+        return conv1x1_down(x, kernel.astype(x.dtype))
 
 
 class StyleGAN2Discriminator(nn.Module):
@@ -75,11 +84,13 @@ class StyleGAN2Discriminator(nn.Module):
             channels.
         widths: channels at 4, 8, ... pixels; () computes them from the two fields
             above.
+        precision: `float32` or `bfloat16`, see `rtil_jax.activations`.
     """
 
     max_channels: int = 256
     channel_base: int = 16_384
     widths: tuple[int, ...] = ()
+    precision: str = "float32"
 
     @nn.compact
     def __call__(
@@ -90,9 +101,10 @@ class StyleGAN2Discriminator(nn.Module):
                 return self.widths[int(math.log2(resolution)) - 2]
             return stylegan2_width(resolution, self.max_channels, self.channel_base)
 
-        x = FromRGB(width(images.shape[1]))(images)
-        while x.shape[1] > 4:
-            x = ResidualBlock(width(x.shape[1] // 2))(x)
+        size = images.shape[1]
+        x = FromRGB(width(size), dtype_at(self.precision, size))(images)
+        while (size := x.shape[1]) > 4:
+            x = ResidualBlock(width(size // 2), dtype_at(self.precision, size))(x)
         x = Conv(width(4))(minibatch_stddev(x))
         x = scaled_leaky_relu(Dense(width(4))(x.reshape(x.shape[0], -1)))
         return Dense(1)(x)[:, 0]

@@ -5,11 +5,12 @@ compiler itself, so the process must then exit by `leave`.
 """
 
 import contextlib
+import math
 import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent import futures
 from typing import Any, NoReturn
 
@@ -17,6 +18,7 @@ import jax
 from tqdm import tqdm
 
 from rtil_jax import distributed
+from rtil_jax.compiling import compile_together
 from rtil_jax.experiments.stopping import Stopping
 
 LASTS = 2.0  # seconds; a shorter compilation is not worth a line
@@ -28,35 +30,42 @@ class Abandoned(Exception):
     """A run was asked to stop while it was compiling."""
 
 
-def compile_ahead(
-    programs: Sequence[tuple], called: Sequence[str], stopping: Stopping | None
-) -> None:
-    """Compiles programs before their first calls; prints a line if that takes long.
+def compile_ahead(programs: dict[str, tuple], stopping: Stopping | None) -> None:
+    """Compiles programs side by side, before their first calls.
+
+    Prints which ones are being compiled, if that takes long.
 
     Args:
-        programs: (jitted function, *arguments or their shapes). JAX uses the compiled
-            program for calls with the same shapes, types and shardings.
-        called: the name of each program, as in "compiling the training step".
+        programs: name, as in "compiling the training step" -> the program, as
+            `compiling.compile_together` takes it.
         stopping: tells whether the run was asked to stop; may be None.
 
     Raises:
         Abandoned: if the run is asked to stop meanwhile.
     """
-    for (function, *arguments), name in zip(programs, called, strict=True):
+    names, now = list(programs), []
 
-        def work(function: Any = function, arguments: list = arguments) -> None:
-            function.lower(*arguments).compile()
+    def work() -> None:
+        compile_together(
+            programs.values(),
+            lambda number: now.append(names[number]),
+            lambda number: now.remove(names[number]),
+        )
 
-        aside(work, stopping, f"compiling {name}")
+    aside(work, stopping, lambda: f"compiling {', '.join(now)}" if now else "")
 
 
-def aside(work: Callable[[], Any], stopping: Stopping | None, doing: str) -> Any:
+def aside(
+    work: Callable[[], Any], stopping: Stopping | None, doing: str | Callable[[], str]
+) -> Any:
     """Returns `work()`, computed in another thread; prints a line if it takes long.
 
     Args:
         work: the function to call.
         stopping: tells whether the run was asked to stop; may be None.
-        doing: what the line says, such as "compiling the training step".
+        doing: what the line says, such as "compiling the training step", or a function
+            that returns it. A text that changes is printed again, `LASTS` seconds after
+            the last one at the earliest.
 
     Raises:
         Abandoned: if the run is asked to stop meanwhile. The thread then continues.
@@ -74,20 +83,22 @@ def aside(work: Callable[[], Any], stopping: Stopping | None, doing: str) -> Any
     thread = threading.Thread(target=run, daemon=True)
     _threads.append(thread)
     started = time.monotonic()
-    lines = [
-        (LASTS, f"{doing} ..."),
-        (ALARMS, f"still {doing}; ignore XLA's message `Very slow compile?`"),
-    ]
-    if not distributed.is_lead():
-        lines.clear()
+    said, speaks = "", distributed.is_lead()
+    alarms, next_line = started + ALARMS, started + LASTS
     with stopping.at_once() if stopping else contextlib.nullcontext():
         thread.start()
         while not future.done():
             futures.wait([future], timeout=0.1)
             if stopping is not None and stopping.may_leave():
                 raise Abandoned
-            if lines and time.monotonic() - started > lines[0][0]:
-                tqdm.write(lines.pop(0)[1], file=sys.stderr)
+            at, text = time.monotonic(), doing() if callable(doing) else doing
+            if speaks and at > next_line and text not in ("", said):
+                tqdm.write(f"{text} ...", file=sys.stderr)
+                said, next_line = text, at + LASTS
+            if speaks and said and at > alarms:
+                alarm = "still goes on: XLA's `Very slow compile?` is no error"
+                tqdm.write(f"{said} {alarm}", file=sys.stderr)
+                alarms = math.inf
     thread.join()
     _threads.remove(thread)
     return future.result()

@@ -11,12 +11,11 @@ longer if networks are so small that their overhead counts, or if the machine is
 import contextlib
 import dataclasses
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.experimental.compilation_cache import compilation_cache
 from jaxtyping import Array
 
@@ -78,14 +77,6 @@ def _uncached() -> Iterator[None]:
     finally:
         jax.config.update(name, enabled)
         compilation_cache.reset_cache()
-
-
-def same_program(function: Callable, *arguments: Any) -> tuple:
-    """Returns a key that is equal for calls that share a compiled program."""
-    leaves, structure = jax.tree.flatten(arguments)
-    arrays = jax.Array | np.ndarray | jax.ShapeDtypeStruct
-    kinds = [(x.shape, x.dtype) if isinstance(x, arrays) else x for x in leaves]
-    return function, structure, *kinds
 
 
 def measured_speed() -> float:

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from ml_collections import ConfigDict
+from ml_collections import ConfigDict, FieldReference
 
 from rtil_jax.errors import UserError, did_you_mean
 from rtil_jax.fields import ANY, checked
@@ -43,6 +43,8 @@ def default_config(run: Any) -> ConfigDict:
     for field in dataclasses.fields(run):
         value = getattr(run, field.name)
         section = dataclasses.is_dataclass(value)
+        if field.metadata.get("any_type"):  # a number or a word, say
+            value = FieldReference(value, field_type=object)
         config[field.name] = default_config(value) if section else value
     return config
 

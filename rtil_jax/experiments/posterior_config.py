@@ -51,5 +51,7 @@ def parse_posterior(config: ConfigDict) -> tuple[InversionRun, Chain]:
     require(entry.noise_std > 0, "noise_std", entry.noise_std, "above 0")
     name = config.method.name
     require(name == "ilo", "method.name", name, "ilo, whose z_k the chain draws")
+    exact = "float32, in which the chains run"
+    require(entry.precision == "float32", "precision", entry.precision, exact)
     require_symmetric(run.images.range, "the spread of posterior samples")
     return run, chain

@@ -2,6 +2,8 @@
 
 import math
 
+import jax
+import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
@@ -47,7 +49,9 @@ class BlockChain(nn.Module):
             block: where to cut, counted from 1.
             intermediates: perturbations `{k: z_k}` of blocks before `block`.
         """
-        return self._run(self.first(latents), latents, 1, block, intermediates or {})
+        start = self.first(latents)
+        features = self._run(start, latents, 1, block, intermediates or {})
+        return jax.tree.map(_float32, features)
 
     def tail(
         self, features: Features, latents: Latents, block: int
@@ -86,6 +90,11 @@ class BlockChain(nn.Module):
                 features = features + intermediates[block]
             features = self.advance(features, latents, block)
         return features
+
+
+def _float32(x: Array) -> Array:
+    """Activations that are kept in bfloat16, as z_k is added to them."""
+    return x.astype(jnp.float32) if x.dtype == jnp.bfloat16 else x
 
 
 class DoublingChain(BlockChain):

@@ -40,7 +40,7 @@ def network_fields(section: Any) -> dict[str, Any]:
     return {k: tuple(v) if isinstance(v, list) else v for k, v in section.items()}
 
 
-def build_generator(config: Any, **changes: float) -> Generator:
+def build_generator(config: Any, **changes: Any) -> Generator:
     """Builds the generator of a training config; `changes` replace its attributes.
 
     Raises:

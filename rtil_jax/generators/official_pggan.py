@@ -6,12 +6,14 @@ convolution.
 """
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
+from rtil_jax.activations import keep
 from rtil_jax.convolutions import conv1x1, conv3x3
 from rtil_jax.layers import GAIN, LEAKY_SLOPE, add_bias, pixel_norm, scaled_kernel
 
@@ -47,13 +49,16 @@ class OfficialConv(nn.Module):
 
     features: int
     up: bool = False
+    dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        x = upsample_nearest(pixel_norm(x)) if self.up else pixel_norm(x)
+        x = pixel_norm(x.astype(jnp.float32)).astype(self.dtype)
+        x = upsample_nearest(x) if self.up else x
         kernel = scaled_kernel(self, 3, x.shape[-1], self.features, GAIN)
         bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
-        return jax.nn.leaky_relu(add_bias(conv3x3(x, kernel), bias), LEAKY_SLOPE)
+        y = add_bias(conv3x3(x, kernel.astype(self.dtype)), bias)
+        return keep(jax.nn.leaky_relu(y, LEAKY_SLOPE), self.dtype)
 
 
 class OfficialBlock(nn.Module):
@@ -61,21 +66,25 @@ class OfficialBlock(nn.Module):
 
     features: int
     up: bool = False
+    dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
         if self.up:
-            x = OfficialConv(self.features, up=True, name="conv_0")(x)
-        return OfficialConv(self.features, name="conv_1")(x)
+            x = OfficialConv(self.features, True, self.dtype, name="conv_0")(x)
+        return OfficialConv(self.features, dtype=self.dtype, name="conv_1")(x)
 
 
 class OfficialToRGB(nn.Module):
-    """PixelNorm, 1x1 convolution with gain 1, bias."""
+    """PixelNorm, 1x1 convolution with gain 1, bias: float32 of factors of `dtype`."""
 
     channels: int
+    dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
         kernel = scaled_kernel(self, 1, x.shape[-1], self.channels)[0, 0]
         bias = self.param("bias", nn.initializers.zeros, (self.channels,), jnp.float32)
-        return add_bias(conv1x1(pixel_norm(x), kernel), bias)
+        x = pixel_norm(x.astype(jnp.float32)).astype(self.dtype)
+        y = conv1x1(x, kernel.astype(self.dtype), jnp.float32)
+        return add_bias(y, bias)

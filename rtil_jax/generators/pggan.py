@@ -14,13 +14,14 @@ the size.
 
 import math
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
+from rtil_jax.activations import dtype_at
 from rtil_jax.convolutions import upsample_bilinear
 from rtil_jax.generators.chain import DoublingChain
 from rtil_jax.generators.features import SkipFeatures
@@ -46,12 +47,14 @@ class ConvPair(nn.Module):
 
     features: int
     up: bool = False
+    dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
+        x = x.astype(self.dtype)
         x = upsample_bilinear(x) if self.up else x
-        x = NormalizedConv(self.features, name="conv_0")(x)
-        return NormalizedConv(self.features, name="conv_1")(x)
+        x = NormalizedConv(self.features, self.dtype, name="conv_0")(x)
+        return NormalizedConv(self.features, self.dtype, name="conv_1")(x)
 
 
 class CodeLayer(nn.Module):
@@ -91,6 +94,7 @@ class PGGANGenerator(DoublingChain):
         widths: channels of every block; () computes them from the two fields above.
         latent_dim: size of z.
         layout: `rtil` or `official`.
+        precision: `float32` or `bfloat16`, see `rtil_jax.activations`.
     """
 
     resolution: int
@@ -100,21 +104,24 @@ class PGGANGenerator(DoublingChain):
     widths: tuple[int, ...] = ()
     latent_dim: int = 512
     layout: Literal["rtil", "official"] = "rtil"
+    precision: str = "float32"
 
     def setup(self) -> None:
         self.code: Callable[[Array], Array]
         self.blocks: list[Callable[[Array], Array]]
         self.to_rgbs: list[Callable[[Array], Array]]
-        widths = [self.width(block) for block in range(1, self.num_blocks + 1)]
+        blocks = range(1, self.num_blocks + 1)
+        dtypes = [dtype_at(self.precision, 2 ** (block + 1)) for block in blocks]
+        made = [(self.width(k), k > 1, dtypes[k - 1]) for k in blocks]
         if self.layout == "official":
-            self.code = OfficialCode(widths[0])
-            self.blocks = [OfficialBlock(w, up=i > 0) for i, w in enumerate(widths)]
-            self.to_rgbs = [OfficialToRGB(self.channels) for _ in widths]
+            self.code = OfficialCode(self.width(1))
+            self.blocks = [OfficialBlock(*block) for block in made]
+            self.to_rgbs = [OfficialToRGB(self.channels, dtype) for dtype in dtypes]
             self.enlarge = upsample_nearest
         else:
-            self.code = CodeLayer(widths[0])
-            self.blocks = [ConvPair(w, up=i > 0) for i, w in enumerate(widths)]
-            self.to_rgbs = [Conv1x1(self.channels, GAIN) for _ in widths]
+            self.code = CodeLayer(self.width(1))
+            self.blocks = [ConvPair(*block) for block in made]
+            self.to_rgbs = [Conv1x1(self.channels, GAIN, dtype) for dtype in dtypes]
             self.enlarge = upsample_bilinear
 
     def width(self, block: int) -> int:

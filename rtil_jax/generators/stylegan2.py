@@ -15,6 +15,7 @@ import numpy as np
 from flax import linen as nn
 from jaxtyping import Array, Float
 
+from rtil_jax.activations import dtype_at, keep
 from rtil_jax.convolutions import conv3x3, conv3x3_up, upsample
 from rtil_jax.generators.chain import DoublingChain
 from rtil_jax.generators.features import SkipFeatures
@@ -34,12 +35,16 @@ class ModulatedConv(nn.Module):
     It equals a convolution with the per-sample kernel W s_i d_o, where
     d_o = rsqrt(sum over i, k of (W s_i)^2 + 1e-8), but never forms that kernel:
     scaling channels commutes with convolving.
+
+    What is multiplied by the kernel, and the kernel, are of `dtype`; the rest is
+    float32.
     """
 
     features: int
     size: int = 3
     up: bool = False
     demodulate: bool = True
+    dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(
@@ -53,9 +58,16 @@ class ModulatedConv(nn.Module):
         kernel, constant = raw_kernel(self, self.size, channels, self.features)
         scale = scale * constant
         if self.size == 1:  # RGB has few channels: the per-sample kernel is tiny
-            return jnp.einsum("bhwi,bi,io->bhwo", x, scale, kernel[0, 0])
+            own = jnp.einsum("io,bi->iob", kernel[0, 0], scale).astype(self.dtype)
+            return jnp.einsum(
+                "bhwi,iob->bhwo",
+                x.astype(self.dtype),
+                own,
+                preferred_element_type=jnp.float32,
+            )
         convolve = conv3x3_up if self.up else conv3x3
-        y = convolve(x * scale[:, None, None, :], kernel)
+        scaled = (x * scale[:, None, None, :]).astype(self.dtype)
+        y = convolve(scaled, kernel.astype(self.dtype))
         if not self.demodulate:
             return y
         # Tap by tap: XLA:CPU is slow to reduce leading axes.
@@ -69,23 +81,31 @@ class StyledConv(nn.Module):
 
     features: int
     up: bool = False
+    dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, x: Array, style: Array, noise: Array) -> Array:
-        x = ModulatedConv(self.features, up=self.up, name="conv")(x, style)
+        convolve = ModulatedConv(
+            self.features, up=self.up, dtype=self.dtype, name="conv"
+        )
+        x = convolve(x, style)
         strength = self.param("noise_strength", nn.initializers.zeros, (), jnp.float32)
         bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
-        return scaled_leaky_relu(add_bias(x + strength * noise, bias))
+        x = scaled_leaky_relu(add_bias(x + strength * noise, bias))
+        return keep(x, self.dtype)
 
 
 class ToRGB(nn.Module):
     """1x1 modulated convolution without demodulation, plus bias; no activation."""
 
     channels: int
+    dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, x: Array, style: Array) -> Array:
-        convolve = ModulatedConv(self.channels, size=1, demodulate=False, name="conv")
+        convolve = ModulatedConv(
+            self.channels, size=1, demodulate=False, dtype=self.dtype, name="conv"
+        )
         bias = self.param("bias", nn.initializers.zeros, (self.channels,), jnp.float32)
         return add_bias(convolve(x, style), bias)
 
@@ -125,6 +145,7 @@ class StyleGAN2Generator(DoublingChain):
         mapping_layers: depth of the mapping network.
         style_mixing: probability that the styles of an image come from two z, split at
             a random layer. Training sets it; 0 samples G itself.
+        precision: `float32` or `bfloat16`, see `rtil_jax.activations`.
     """
 
     resolution: int
@@ -135,16 +156,19 @@ class StyleGAN2Generator(DoublingChain):
     latent_dim: int = 512
     mapping_layers: int = 8
     style_mixing: float = 0.0
+    precision: str = "float32"
 
     def setup(self) -> None:
         self.mapping = MappingNetwork(self.mapping_layers)
         shape = self.intermediate_shape(1)
         init = nn.initializers.normal(1.0)
         self.constant = self.param("constant", init, (1, *shape), jnp.float32)
-        widths = [self.width(block) for block in range(1, self.num_blocks + 1)]
-        self.up_convs = [StyledConv(width, up=True) for width in widths[1:]]
-        self.convs = [StyledConv(width) for width in widths]
-        self.to_rgbs = [ToRGB(self.channels) for _ in widths]
+        blocks = range(1, self.num_blocks + 1)
+        dtypes = [dtype_at(self.precision, 2 ** (block + 1)) for block in blocks]
+        made = [(self.width(block), dtypes[block - 1]) for block in blocks]
+        self.up_convs = [StyledConv(w, up=True, dtype=dtype) for w, dtype in made[1:]]
+        self.convs = [StyledConv(width, dtype=dtype) for width, dtype in made]
+        self.to_rgbs = [ToRGB(self.channels, dtype) for dtype in dtypes]
 
     def width(self, block: int) -> int:
         """Channels of the features after `block`."""

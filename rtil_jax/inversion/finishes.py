@@ -2,11 +2,14 @@
 
 A method that searches the range of a generator cannot recover what the generator cannot
 represent, however much is measured. `project` keeps the image only where nothing is
-measured, and takes the measured part from y. `denoise` continues from the image with
-plug-and-play iterations. After a finish, the image is no longer in the range of the
-generator, and the saved solution still describes the image before it.
+measured, and takes the measured part from y. `average` takes the mean with what a
+Gaussian field (`baselines.gaussian_field`) makes of the same y: both images explain y,
+and their errors differ, so the mean has smaller ones. `denoise` continues from the
+image with plug-and-play iterations. After a finish, the image is no longer in the range
+of the generator, and the saved solution still describes the image before it.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -15,6 +18,7 @@ from jaxtyping import Array, Float
 
 from rtil_jax.baselines.data_step import back_project
 from rtil_jax.baselines.denoisers import DENOISERS
+from rtil_jax.baselines.gaussian_field import GaussianField
 from rtil_jax.baselines.interface import Measured
 from rtil_jax.baselines.packages import require_packages
 from rtil_jax.baselines.plug_and_play import PlugAndPlay
@@ -23,7 +27,7 @@ from rtil_jax.inversion.problems import Problem, over_images
 from rtil_jax.inversion.without_prior import measured_images, require_linear
 
 Images = Float[Array, "batch height width channels"]
-KNOWN = "project, denoise or denoise:bm3d, or '' for none"
+KNOWN = "project, average, denoise or denoise:bm3d, or '' for none"
 # The noise level at which the denoiser starts: after a GAN prior little error is left.
 FIRST_SIGMA = 0.05
 
@@ -31,11 +35,13 @@ FIRST_SIGMA = 0.05
 def find_finish(path: str, finish: Any, noise_std: float) -> Any:
     """Turns the name of a finish into what `finished` takes.
 
-    Returns "project", a plug-and-play method, or None for no finish.
+    Returns "project", the method that `average` takes the mean with, a plug-and-play
+    method, or None for no finish.
 
     Args:
         path: the name of the field that an error message mentions.
-        finish: `project`, `denoise`, `denoise:NAME`, a `PlugAndPlay`, "" or None.
+        finish: `project`, `average`, `denoise`, `denoise:NAME`, a `PlugAndPlay`, "" or
+            None.
         noise_std: standard deviation of the noise on y, at least 0.
 
     Raises:
@@ -43,6 +49,8 @@ def find_finish(path: str, finish: Any, noise_std: float) -> Any:
     """
     if finish in ("", None) or isinstance(finish, PlugAndPlay):
         return finish or None
+    if finish == "average":
+        return GaussianField()
     name, _, denoiser = str(finish).partition(":")
     if name == "denoise" and (not denoiser or denoiser in DENOISERS):
         chosen = {"denoiser": denoiser} if denoiser else {}
@@ -52,7 +60,8 @@ def find_finish(path: str, finish: Any, noise_std: float) -> Any:
     if noise_std:
         raise UserError(
             f"{path}: found 'project' with noise of {noise_std:g} on y, expected no "
-            "noise, because 'project' copies it into the image; use 'denoise' instead"
+            "noise, because 'project' copies it into the image; use 'average' or "
+            "'denoise' instead"
         )
     return finish
 
@@ -88,11 +97,20 @@ def finished(
     require_linear("finish", each[0])
     if finish == "project":
         found = _projected(problem, images)
+    elif isinstance(finish, GaussianField):
+        found = jnp.stack(list(map(_averaged(finish), each, images)))
     else:
         refined = map(finish.refine, each, images)
         found = jnp.stack([jnp.asarray(x, jnp.float32) for x in refined])
     finite = jnp.isfinite(found).all(axis=(1, 2, 3), keepdims=True)
     return jnp.where(jnp.broadcast_to(finite, found.shape), found, images)
+
+
+def _averaged(other: GaussianField) -> Callable[[Measured, Array], Array]:
+    def one_image(measured: Measured, image: Array) -> Array:
+        return (jnp.clip(image, -1, 1) + jnp.clip(other(measured), -1, 1)) / 2
+
+    return one_image
 
 
 @jax.jit

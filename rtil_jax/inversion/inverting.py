@@ -10,8 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int
 
+from rtil_jax.activations import in_precision
 from rtil_jax.arguments import check_method
 from rtil_jax.arrays import as_number
+from rtil_jax.compiling import compile_together, compiled
 from rtil_jax.devices import batch_sharded, data_mesh, replicated
 from rtil_jax.errors import UserError
 from rtil_jax.generators import Generator
@@ -36,11 +38,11 @@ from rtil_jax.inversion.problems import (
     placed,
     settle,
 )
-from rtil_jax.inversion.programs import stage_programs
+from rtil_jax.inversion.programs import StagePrograms, stage_programs
 from rtil_jax.inversion.progress_bar import Progress, shown
 from rtil_jax.inversion.reconstruction import Reconstruction
 from rtil_jax.inversion.restarts import best_restarts, spread_of
-from rtil_jax.inversion.solutions import Solution, render
+from rtil_jax.inversion.solutions import render
 from rtil_jax.inversion.solver import SELECTIONS, StageEnd, run_stage
 from rtil_jax.inversion.stages import Stage, Variables
 from rtil_jax.inversion.units import prior_for
@@ -88,9 +90,10 @@ def invert(
     restarts: Any = 1,
     perceptual: Any = None,
     finish: Any = None,
+    precision: Any = None,
     mesh: jax.sharding.Mesh | None = None,
     progress: Any = True,
-    before: Callable[[list[tuple]], None] | None = None,
+    before: Callable[[dict[str, tuple]], None] | None = None,
 ) -> Reconstruction:
     """Recovers a batch of images from their measurements.
 
@@ -139,14 +142,20 @@ def invert(
             and called on a few images at a time, so it must not depend on variables
             that change.
         finish: how to change the images after the last stage. `project` adds
-            A^+ (y - A x), for noiseless y. `denoise` runs `PlugAndPlay` iterations;
+            A^+ (y - A x), for noiseless y. `average` takes the mean with the image of
+            `GaussianField` from the same y. `denoise` runs `PlugAndPlay` iterations;
             `denoise:bm3d` uses another denoiser. Or your own `PlugAndPlay`.
+        precision: of the generator's activations and convolutions during the search,
+            `float32` or `bfloat16`, which is meant for GPUs (`rtil_jax.activations`
+            says what stays float32). None is that of the prior, which is float32 where
+            `load_prior` made it. What is found is rendered in float32.
         mesh: the devices to split the images over; all devices by default.
         progress: True shows a progress bar in a terminal or notebook; False and None
             show nothing. A function is called after every step with (stage, step,
             measurement losses), in both fits of `held_out`.
-        before: a function called once before the first step with the program of each
-            stage, (jitted function, *arguments or their shapes), to compile them.
+        before: a function called once before the first step with the programs of the
+            stages, name -> (jitted function, *arguments or their shapes), to compile
+            them. By default `compile_together` does.
 
     Raises:
         UserError: if the arguments do not fit each other, or the method does not fit
@@ -172,11 +181,13 @@ def invert(
         check_finish(finish)
     whole = dataclasses.replace(problem, noise_std=noise_std or None)
     if is_baseline(method):
-        _check_unused(select, restarts, perceptual)
+        _check_unused(select, restarts, perceptual, precision)
         steps = len(keys)
     else:
         network = prior if needs_prior(method) else method.own_prior(image_shape)
         prior = prior_for(method, network)
+        if precision is not None:
+            prior = prior.in_precision(precision, "invert: precision")
         perceptual = as_loss(perceptual, problem, image_shape)
         stages = method.stages(prior.generator)
         steps = sum(stage.steps + 1 for stage in stages)
@@ -193,6 +204,9 @@ def invert(
             fit = method, prior, problem, keys, select, restarts, perceptual
             devices = data_mesh() if mesh is None else mesh
             found = _descended(*fit, devices, on_step, before)
+            if prior.in_precision("float32").generator is not prior.generator:
+                loss = loss_jitted(whole, found.images)
+                found = dataclasses.replace(found, measurement_loss=loss)
     found = dataclasses.replace(found, problem=whole)
     return _finished(found, finish, problem, noise_std) if finish else found
 
@@ -248,7 +262,7 @@ def _descended(
     perceptual: Loss | None,
     mesh: jax.sharding.Mesh,
     progress: Progress | None,
-    before: Callable[[list[tuple]], None] | None,
+    before: Callable[[dict[str, tuple]], None] | None,
 ) -> Reconstruction:
     """Runs the stages of a method; the arguments are checked already."""
     stages = method.stages(prior.generator)
@@ -271,17 +285,20 @@ def _descended(
     if perceptual is not None:
         problem = put(perceptual.prepare(problem))
 
-    if before is not None:
-        given = prior, perceptual, problem, variables, keys
-        before(stage_programs(stages, *given, select, mesh))
+    given = prior, perceptual, problem, variables, keys
+    programs = StagePrograms(stage_programs(stages, *given, select, mesh), mesh)
+    if before is None:
+        compile_together(programs.by_name().values())
+    else:
+        before(programs.by_name())
     losses: list[tuple[int, int, Array]] = []
 
     def run(
         problem: Problem, stops: Int[np.ndarray, "stages batch"] | None = None
     ) -> list[StageEnd]:
         losses.clear()
-        given = problem, variables, keys, perceptual
-        return _run_stages(stages, prior, *given, select, mesh, losses, progress, stops)
+        given = problem, variables, keys, perceptual, select, mesh, losses, progress
+        return _run_stages(stages, programs, prior, *given, stops)
 
     if select == "held_out":
         first = run(problem, np.full((len(stages), len(rows)), FULL, np.int32))
@@ -298,7 +315,8 @@ def _descended(
     best = best_restarts(score[: batch * restarts], restarts)
     starts = _solution(stages[-1], prior, ends[-1].chosen)
     solution = jax.tree.map(lambda x: x[best], starts)
-    draw = functools.partial(render_jitted, prior.generator, prior.variables)
+    drawn = in_precision(prior.generator, "float32")
+    draw = functools.partial(render_jitted, drawn, prior.variables)
     history = [(index, step, np.asarray(x)[best]) for index, step, x in losses]
     return Reconstruction(
         images=draw(solution),
@@ -312,6 +330,7 @@ def _descended(
 
 def _run_stages(
     stages: Sequence[Stage],
+    programs: StagePrograms,
     prior: Prior,
     problem: Problem,
     variables: Variables,
@@ -337,8 +356,8 @@ def _run_stages(
 
         noise_keys = jax.vmap(jax.random.fold_in, (0, None))(keys, NOISE_KEYS + index)
         given = select, mesh, on_step, noise_keys, perceptual
-        stop = None if stops is None else stops[index]
-        end = run_stage(stage, prior, problem, variables, *given, stop)
+        stop, run = None if stops is None else stops[index], programs.descend(index)
+        end = run_stage(stage, prior, problem, variables, *given, stop, run)
         variables = end.variables
         ends.append(end)
     return ends
@@ -354,15 +373,16 @@ def _check_select(problem: Problem, select: Any) -> None:
         )
 
 
-def _check_unused(select: str, restarts: int, perceptual: Any) -> None:
+def _check_unused(select: str, restarts: int, perceptual: Any, precision: Any) -> None:
     """Raises UserError for arguments that a baseline, which has no loss, cannot use."""
     given = {"select": select != "measurement", "restarts": restarts > 1}
     given["perceptual"] = perceptual is not None
+    given["precision"] = precision is not None
     for name, is_given in given.items():
         if is_given:
             raise UserError(
                 f"invert: found {name} with a baseline, expected the default, because "
-                "a baseline has no iterates to choose from and no loss to add to"
+                "a baseline has no generator, no iterates to choose from and no loss"
             )
 
 
@@ -375,15 +395,13 @@ def _status(first: np.ndarray, last: np.ndarray, finite: np.ndarray) -> list[str
     ]
 
 
-loss_jitted = jax.jit(data_loss)
-render_jitted = jax.jit(render, static_argnames="generator")
-
-
-@functools.partial(jax.jit, static_argnames="method")
-def _start(method: Method, prior: Prior, keys: jax.Array) -> Variables:
-    return jax.vmap(method.start, in_axes=(None, 0))(prior, keys)
-
-
-@jax.jit
-def _solution(stage: Stage, prior: Prior, variables: Variables) -> Solution:
-    return stage.decode(prior, variables)
+loss_jitted = compiled(data_loss, once=True)
+render_jitted = compiled(render, static_argnames="generator")
+_start = compiled(
+    lambda method, prior, keys: jax.vmap(method.start, (None, 0))(prior, keys),
+    once=True,
+    static_argnames="method",
+)
+_solution = compiled(
+    lambda stage, prior, variables: stage.decode(prior, variables), once=True
+)

@@ -28,6 +28,7 @@ from rtil_jax.arrays import (
     is_traced,
     warn_of_range,
 )
+from rtil_jax.compiling import compiled
 from rtil_jax.errors import UserError
 from rtil_jax.inversion.readings import read_operators
 from rtil_jax.operators import Poisson, measure, sample_operators
@@ -301,10 +302,18 @@ def image_keys(
 
     The keys of an image depend on the seed and its index alone.
     """
-    root = jax.random.key(seed)
+    return _image_keys(jax.random.key(seed), indices)
+
+
+def _keys_of(
+    root: jax.Array, indices: Int[Array | np.ndarray, " batch"]
+) -> tuple[jax.Array, jax.Array, jax.Array]:
     split = jax.vmap(lambda index: jax.random.split(jax.random.fold_in(root, index), 3))
     operator, noise, start = split(indices).T
     return operator, noise, start
+
+
+_image_keys = compiled(_keys_of, once=True)
 
 
 def make_problem(

@@ -20,6 +20,7 @@ from jax.flatten_util import ravel_pytree
 from jax.sharding import PartitionSpec
 from jaxtyping import Array, Bool, Float, Int
 
+from rtil_jax.compiling import compiled
 from rtil_jax.devices import batch_sharded, replicated
 from rtil_jax.inversion.at_once import images_at_once, in_pieces, steps_at_once
 from rtil_jax.inversion.perceptual_loss import Loss
@@ -217,12 +218,7 @@ def _updates(
     return jax.lax.fori_loop(0, count, body, (iterate, losses))
 
 
-@functools.partial(
-    jax.jit,
-    static_argnames=("select", "mesh"),
-    donate_argnames=("iterate",),
-)
-def descend(
+def descend_on(
     stage: Stage,
     select: str,
     mesh: jax.sharding.Mesh,
@@ -269,8 +265,12 @@ def descend(
     return updates(stage, prior, perceptual, problem, start, iterate, rates, count)
 
 
-@jax.jit
-def begin(
+descend = compiled(
+    descend_on, static_argnames=("select", "mesh"), donate_argnames="iterate"
+)
+
+
+def _begin(
     stage: Stage,
     prior: Prior,
     variables: Variables,
@@ -298,6 +298,9 @@ def begin(
     )
     # A step donates the iterate's buffers, so none may appear in it twice.
     return variables, jax.tree.map(jnp.copy, iterate)
+
+
+begin = compiled(_begin, once=True)
 
 
 class StageEnd(NamedTuple):
@@ -332,6 +335,7 @@ def run_stage(
     keys: jax.Array | None = None,
     perceptual: Loss | None = None,
     stops: Int[np.ndarray, " batch"] | None = None,
+    descend: Callable = descend,
 ) -> StageEnd:
     """Runs a stage on a batch of images, which the devices share.
 
@@ -350,6 +354,7 @@ def run_stage(
             measurement loss alone.
         stops: `(batch,)`, the most updates of each image if some measurements are held
             out; the last iterate is then selected.
+        descend: the compiled program of this stage, see `programs.StagePrograms`.
     """
     # With the sharding that `descend` returns, else its second call would recompile.
     start, iterate = jax.device_put(
@@ -360,12 +365,12 @@ def run_stage(
     factors = [ramp(i / length) for i in range(stage.steps + 1)]
     padding = [0.0] * (-len(factors) % at_once)
     rates = np.array(factors + padding) * stage.learning_rate
-    compiled = jax.device_put(stage, replicated(mesh))
+    placed_stage = jax.device_put(stage, replicated(mesh))
     for first in range(0, len(factors), at_once):
         count = min(at_once, len(factors) - first)
         now = rates[first : first + at_once].astype(np.float32)
         arrays = prior, perceptual, problem, start, iterate, now, count
-        iterate, losses = descend(compiled, select, mesh, *arrays)
+        iterate, losses = descend(placed_stage, select, mesh, *arrays)
         for index in range(count):
             on_step(first + index, losses[index])
     # The caller times what follows, which may compile, so nothing may still run.

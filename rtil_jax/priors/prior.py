@@ -14,6 +14,7 @@ from flax import struct
 from flax.errors import FlaxError
 from jaxtyping import Array, Float
 
+from rtil_jax.activations import in_precision
 from rtil_jax.checkpoints import load_config, load_ema, load_step
 from rtil_jax.errors import UserError
 from rtil_jax.generators import Generator, init, sample_latents
@@ -84,6 +85,21 @@ class Prior:
             return self
         scales = measure_scales(self.generator, self.variables)
         return dataclasses.replace(self, feature_scales=scales)
+
+    def in_precision(self, precision: Any, field: str = "precision") -> "Prior":
+        """The same prior, whose generator computes in `float32` or `bfloat16`.
+
+        Its weights are float32 either way; see `rtil_jax.activations`.
+
+        Args:
+            precision: of the generator's activations and convolutions.
+            field: what to call it in an error.
+
+        Raises:
+            UserError: if it is another, or the generator has float32 alone.
+        """
+        generator = in_precision(self.generator, precision, field)
+        return dataclasses.replace(self, generator=generator)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

@@ -19,6 +19,7 @@ from flax import linen as nn
 from jaxtyping import Array, Float, Int
 
 from rtil_jax import generators, losses
+from rtil_jax.activations import in_precision
 from rtil_jax.devices import constrain_batch
 from rtil_jax.discriminators import stddev_group_size
 from rtil_jax.families import (
@@ -243,7 +244,7 @@ def family_images(
 
 def critic_loss(
     recipe: PGGANRecipe,
-    score: Callable[[dict, Array], Array],
+    score: Callable[[nn.Module, dict, Array], Array],
     params: dict,
     images: Float[Array, "batch height width channels"],
     fakes: Float[Array, "minibatches batch height width channels"],
@@ -252,25 +253,29 @@ def critic_loss(
 ) -> tuple[Float[Array, ""], Metrics]:
     """Returns the loss of the critic, WGAN-GP with drift (equation 2), and metrics.
 
+    The penalty is in float32: its gradient, of second order, is noisy in bfloat16.
+
     Args:
         recipe: the recipe.
-        score: the discriminator, a function of (params, images).
+        score: a function of (discriminator, params, images).
         params: `{"params": ...}` of the discriminator.
         images: real images, `(batch, height, width, channels)` in [-1, 1].
         fakes: `(minibatches, batch, height, width, channels)`; minibatches do not mix.
         weights: `(minibatches, batch)`, the weight of each fake image.
         key: the PRNG key of the gradient penalty.
     """
+    critic = recipe.discriminator
+    exact = in_precision(critic, "float32")
 
     def scores_and_penalties(minibatch: Array, key: jax.Array) -> tuple[Array, Array]:
         penalties = losses.gradient_penalty(
-            lambda x: score(params, x), images, minibatch, key
+            lambda x: score(exact, params, x), images, minibatch, key
         )
-        return score(params, minibatch), penalties
+        return score(critic, params, minibatch), penalties
 
     keys = jax.random.split(key, len(fakes))
     fake, penalty = family_loss(scores_and_penalties, fakes, weights, keys)
-    real = score(params, images)
+    real = score(critic, params, images)
     loss = jnp.mean(losses.critic_real(real, recipe.drift)) + fake
     metrics: Metrics = {
         "real_score": jnp.mean(real),
@@ -300,9 +305,9 @@ def step(
     """
     image_key, penalty_key = jax.random.split(key)
 
-    def score(params: dict, images: Array) -> Array:
+    def score(critic: nn.Module, params: dict, images: Array) -> Array:
         variables = with_fade(phase, params, fade)
-        return cast(Array, recipe.discriminator.apply(variables, images))
+        return cast(Array, critic.apply(variables, images))
 
     smaller = functools.partial(generators.init, recipe.at(phase)[0])
     fakes, pull_back = jax.vjp(
@@ -323,7 +328,8 @@ def step(
     state = _update(recipe, state, "discriminator", d_grads)
 
     def generator_loss(fakes: Array) -> Float[Array, ""]:
-        return -family_loss(lambda x: score(state.discriminator, x), fakes, weights)
+        scores = functools.partial(score, recipe.discriminator, state.discriminator)
+        return -family_loss(scores, fakes, weights)
 
     g_loss, image_grads = jax.value_and_grad(generator_loss)(fakes)
     (g_grads,) = pull_back(image_grads)

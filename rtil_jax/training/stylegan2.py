@@ -23,6 +23,8 @@ import optax
 from jaxtyping import Array, Float, Int
 
 from rtil_jax import losses
+from rtil_jax.activations import in_precision
+from rtil_jax.compiling import compiled
 from rtil_jax.devices import constrain_batch
 from rtil_jax.discriminators import Discriminator, stddev_group_size
 from rtil_jax.families import (
@@ -234,10 +236,11 @@ def discriminator_step(
 def r1_step(
     recipe: StyleGAN2Recipe, state: TrainState, images: Array
 ) -> tuple[TrainState, Metrics]:
-    """Updates the discriminator once by the R1 penalty on real images.
+    """Updates the discriminator once by the R1 penalty on real images, in float32.
 
     The loss is (r1_weight / 2) r1_every ||grad D||^2: the factor r1_every makes up for
-    the steps between two penalties.
+    the steps between two penalties. Its gradient, of second order, is noisy in
+    bfloat16.
 
     Args:
         recipe: the recipe.
@@ -245,11 +248,10 @@ def r1_step(
         images: real images, `(batch, height, width, channels)` in [-1, 1].
     """
     scale = recipe.r1_weight / 2 * recipe.r1_every
+    discriminator = in_precision(recipe.discriminator, "float32")
 
     def loss_fn(params: dict) -> tuple[Float[Array, ""], Metrics]:
-        penalty = losses.r1_penalty(
-            lambda x: recipe.discriminator.apply(params, x), images
-        )
+        penalty = losses.r1_penalty(lambda x: discriminator.apply(params, x), images)
         return scale * penalty, {"r1": penalty}
 
     grads, metrics = _gradient(loss_fn, state.discriminator, "r1")
@@ -285,7 +287,7 @@ def generator_step(
 def path_length_step(
     recipe: StyleGAN2Recipe, state: TrainState, key: jax.Array
 ) -> tuple[TrainState, Metrics]:
-    """Updates the generator once by the path-length penalty of the family.
+    """Updates the generator once by the path-length penalty of the family, in float32.
 
     The loss has a factor path_every, which makes up for the steps between two
     penalties.
@@ -296,7 +298,7 @@ def path_length_step(
         key: the PRNG key of the images and of the random directions.
     """
     member_key, input_key, noise_key = jax.random.split(key, 3)
-    family, generator = recipe.family, recipe.generator
+    family, generator = recipe.family, in_precision(recipe.generator, "float32")
     batch = max(recipe.batch_size // recipe.path_batch_shrink, 1)
     members, _ = draw_members(member_key, family.weights, batch, group_size=1)
     scale = recipe.path_weight * recipe.path_every
@@ -355,7 +357,7 @@ def _update_generator(
 
 def _jit(step_fn: Callable) -> Callable:
     """Compiles `step_fn(recipe, state, ...)` for each recipe, donating the state."""
-    return jax.jit(step_fn, static_argnums=0, donate_argnums=1)
+    return compiled(step_fn, static_argnums=0, donate_argnums=1)
 
 
 jit_discriminator = _jit(discriminator_step)
@@ -363,6 +365,48 @@ jit_r1 = _jit(r1_step)
 jit_generator = _jit(generator_step)
 jit_path_length = _jit(path_length_step)
 jit_finish = _jit(finish_step)
+
+
+# The metrics of a regulariser, and the attribute that says how often it is due.
+LAZY = {"r1": "r1_every", "r1_gradient": "r1_every"}
+LAZY |= dict.fromkeys(("path_penalty", "path_length", "path_gradient"), "path_every")
+
+
+def is_due(recipe: StyleGAN2Recipe, metric: str, step: int) -> bool:
+    """Whether the step after `step` finished ones has a metric."""
+    return metric not in LAZY or step % getattr(recipe, LAZY[metric]) == 0
+
+
+def iteration(
+    recipe: StyleGAN2Recipe,
+    state: TrainState,
+    images: Array,
+    key: jax.Array,
+    step: Int[Array, ""],
+) -> tuple[TrainState, Metrics]:
+    """`StyleGAN2Recipe.train_step` within a program: `step` may be traced.
+
+    Regularisers are branches, for platforms that run them as fast as what is outside.
+    Metrics of one that is not due are 0, see `is_due`.
+    """
+    d_key, g_key, path_key = jax.random.split(jax.random.fold_in(key, step), 3)
+
+    def lazily(
+        every: int, regularise: Callable, state: TrainState, *given: Array
+    ) -> tuple[TrainState, Metrics]:
+        if not every:
+            return state, {}
+        run = functools.partial(regularise, recipe)
+        _, shapes = jax.eval_shape(run, state, *given)
+        zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+        due = step % every == 0
+        return jax.lax.cond(due, run, lambda state, *_: (state, zeros), state, *given)
+
+    state, metrics = discriminator_step(recipe, state, images, d_key)
+    state, r1 = lazily(recipe.r1_every, r1_step, state, images)
+    state, more = generator_step(recipe, state, g_key)
+    state, path = lazily(recipe.path_every, path_length_step, state, path_key)
+    return finish_step(recipe, state), metrics | r1 | more | path
 
 
 def without_mixing(generator: Generator) -> Generator:

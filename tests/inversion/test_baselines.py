@@ -7,10 +7,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.scipy.fft import idctn
 
 from rtil_jax.baselines import (
     Bicubic,
     Biharmonic,
+    GaussianField,
     Measured,
     PlugAndPlay,
     TotalVariation,
@@ -18,6 +20,8 @@ from rtil_jax.baselines import (
     back_project,
 )
 from rtil_jax.baselines.denoisers import DENOISERS
+from rtil_jax.baselines.gaussian_field import power_law
+from rtil_jax.baselines.linear import forward
 from rtil_jax.errors import UserError
 from rtil_jax.inversion import CSGM, DeepDecoder, Problem, invert, make_problem, render
 from rtil_jax.inversion.without_prior import image_shape_of
@@ -85,16 +89,55 @@ def test_total_variation_of_flat_squares_is_exact(problems):
     assert np.all(found.measurement_loss < 1e-3 * jnp.mean(problem.measurements**2))
 
 
-def test_the_noise_says_how_near_to_y_an_image_is_to_be():
-    truth, sigma = blocks(), 0.1
+def test_a_gaussian_field_is_the_image_of_least_energy_that_explains_y(problems):
+    problem, _ = problems["compressed_sensing"]
+    operator, y = jax.tree.map(
+        lambda x: x[0], (problem.operators, problem.measurements)
+    )
+    measured = Measured(operator, y, (SIZE, SIZE, 1))
+    found = GaussianField()(measured)
+    np.testing.assert_allclose(operator(found), y, atol=5e-3)
+    k, n = np.meshgrid(np.arange(SIZE), np.arange(SIZE), indexing="ij")
+    cosines = np.cos(np.pi * k * (n + 0.5) / SIZE) * np.where(k, 2, 1) ** 0.5 / 4
+    waves = np.kron(cosines, cosines)
+    spectrum = np.ravel(power_law((SIZE, SIZE, 1), 3.0, 0.1))
+    assert spectrum.mean() == pytest.approx(1)
+    covariance = waves.T @ (spectrum[:, None] * waves)
+    matrix = np.asarray(jax.vmap(lambda x: forward(measured, x))(np.eye(SIZE**2))).T
+    matrix, y = (x[np.ravel(operator.mask) > 0] for x in (matrix, np.ravel(y)))
+    dense = np.linalg.solve(matrix @ covariance @ matrix.T, y)
+    expected = covariance @ matrix.T @ dense
+    np.testing.assert_allclose(np.ravel(found), expected, atol=2e-3)
+
+
+def test_a_finish_may_take_the_mean_with_the_gaussian_field(toy_prior, sampled_problem):
+    problem, keys = sampled_problem(toy_prior, 2, ratio=0.5, problem="inpainting")
+    of_prior = invert(CSGM(steps=5), toy_prior, problem, keys).images
+    of_field = invert(GaussianField(), None, problem, keys).images
+    found = invert(CSGM(steps=5), toy_prior, problem, keys, finish="average")
+    np.testing.assert_allclose(
+        found.images, (jnp.clip(of_prior, -1, 1) + jnp.clip(of_field, -1, 1)) / 2
+    )
+
+
+def drawn_field():
+    """Two draws of the Gaussian field, which it takes for likely."""
+    waves = jax.random.normal(jax.random.key(4), (2, SIZE, SIZE, 1))
+    scaled = waves * jnp.sqrt(power_law((SIZE, SIZE, 1), 3.0, 0.1))[None]
+    return 0.3 * idctn(scaled, axes=(1, 2), norm="ortho")
+
+
+@pytest.mark.parametrize(
+    "method, truth", [(GaussianField(), drawn_field()), (TotalVariation(), blocks())]
+)
+def test_the_noise_says_how_near_to_y_an_image_is_to_be(method, truth):
+    sigma = 0.1
     problem, keys = make_problem(
         "denoising", truth, jnp.arange(2), ratio=1, seed=0, noise_std=sigma
     )
-    found = invert(TotalVariation(), None, problem, keys)
+    found = invert(method, None, problem, keys)
     np.testing.assert_allclose(found.measurement_loss, sigma**2, rtol=0.02)
-    exact = invert(
-        TotalVariation(), None, dataclasses.replace(problem, noise_std=None), keys
-    )
+    exact = invert(method, None, dataclasses.replace(problem, noise_std=None), keys)
     assert np.all(exact.measurement_loss < 1e-5)
     assert np.all(quality(found, problem) > quality(exact, problem) + 2)
 

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from rtil_jax.baselines import Biharmonic
 from rtil_jax.devices import data_mesh
 from rtil_jax.errors import UserError
 from rtil_jax.inversion import (
@@ -18,9 +19,10 @@ from rtil_jax.inversion import (
     Problem,
     invert,
     measurement_loss,
-    solver,
+    programs,
 )
 from rtil_jax.inversion.csgm import CSGMStage
+from rtil_jax.inversion.inverting import render_jitted
 from rtil_jax.inversion.solutions import Solution
 from rtil_jax.inversion.solver import begin, descend
 
@@ -56,6 +58,30 @@ def test_a_result_does_not_depend_on_the_batch(style_prior, sampled_problem):
     np.testing.assert_allclose(
         together.measurement_loss[1], alone.measurement_loss[0], rtol=1e-2
     )
+
+
+def test_a_search_in_bfloat16_is_rendered_in_float32(style_prior, sampled_problem):
+    problem, keys = sampled_problem(style_prior, 3)
+    exact = invert(METHOD, style_prior, problem, keys)
+    found = invert(METHOD, style_prior, problem, keys, precision="bfloat16")
+    inputs = style_prior.generator, style_prior.variables, found.solution
+    np.testing.assert_array_equal(found.images, render_jitted(*inputs))
+    loss = measurement_loss(found.problem, found.images)
+    np.testing.assert_allclose(found.measurement_loss, loss, rtol=1e-5)
+    types = {x.dtype for x in jax.tree.leaves(found.solution)}
+    assert types == {np.dtype(np.float32)}
+    assert not np.array_equal(found.images, exact.images)
+    assert found.status == exact.status
+    np.testing.assert_allclose(found.measurement_loss, exact.measurement_loss, rtol=0.1)
+
+
+def test_a_precision_that_cannot_be(toy_prior, sampled_problem):
+    problem, keys = sampled_problem(toy_prior, 2, problem="inpainting")
+    message = "invert: precision: found 'bfloat16', expected 'float32' for ToyGenerator"
+    with pytest.raises(UserError, match=message):
+        invert(METHOD, toy_prior, problem, keys, precision="bfloat16")
+    with pytest.raises(UserError, match="precision with a baseline, expected"):
+        invert(Biharmonic(), None, problem, keys, precision="bfloat16")
 
 
 def test_enough_measurements_recover_an_image_in_the_range(toy_prior, sampled_problem):
@@ -204,8 +230,40 @@ def test_a_sweep_of_ratios_rates_steps_and_weights_compiles_each_stage_once(
             prior_sigma=weight,
         )
         invert(method, toy_prior, problem, keys)
-        sizes.append(solver.descend._cache_size())
-    assert sizes[0] == sizes[1]
+        sizes.append(programs.descend_one._cache_size())
+    assert sizes[0] == sizes[1] > 0
+
+
+@pytest.mark.parametrize("merged", [True, False])
+def test_what_is_compiled_before_the_first_step_is_what_runs(
+    merged, toy_prior, sampled_problem, monkeypatch
+):
+    """One program of both stages, or two side by side; no other one is compiled."""
+    monkeypatch.setattr(programs, "can_merge", lambda *_: merged)
+    problem, keys = sampled_problem(toy_prior, 6 + merged)
+    compiled, known = [], []
+
+    def heard(event, _, fun_name="", **__):
+        if event.endswith("backend_compile_duration") and "descend" in fun_name:
+            compiled.append(fun_name)
+
+    jax.monitoring.register_event_duration_secs_listener(heard)
+    invert(ILO(steps=(2, 3)), toy_prior, problem, keys, before=known.append)
+    names = list(known[0])
+    assert (
+        names
+        == [["stage 1 of 2", "stage 2 of 2"], ["stage 1 of 2, stage 2 of 2"]][merged]
+    )
+    assert len(compiled) == len(names)
+    other, other_keys = sampled_problem(toy_prior, 8 + merged)
+    compiled.clear()
+
+    def on_step(stage, step, loss):
+        if not step:
+            assert len(compiled) == len(names)
+
+    invert(ILO(steps=(2, 3)), toy_prior, other, other_keys, progress=on_step)
+    assert len(compiled) == len(names)
 
 
 def test_steps_in_one_call_are_those_of_several_calls(style_prior, sampled_problem):
@@ -242,7 +300,7 @@ import jax, numpy as np
 from benchmarks.collectives import collectives
 from rtil_jax.devices import data_mesh
 from rtil_jax.generators import StyleGAN2Generator, init
-from rtil_jax.inversion import ILO, Prior, invert, make_problem, solver
+from rtil_jax.inversion import ILO, Prior, invert, make_problem, programs
 assert jax.device_count() == 8
 generator = StyleGAN2Generator(8, 1, max_channels=8, latent_dim=8, mapping_layers=1)
 prior = Prior.of(generator, init(generator, jax.random.key(0)))
@@ -251,14 +309,14 @@ truth = np.asarray(jax.random.uniform(jax.random.key(1), (3, 8, 8, 1), minval=-1
 problem, keys = make_problem(
     "compressed_sensing", truth, np.arange(3), ratio=0.3, seed=0
 )
-descend, programs = solver.descend, {}
-def watched(stage, select, mesh, *arguments):
-    stage_kind = jax.tree.structure(stage)
-    if mesh.size == 8 and stage_kind not in programs:
-        lowered = descend.lower(stage, select, mesh, *arguments)
-        programs[stage_kind] = lowered.compile().as_text()
-    return descend(stage, select, mesh, *arguments)
-solver.descend = watched
+descend_one, texts = programs.descend_one, []
+def watched(stages, index, select, mesh, *arguments):
+    if mesh.size == 8 and not texts:
+        lowered = descend_one.lower(stages, index, select, mesh, *arguments)
+        texts.append(lowered.compile().as_text())
+    return descend_one(stages, index, select, mesh, *arguments)
+watched.lower = descend_one.lower
+programs.descend_one = watched
 def run(devices):
     losses = []
     found = invert(
@@ -272,9 +330,9 @@ found, likewise = run(8)
 np.testing.assert_allclose(likewise[:4], losses[:4], rtol=1e-4)
 np.testing.assert_allclose(found.images, one.images, atol=1e-3)
 np.testing.assert_allclose(found.measurement_loss, one.measurement_loss, rtol=1e-3)
-assert len(programs) == 2
-assert all("fusion" in text for text in programs.values())
-assert not any(collectives(text) for text in programs.values())
+assert "fusion" in texts[0] and "conditional" in texts[0]
+assert not collectives(texts[0])
+assert descend_one._cache_size() == 2  # one for each number of devices
 from rtil_jax.inversion import CSGM, Problem
 from rtil_jax.operators import sample_operator, sample_operators
 from tests.toy_generator import ToyGenerator

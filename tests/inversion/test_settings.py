@@ -1,17 +1,27 @@
 """From one config to the settings that a figure compares."""
 
 import importlib.util
+import json
 
 import pytest
 from ml_collections import ConfigDict
 
 from rtil_jax.errors import UserError
-from rtil_jax.experiments.inversion.inputs import image_shape, load_distances
+from rtil_jax.experiments.inversion.inputs import (
+    check_fit,
+    image_shape,
+    load_distances,
+)
 from rtil_jax.experiments.inversion.inversion_config import inversion_config
 from rtil_jax.experiments.inversion.inversion_fields import Images
 from rtil_jax.experiments.inversion.inversion_run import parse_inversion
+from rtil_jax.experiments.inversion.inversion_workdir import (
+    check_workdir,
+    claim_workdir,
+)
+from rtil_jax.experiments.parsing import default_config
 from rtil_jax.experiments.posterior_config import Chain, parse_posterior
-from rtil_jax.generators import StyleGAN2Generator
+from rtil_jax.generators import DCGANGenerator, StyleGAN2Generator
 from rtil_jax.inversion import CSGM, ILO, Prior
 
 
@@ -163,6 +173,11 @@ BAD = {
         "method.name=biharmonic: found problem=compressed_sensing, expected .*inpaint",
     ),
     "finish": ({"a": {"finish": "polish"}}, {}, "finish: found 'polish', expected pro"),
+    "precision": (
+        {"a": {"precision": "half"}},
+        {},
+        "a: config.precision: found 'half', expected one of float32, bfloat16",
+    ),
     "noisy": (
         {"a": {"finish": "project", "noise_std": 0.1}},
         {},
@@ -276,3 +291,36 @@ def test_bad_settings_are_one_line(case):
     with pytest.raises(UserError, match=message) as caught:
         parse_inversion(config)
     assert "\n" not in str(caught.value)
+
+
+def test_a_precision_that_the_generator_has_not():
+    config = figure(a={"precision": "bfloat16"}, b={"method": {"name": "bicubic"}})
+    config.problem = "super_resolution"
+    run = parse_inversion(config)
+    assert [one.precision for one in run.entries[::2]] == ["bfloat16", "float32"]
+    dcgan = Prior(DCGANGenerator(32), {})
+    message = "config.precision: found 'bfloat16', expected 'float32' for DCGANGenerato"
+    with pytest.raises(UserError, match=message):
+        check_fit(run, {"rtil": dcgan, "vanilla": dcgan}, (32, 32, 3))
+    config = figure()
+    config.update({"precision": "bfloat16", "noise_std": 0.1})
+    config.chain = default_config(Chain())
+    with pytest.raises(UserError, match="config.precision: found 'bfloat16', expected"):
+        parse_posterior(config)
+
+
+def test_results_of_one_label_have_one_precision(tmp_path):
+    """Which older ones do not say: float32. Another label may have another."""
+    run = parse_inversion(figure())
+    claim_workdir(run, str(tmp_path), {}, "")
+    record = json.loads((tmp_path / "config.json").read_text())
+    for old in (record["shared"], *record["methods"].values()):
+        del old["precision"]
+    (tmp_path / "config.json").write_text(json.dumps(record))
+    check_workdir(run, str(tmp_path), {})
+    config = figure(new={"precision": "bfloat16"})
+    check_workdir(parse_inversion(config), str(tmp_path), {})
+    config = figure()
+    config.precision = "bfloat16"
+    with pytest.raises(UserError, match="another config.precision; choose another"):
+        check_workdir(parse_inversion(config), str(tmp_path), {})

@@ -20,6 +20,7 @@ BAD_FIELDS = [
     ("resolution", 4, "a power of two, at least 8"),
     ("resolution", 0, "a power of two, at least 8"),
     ("channels", 2, "one of (1, 3)"),
+    ("precision", "half", "one of float32, bfloat16"),
     ("data.count", -1, "at least 0"),
     ("generator.max_channels", 0, "at least 1"),
     ("generator.channel_base", 128, "at least 256, the resolution"),

@@ -14,7 +14,7 @@ from rtil_jax import devices
 from rtil_jax.checkpoints import Checkpoints
 from rtil_jax.config import plain, save_config
 from rtil_jax.errors import UserError
-from rtil_jax.experiments.training import loop
+from rtil_jax.experiments.training import loop, several_steps, training_images
 from rtil_jax.experiments.training.configured_recipe import build_recipe, resolved
 from rtil_jax.experiments.training.loop import train
 from rtil_jax.experiments.training.metrics_file import MetricsFile
@@ -28,6 +28,7 @@ from tests.training.tiny_run import (
     read_metrics,
     saved_steps,
     tiny_config,
+    tiny_run,
 )
 
 
@@ -64,6 +65,48 @@ def test_a_run_leaves_config_metrics_samples_and_checkpoints(images, finished_ru
     with Image.open(finished_run / "samples" / "0000009.png") as picture:
         # Two members, each under its name, which is wider than two columns.
         assert picture.size[0] > 2 * 8 + 2 and picture.size[1] == 2 * (16 + 8)
+
+
+@pytest.fixture
+def on_devices(monkeypatch):
+    """Images are kept on the devices, as on GPUs, so that calls make several steps."""
+    monkeypatch.setattr(training_images, "_memory", lambda mesh: 2**30)
+
+
+def test_calls_of_several_steps_end_where_due_and_resume_with_the_same_bits(
+    images, tmp_path, on_devices, monkeypatch
+):
+    lengths, make_steps = [], loop.make_steps
+
+    def counting(*arguments):
+        lengths.append(arguments[-2])
+        return make_steps(*arguments)
+
+    monkeypatch.setattr(loop, "make_steps", counting)
+    # No regularisers, which take long to compile.
+    fields = {"training__r1_every": 0, "training__path_every": 0}
+    config = tiny_config(images, **fields)
+    train(config, str(tmp_path / "whole"))
+    assert lengths == [2, 2, 1, 1, 2, 1]
+    lines = read_metrics(tmp_path / "whole")
+    assert [line["step"] for line in lines] == [2, 4, 5, 6, 8, 9]
+    assert all(np.isfinite(list(line.values())).all() for line in lines)
+    assert {"d_loss", "g_gradient", "feature_rms_1"} <= lines[0].keys()
+    shutil.copytree(tmp_path / "whole", tmp_path / "half")
+    shutil.rmtree(tmp_path / "half" / "checkpoints" / "9")
+    train(config, str(tmp_path / "half"))
+    assert lengths[6:] == [1, 2, 1]
+    assert_same_run(config, tmp_path / "half", tmp_path / "whole")
+
+
+@pytest.mark.parametrize(
+    "done, count", [(0, 16), (32, 8), (40, 10), (50, 14), (96, 4), (120, 3)]
+)
+def test_a_call_ends_where_something_is_due(images, done, count):
+    every = {"log__every": 50, "sample__every": 64, "checkpoint__every": 40}
+    run = tiny_run(images, training__steps=123, **every)
+    assert several_steps.steps_until_due(run, done, 16) == count
+    assert several_steps.steps_until_due(run, done, 1) == 1
 
 
 def test_training_moves_every_part_of_the_state(images, finished_run, tmp_path):

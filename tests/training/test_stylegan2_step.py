@@ -9,6 +9,7 @@ import optax
 import pytest
 from flax import linen as nn
 
+from rtil_jax.experiments.training import several_steps
 from rtil_jax.families import AdditiveFamily
 from rtil_jax.training import stylegan2
 from rtil_jax.training.state import TrainState, lazy_adam
@@ -134,6 +135,34 @@ def test_a_whole_step_does_all_parts():
     names += " d_gradient g_gradient r1_gradient path_gradient"
     assert set(metrics) == set(names.split())
     assert all(np.isfinite(value) and value.shape == () for value in metrics.values())
+
+
+def test_a_step_within_a_program_is_the_same_step():
+    """With R1 in the first and the fifth, path lengths in the first and the fourth."""
+    within = jax.jit(stylegan2.iteration, static_argnums=0)
+    state, other = make_state(), make_state()
+    for step in range(5):
+        state, metrics = RECIPE.train_step(state, IMAGES, KEY, step)
+        other, found = within(RECIPE, other, IMAGES, KEY, step)
+        due = {name for name in found if stylegan2.is_due(RECIPE, name, step)}
+        assert due == set(metrics)
+        for name, value in metrics.items():
+            np.testing.assert_allclose(found[name], value, rtol=1e-4, err_msg=name)
+    for a, b in zip(jax.tree.leaves(state), jax.tree.leaves(other), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4)
+
+
+def test_several_steps_are_one_program_also_for_cuda():
+    pixels = jnp.zeros((12, 1, 1, SIZE), jnp.uint8)
+    rows = np.zeros((16, 8), int), np.zeros((16, 8), bool)
+    arguments = RECIPE, make_state(), pixels, *rows, KEY, np.int32(0), np.int32(5)
+    state, metrics = several_steps._several(*arguments)
+    assert state.step == 5 and metrics["d_loss"].shape == (16,)
+    arguments = RECIPE, make_state(), *arguments[2:]
+    jitted = several_steps._several.jitted
+    exported = jax.export.export(jitted, platforms=["cuda"])(*arguments)
+    text = exported.mlir_module()
+    assert "stablehlo.while" in text and text.count("stablehlo.case") == 2
 
 
 def test_real_images_push_the_discriminator_uphill():

@@ -154,6 +154,7 @@ def test_a_directory_of_an_older_version(images, tmp_path):
     old = as_json(config)
     del old["data"]["window"]
     del old["family"]["sigma_units"]
+    old["training"].pop("reference_batch")
     save_config(old, str(tmp_path / "config.json"))
     check_workdir(config, str(tmp_path))
     check_images(load_training_images(config), str(tmp_path))

@@ -99,6 +99,35 @@ def test_mganprior_in_pytorch_has_our_image_and_our_gradient(loop):
     assert_close(grads["weights"], true_grads["weights"])
 
 
+def test_pytorch_in_bfloat16_has_nearly_the_same_images_and_gradients():
+    styled = generators.StyleGAN2Generator(16, max_channels=12, latent_dim=8)
+    grown = generators.PGGANGenerator(16, max_channels=12, latent_dim=8)
+    one = ours.ilo(styled, random_weights(styled), 2, batch=2)
+    two = ours.mganprior(grown, random_weights(grown), 2, batch=2, codes=3)
+    networks = StyleGAN2(one.prior.variables, BestStyle), PGGAN(two.prior.variables)
+    for task, network, variables in (
+        (one, networks[0], ours.ilo_variables(one)),
+        (two, networks[1], ours.mganprior_variables(two)),
+    ):
+        losses = torch_inversion.Circulant.of(task.problem).best_losses()
+
+        def result(make, network=network, task=task, losses=losses, start=variables):
+            if isinstance(network, PGGAN):
+                render = torch_inversion.mganprior_render(network, 2, False)
+            else:
+                constants = ours.ilo_constants(task)
+                render = torch_inversion.ilo_render(network, **constants)
+            return found(make(render), losses, torch_inversion.trainable(start))
+
+        exact = result(lambda render: render)
+        network.narrowed()
+        narrow = result(torch_inversion.autocast)
+        for x, y in zip(*map(jax.tree.leaves, (exact, narrow)), strict=True):
+            assert x.dtype == y.dtype == np.float32
+            error = np.linalg.norm(x - y) / np.linalg.norm(x)
+            assert 0 < error < 0.1
+
+
 def test_steps_of_both_baselines_descend():
     generator = generators.StyleGAN2Generator(16, max_channels=12, latent_dim=8)
     task = ours.ilo(generator, random_weights(generator), 0, batch=1)

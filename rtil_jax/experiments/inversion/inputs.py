@@ -92,13 +92,16 @@ def check_fit(run: InversionRun, priors: dict[str, Prior], shape: ImageShape) ->
         shape: `(height, width, channels)` of the images.
     """
     key = jax.random.key(0)
-    fits = {(e.method, e.prior, e.select, e.perceptual): e for e in run.entries}
+    fits = {
+        (e.method, e.prior, e.select, e.perceptual, e.precision): e for e in run.entries
+    }
     for entry in fits.values():
         prior = prior_of(entry, priors, shape)
         if prior is None:
             packages = getattr(entry.method, "packages", ())
             require_packages(f"config.method: {type(entry.method).__name__}", packages)
             continue
+        prior = prior.in_precision(entry.precision, "config.precision")
         stages = entry.method.stages(prior.generator)
         if entry.select == "held_out":
             check_held_out(stages, entry.perceptual)

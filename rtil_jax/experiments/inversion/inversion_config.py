@@ -9,6 +9,7 @@ from rtil_jax.arguments import published
 from rtil_jax.baselines import (
     Bicubic,
     Biharmonic,
+    GaussianField,
     PlugAndPlay,
     TotalVariation,
     Wavelet,
@@ -30,6 +31,7 @@ METHODS: dict[str, type] = {
     "bicubic": Bicubic,
     "biharmonic": Biharmonic,
     "deep_decoder": DeepDecoder,
+    "gaussian_field": GaussianField,
     "plug_and_play": PlugAndPlay,
     "total_variation": TotalVariation,
     "wavelet": Wavelet,

@@ -62,6 +62,7 @@ class Entry:
         perceptual: the perceptual loss; None for none.
         held_out_fraction: the share of measurements to hold out, if they select.
         finish: the finish after the last stage; "" for none.
+        precision: that of the generator; a baseline does not read it.
     """
 
     label: str
@@ -76,6 +77,7 @@ class Entry:
     perceptual: PerceptualTerm | None
     held_out_fraction: float
     finish: str = ""
+    precision: str = "float32"
 
     @property
     def fits(self) -> int:
@@ -158,6 +160,7 @@ def entries_of(
                         perceptual=_term(perceptual[prior], problem, ratio),
                         held_out_fraction=setting.held_out_fraction,
                         finish=setting.finish,
+                        precision=setting.precision,
                     )
 
 
@@ -169,13 +172,14 @@ def _fits(setting: Setting, problem: str) -> bool:
     """
     name, operator = setting.method["name"], KINDS[problem]
     expected = misfit(METHODS[name], operator) if is_baseline(METHODS[name]) else ""
-    what = f"method.name={name}"
+    what, remedy = f"method.name={name}", "where_it_fits=True leaves out other problems"
     if setting.finish and not expected and not hasattr(operator, "adjoint"):
         what, expected = f"finish={setting.finish}", "a linear one"
+        remedy = "finish= is no finish"
     if expected and not setting.where_it_fits:
         raise UserError(
             f"config.{what}: found problem={problem}, expected {expected}; "
-            "--config.where_it_fits=True leaves out other problems"
+            f"--config.{remedy}"
         )
     return not expected
 

@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from rtil_jax import data
+from rtil_jax import activations, data
 from rtil_jax.config import require
 from rtil_jax.experiments.parsing import open_section
 from rtil_jax.experiments.report import PUBLISHED
@@ -150,6 +150,20 @@ class Figure:
     )
 
 
+AUTO = "auto"
+
+
+def _batch_size(value: Any, path: str) -> int | str:
+    """`auto` or a whole number from 1, as text too, where the config had text."""
+    if isinstance(value, str):
+        text = value.strip().lower()
+        value = int(text) if text.isdecimal() else text
+        if value == AUTO:
+            return AUTO
+    one = Condition(lambda value: value >= 1, "a whole number from 1, or auto")
+    return checked(value, 1, one, path)
+
+
 @dataclasses.dataclass(frozen=True)
 class Shared:
     """Fields that all settings share, so that their differences are paired."""
@@ -183,8 +197,14 @@ class Shared:
         "With `measurements`, a folder of the true images under the same names, if "
         "known, for the metrics.",
     )
-    batch_size: int = field(
-        32, "Number of images per batch, over all devices.", at_least(1)
+    batch_size: Any = dataclasses.field(
+        default=32,
+        metadata={
+            "help": "Number of images per batch, over all devices; `auto` for as many "
+            "as their memory takes (on CPUs at most 32, as more are no faster).",
+            "read": _batch_size,
+            "any_type": True,
+        },
     )
     lpips: str = field(
         "alex",
@@ -261,7 +281,8 @@ class Setting:
     finish: str = field(
         "",
         "How to change images after the last stage: `project` (adds A^+ (y - A x), "
-        "for noiseless y), `denoise` (plug-and-play iterations; `denoise:bm3d` uses "
+        "for noiseless y), `average` (takes the mean with the image of a Gaussian "
+        "field), `denoise` (plug-and-play iterations; `denoise:bm3d` uses "
         'another denoiser), or "" for no change. The solution stays as it was.',
     )
     where_it_fits: bool = field(
@@ -274,6 +295,13 @@ class Setting:
         "Number of independent starts per image; the one with the lowest measurement "
         "loss is kept.",
         at_least(1),
+    )
+    precision: str = field(
+        "float32",
+        "Of the generator's activations and convolutions from 16 pixels on while it is "
+        "searched: `float32`, or `bfloat16`, which is meant for GPUs. What is found is "
+        "rendered in float32.",
+        activations.KNOWN,
     )
 
 

@@ -9,13 +9,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from rtil_jax.compiling import same_program
 from rtil_jax.devices import data_mesh, replicated
 from rtil_jax.experiments.estimate import (
     ProgramWork,
     compiled_cost,
     duration,
     measured_speed,
-    same_program,
     time_line,
     work_of,
 )
@@ -171,13 +171,13 @@ def print_plan(
             own = [entry for entry in entries if entry.prior == name]
             shape = image_shape(run.images, priors)
             one = prior_of(own[0], priors, shape)
-            plan = _plan_of(run, own, one, distances, starts, images)
+            plan = plan_of(run, own, one, distances, starts, images)
             plans[*setting, name] = plan
             _print_method(own, plan)
     _print_part(run, work, plans, shard)
 
 
-def _plan_of(
+def plan_of(
     run: InversionRun,
     entries: list[Entry],
     prior: Prior | None,
@@ -192,6 +192,7 @@ def _plan_of(
     if prior is None:
         return BatchPlan([], [], [])
     one = max(entries, key=lambda entry: entry.ratio)
+    prior = prior.in_precision(one.precision)
     loss = perceptual_loss(one, distances)
     if not isinstance(images, Measured):
         return plan_batch(prior, one.method, one.problem, one.ratio, starts, loss)

@@ -45,6 +45,7 @@ METHOD_FIELDS = (
     "finish",
     "perceptual",
     "perceptual_for",
+    "precision",
 )
 
 
@@ -228,6 +229,7 @@ def _read_record(path: str) -> dict:
         old.setdefault("noise", "gaussian")
         old.setdefault("peak", 0.0)
         old.setdefault("held_out_fraction", 0.1)
+        old.setdefault("precision", "float32")
         method = old.get("method", {})  # gets arguments that were added later
         for name, value in _YOUNGER.get(method.get("name"), {}).items():
             method.setdefault(name, value)

@@ -18,6 +18,7 @@ from tqdm import tqdm
 from rtil_jax import data
 from rtil_jax.arguments import changed_arguments
 from rtil_jax.experiments.compiling import Abandoned, compile_ahead
+from rtil_jax.experiments.inversion.batch_sizes import with_batch_size
 from rtil_jax.experiments.inversion.examining import examined
 from rtil_jax.experiments.inversion.inputs import (
     check_fit,
@@ -114,11 +115,13 @@ def run_sweep(
             check_workdir(run, workdir, priors)
             check_images(measured, workdir)
             count = len(measured)
+            run = with_batch_size(run, priors, distances, measured, count)
             return print_plan(run, priors, distances, measured, count, shard)
         shown, count = data.probe_images(**wanted)
         check_workdir(run, workdir, priors)
         if data.has_record(workdir):
             check_images(data.load_images(**wanted), workdir)
+        run = with_batch_size(run, priors, distances, shown, count)
         return print_plan(run, priors, distances, shown, count, shard)
     with nothing_to_save("SIGTERM", "SIGUSR1"):
         images = data.load_images(**wanted) if measured is None else measured
@@ -128,6 +131,7 @@ def run_sweep(
         Stopping("batch") as stopping,
     ):
         claim(run, workdir, priors, images, command)
+        run = with_batch_size(run, priors, distances, images, len(images))
         recover(run, workdir, priors, images, distances, shard, stopping)
     if stopping.reason:
         print_stopped(stopping.reason)
@@ -304,13 +308,11 @@ def invert_missing(
                 return
 
 
-def preparation(bar: tqdm, stopping: Stopping) -> Callable[[list[tuple]], None]:
+def preparation(bar: tqdm, stopping: Stopping) -> Callable[[dict[str, tuple]], None]:
     """Returns a function that compiles the programs of all stages before they run."""
 
-    def prepare(programs: list[tuple]) -> None:
-        numbers = range(1, len(programs) + 1)
-        names = [f"stage {number} of {len(programs)}" for number in numbers]
-        compile_ahead(programs, names, stopping)
+    def prepare(programs: dict[str, tuple]) -> None:
+        compile_ahead(programs, stopping)
         bar.unpause()  # so that the bar's rate ignores compiling
 
     return prepare
@@ -339,8 +341,9 @@ def invert_batch(
     # The last batch repeats an image, so that it needs no new program.
     indices = np.minimum(batch, len(images) - 1)
     problem, keys = problem_of(run, entry, images, indices)
-    # A baseline has no iterates to select from.
-    select = "measurement" if is_baseline(entry.method) else entry.select
+    # A baseline has no iterates to select from, and no generator.
+    baseline = is_baseline(entry.method)
+    select = "measurement" if baseline else entry.select
     with Stopwatch() as watch:
         found = invert(
             entry.method,
@@ -351,6 +354,7 @@ def invert_batch(
             held_out_fraction=entry.held_out_fraction,
             restarts=entry.restarts,
             finish=entry.finish,
+            precision=None if baseline else entry.precision,
             **options,
         )
         found.images.block_until_ready()

@@ -36,6 +36,7 @@ SELECTION_RULES = {
 # Column whose values are compared -> the sentence above the table.
 PAIRED = {
     "prior": "Paired differences, over the images that both priors have:",
+    "method": "Paired differences of settings, over the images that both have:",
     "select": "Paired differences of selection rules, over the images that have both "
     "(`oracle` gains because it knows the true image):",
 }

@@ -15,6 +15,7 @@ from rtil_jax.experiments.training.training_config import (
     RUNS,
     PGGANRun,
     StyleGAN2Run,
+    StyleGAN2Training,
     TrainingRun,
 )
 from rtil_jax.families import AdditiveFamily, MultiCodeFamily, member_weights
@@ -125,19 +126,33 @@ def _values(section: Any, kind: type) -> dict[str, Any]:
 
 
 def _stylegan2(run: StyleGAN2Run) -> StyleGAN2Recipe:
-    mixing = run.generator.style_mixing
-    generator = build_generator(dataclasses.asdict(run), style_mixing=mixing)
+    changes = {"style_mixing": run.generator.style_mixing, "precision": run.precision}
+    generator = build_generator(dataclasses.asdict(run), **changes)
     blocks = run.family.blocks
     check_blocks(generator, blocks, "config.family.blocks")
     weights = _weights(run, len(blocks) + 1)
     return StyleGAN2Recipe(
         generator=generator,
-        discriminator=StyleGAN2Discriminator(**dataclasses.asdict(run.discriminator)),
+        discriminator=StyleGAN2Discriminator(
+            **dataclasses.asdict(run.discriminator), precision=run.precision
+        ),
         family=AdditiveFamily(
             blocks, run.family.sigma, weights, run.family.sigma_units
         ),
         enumerate_family=run.family.members == "enumerated",
-        **_values(run.training, StyleGAN2Hyperparameters),
+        **_values(_for_batch(run.training), StyleGAN2Hyperparameters),
+    )
+
+
+def _for_batch(training: StyleGAN2Training) -> StyleGAN2Training:
+    """The numbers of `reference_batch` as they are for `batch_size`."""
+    times = training.batch_size / (training.reference_batch or training.batch_size)
+    if times == 1:
+        return training
+    return dataclasses.replace(
+        training,
+        r1_weight=training.r1_weight / times,
+        ema_decay=training.ema_decay**times,
     )
 
 
@@ -151,8 +166,10 @@ def _pggan(run: PGGANRun) -> PGGANRecipe:
         phases = growing_phases(growing.resolutions, growing.batch_sizes, growing.steps)
     codes = run.family.codes
     recipe = PGGANRecipe(
-        generator=build_generator(dataclasses.asdict(run)),
-        discriminator=PGGANDiscriminator(**dataclasses.asdict(run.discriminator)),
+        generator=build_generator(dataclasses.asdict(run), precision=run.precision),
+        discriminator=PGGANDiscriminator(
+            **dataclasses.asdict(run.discriminator), precision=run.precision
+        ),
         family=MultiCodeFamily(codes, run.family.block, _weights(run, len(codes))),
         enumerate_family=run.family.members == "enumerated",
         phases=phases,

@@ -25,6 +25,15 @@ from rtil_jax.experiments.training.divergence import (
 )
 from rtil_jax.experiments.training.metrics_file import MetricsFile
 from rtil_jax.experiments.training.programs_ahead import compile_step
+from rtil_jax.experiments.training.several_steps import (
+    SECTIONS,
+    StepsMetrics,
+    by_step,
+    compile_steps,
+    make_steps,
+    steps_at_once,
+    steps_until_due,
+)
 from rtil_jax.experiments.training.starting import check_init_from, initial_state
 from rtil_jax.experiments.training.tensorboard import (
     Board,
@@ -54,10 +63,9 @@ from rtil_jax.locks import owned
 from rtil_jax.progress import progress as progress_bar
 from rtil_jax.provenance import provenance
 from rtil_jax.training.keys import run_key
-from rtil_jax.training.recipe import Recipe
+from rtil_jax.training.recipe import Metrics, Recipe
 from rtil_jax.training.state import Progress, TrainState
 
-SECTIONS = ("log", "sample", "checkpoint")
 TOGETHER = "several processes that train together need --distributed"
 
 
@@ -287,10 +295,13 @@ def run(
     start = recipe.batch_at(first).start
     metrics_file = MetricsFile(workdir, first, start, progress.metrics)
     key = run_key(config.seed, progress.skipped_images)
-    unread: list[dict] = []
+    at_once = steps_at_once(recipe, images)
+    unread: list[Metrics | StepsMetrics] = []
+    metrics: Metrics | StepsMetrics
 
     def checked(done: int) -> dict:
-        newest = newest_values(unread, done - len(unread), config)
+        metrics = by_step(unread)
+        newest = newest_values(metrics, done - len(metrics), config)
         check_finite(state, config)
         checkpoints.check()
         return newest
@@ -304,19 +315,29 @@ def run(
     )
     watched = config.log.tensorboard and distributed.is_lead()
     with bar, open_board(workdir, first, watched) as board:
-        for step in range(first, steps):
+        done = first
+        while done < steps:
+            step, count = done, steps_until_due(config, done, at_once)
             if step in (first, *recipe.first_steps()):
                 try:
-                    compile_step(recipe, state, key, step, stopping)
+                    if at_once > 1:
+                        compile_steps(config, recipe, state, images, key, stopping)
+                    else:
+                        compile_step(recipe, state, key, step, stopping)
                 except Abandoned:
                     if checkpoints.latest_step() != step > first:
                         save_state(step, checked(step))
                     break
                 bar.unpause()  # so that the bar's rate ignores compiling
-            batch = read_batch(config, recipe, images, step, progress.skipped_images)
-            state, metrics = recipe.train_step(state, batch, key, step)
-            bar.update()
-            done = step + 1
+            skipped = progress.skipped_images
+            if at_once > 1:
+                given = images, key, step, count, skipped
+                state, metrics = make_steps(config, recipe, state, *given)
+            else:
+                batch = read_batch(config, recipe, images, step, skipped)
+                state, metrics = recipe.train_step(state, batch, key, step)
+            bar.update(count)
+            done = step + count
             stop = stopping.asked(done)
             log, sample, save = (due(config, done, what) for what in SECTIONS)
             written = log or save

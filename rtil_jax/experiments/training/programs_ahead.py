@@ -31,8 +31,8 @@ def compile_step(
 
     programs = recipe.programs(state, images_at, key, step)
     of = f" of {len(programs)} programs"
-    names = [
-        f"the training step, {number}{of}: {name}"
-        for number, name in enumerate(programs, 1)
-    ]
-    compile_ahead(list(programs.values()), names, stopping)
+    named = {
+        f"the training step, {number}{of}: {name}": program
+        for number, (name, program) in enumerate(programs.items(), 1)
+    }
+    compile_ahead(named, stopping)

@@ -10,7 +10,7 @@ from typing import Literal, get_args
 
 from ml_collections import ConfigDict
 
-from rtil_jax import data
+from rtil_jax import activations, data
 from rtil_jax.experiments.parsing import default_config
 from rtil_jax.families import SigmaUnits
 from rtil_jax.fields import (
@@ -272,6 +272,15 @@ class StyleGAN2Training(StyleGAN2Hyperparameters):
         "600,000.",
         at_least(1),
     )
+    reference_batch: int = field(
+        0,
+        "The batch size that r1_weight and ema_decay are stated for. Another "
+        "batch_size then has r1_weight * reference_batch / batch_size and ema_decay ** "
+        "(batch_size / reference_batch): NVIDIA's rule for R1, and the same average "
+        "per image. The learning rate stays, as NVIDIA's does. 0: they are taken as "
+        "they are.",
+        at_least(0),
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -302,6 +311,13 @@ class TrainingRun:
         RESOLUTION,
     )
     channels: int = field(3, "1 (grey) or 3 (RGB).", one_of(1, 3))
+    precision: str = field(
+        "float32",
+        "Of activations and convolutions from 16 pixels on: `float32`, or `bfloat16`, "
+        "which is meant for GPUs. Weights, losses, their regularisers and the "
+        "optimisers are float32 either way, so a run may be continued in the other.",
+        activations.KNOWN,
+    )
     init_from: str = field(
         "",
         "Training directory or `pretrained:NAME` whose weights to start from; its "

@@ -1,7 +1,6 @@
 """Reads the training images, and those of a step and a process."""
 
 import dataclasses
-import functools
 from typing import Any
 
 import jax
@@ -114,7 +113,7 @@ def read_batch(
     seed, start = config.seed, plan.start + skipped
     if isinstance(images, Resident):
         choice = data.batch_choice(seed, start, plan.size, len(images), flip)
-        return _take(images.pixels, *choice, plan.resolution)
+        return _take_jitted(images.pixels, *choice, plan.resolution)
 
     def rows(index: Any) -> Array | np.ndarray:
         batch = data.training_batch(
@@ -132,8 +131,7 @@ def read_batch(
     return jax.make_array_from_callback(shape, sharding, rows)
 
 
-@functools.partial(jax.jit, static_argnames="resolution")
-def _take(
+def take(
     pixels: UInt8[Array, "images height width channels"],
     indices: Int[Array, " batch"],
     mirrored: Bool[Array, " batch"],
@@ -146,3 +144,6 @@ def _take(
     # From a table, because XLA rounds a division by a constant differently.
     levels = jnp.asarray(data.to_float(np.arange(256, dtype=np.uint8)))
     return devices.constrain_batch(data.shrink(levels[batch], resolution))
+
+
+_take_jitted = jax.jit(take, static_argnames="resolution")

@@ -24,6 +24,7 @@ FREE_FIELDS = (
     "log",
     "data.cache_dir",
     "init_from",
+    "precision",
 )
 # More such fields if the images are recorded, because those are compared instead.
 PLACES = ("data.source", "data.split")
@@ -94,6 +95,7 @@ def _check_same_config(new: dict, old: dict, path: str, free: tuple[str, ...]) -
         old.get("generator", {}).setdefault("layout", "rtil")
     else:
         old.get("family", {}).setdefault("sigma_units", "absolute")
+        old.get("training", {}).setdefault("reference_batch", 0)
     if field := first_difference(old, new, free):
         was, now = (_get(values, field) for values in (old, new))
         raise UserError(
