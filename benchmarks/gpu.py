@@ -163,7 +163,7 @@ def convolutions() -> Iterator[Row]:
             yield ["convolutions", what, result.replace(" |", ""), "", ""]
 
 
-# In the order of what is most wanted, should the time be over; the most seconds of each.
+# The most wanted come first, in case the time runs out; with the most seconds of each.
 PARTS: dict[str, tuple[Callable[[], Iterator[Row]], float]] = {
     "inversion": (inversion, 150),
     "training": (training, 150),

@@ -1,11 +1,11 @@
 r"""Methods without a prior: every baseline that suits each problem, in one table.
 
 A Gaussian field, total variation, wavelets, plug-and-play with non-local means and the
-Deep Decoder solve every linear problem, `biharmonic` fills missing pixels, and `bicubic`
-enlarges images (super-resolution). They need `pip install ".[baselines]"`. Images are
-grey, of 64 pixels, unless --config.images.resolution and --config.images.channels say
-otherwise.
-Variants: `short` (8 images, minutes on two cores), `tiny` (about a minute, 16 pixels).
+Deep Decoder solve every linear problem, `biharmonic` fills missing pixels, and
+`bicubic` enlarges images (super-resolution). They need `pip install ".[baselines]"`.
+Images are grey, of 64 pixels, unless --config.images.resolution and
+--config.images.channels say otherwise. Variants: `short` (8 images, minutes on two
+cores), `tiny` (about a minute, 16 pixels).
 
     python invert.py --config configs/invert/baselines.py:short \
         --config.images.source=faces.zip --workdir runs/baselines
