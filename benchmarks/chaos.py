@@ -1,12 +1,12 @@
-"""Kills a tiny training at random instants and compares it with one left in peace.
+"""Kills a tiny training at random instants and compares it with an uninterrupted one.
 
     python benchmarks/chaos.py --kills 20
 
 for each recipe: trains once without interruption; then again in another directory,
 ended by SIGKILL at random instants (every second time while a checkpoint is being
 written) and by one each of the signals that ask for an end, and continued by the same
-command. Weights, optimisers, EMA, path means, `metrics.jsonl` (but for its rates) and
-samples must be the same bits. Exits with 1 if they are not.
+command. Weights, optimisers, EMA, path means, `metrics.jsonl` (except for its rates)
+and samples must be the same bits. Exits with 1 if they are not.
 """
 
 import argparse

@@ -1,11 +1,11 @@
-"""What the devices of a training step tell each other, and what that makes of 64 GPUs.
+"""Counts the bytes that devices exchange in a training step, and models 64 GPUs.
 
     python -m benchmarks.collectives
 
 Compiles every program of the paper's configs for virtual devices, without running any,
-and reads from what XLA has made of them: the bytes that each collective hands on, and
-the floating-point operations. Then a model of the time of a step: operations over a
-rate, plus bytes over a bandwidth. The rates and bandwidths are assumptions, which
+and reads off the compiled programs the bytes that each collective sends and the
+floating-point operations. It then models the time of a step: operations divided by a
+rate, plus bytes divided by a bandwidth. The rates and bandwidths are assumptions, which
 options change: nothing about a GPU is measured here.
 """
 

@@ -1,4 +1,4 @@
-"""How few steps ILO needs: step budgets, rates, starts and optimisers of stage 0.
+r"""Compares step budgets, learning rates, starts and optimisers of ILO.
 
     python -m benchmarks.fewer_steps --prior pretrained:faces32_rtil \
         --images validation.zip --rate 0.2 --ratio 0.1 --count 16
@@ -8,8 +8,8 @@ stage, that of the result (chosen by measurement loss), its paired difference to
 first candidate's, the paper's budget, with its 95 % interval, and what it cost:
 image-steps per image, and seconds (compilation included, which later candidates share).
 
-Tune on images that no table is made of. Candidates of five stages are for generators
-of 64 pixels and more.
+Tune on images that no table of results uses. Candidates of five stages are for
+generators of 64 pixels and more.
 """
 
 import argparse

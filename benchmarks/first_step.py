@@ -1,4 +1,4 @@
-"""Seconds until the first step of an inversion, with a compilation cache and without.
+r"""Times an inversion's start up to its first step, with and without compilation cache.
 
     python -m benchmarks.first_step --config configs/invert/ilo.py:short \
         --config.priors.rtil=DIR --config.images.count=8

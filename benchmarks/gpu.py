@@ -163,7 +163,7 @@ def convolutions() -> Iterator[Row]:
             yield ["convolutions", what, result.replace(" |", ""), "", ""]
 
 
-# The most wanted first, should the time be over; with the most seconds of each.
+# The most wanted come first, in case the time runs out; with the most seconds of each.
 PARTS: dict[str, tuple[Callable[[], Iterator[Row]], float]] = {
     "inversion": (inversion, 150),
     "training": (training, 150),

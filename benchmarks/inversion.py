@@ -1,4 +1,4 @@
-"""Milliseconds per image-step of ILO and mGANprior: ours against PyTorch.
+"""Times ILO and mGANprior per image-step, against PyTorch.
 
     pip install torch
     python -m benchmarks.inversion --resolution 64 --batch 1,4,16

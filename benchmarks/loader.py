@@ -1,4 +1,4 @@
-"""What reading the images costs in a training step.
+r"""Times how much reading the images adds to a training step.
 
     python -m benchmarks.loader --config configs/stylegan2_faces64.py \
         --config.data.source=faces64.zip
@@ -6,8 +6,8 @@
 times training steps that read their images against steps on one batch that stays
 where it is, in turns; then reading alone. JAX lets the host read the next batch while
 a device computes, so that a GPU waits for none of it; on a CPU both share the cores.
-Where the images fit in a quarter of the device's memory, they are there already, and
-reading sends indices.
+Images that fit in a quarter of the device's memory are kept there, and reading sends
+only indices.
 """
 
 import argparse

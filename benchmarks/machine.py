@@ -1,4 +1,4 @@
-"""What the machine can do at most, measured in the run that is compared with it."""
+"""Measures the machine's peak rates in the same run as the steps to compare."""
 
 import dataclasses
 import os

@@ -1,13 +1,13 @@
-"""Peak device memory of every program at the paper's size, without running it.
+"""Prints the peak device memory of every program at the paper's size, without running.
 
     python -m benchmarks.memory
 
 XLA decides at compile time where each array lies; its own analysis of the compiled
 program is what `--dry_run` of the two scripts prints, and this table collects: the
 arguments (weights, optimisers, variables) and the temporaries of one step on one
-device. What the runtime needs beside them is not in it. Inversion is compiled as for a
-GPU, which takes all images of a batch at once; a CPU takes two at a time and needs what
-two need.
+device. The runtime's own needs are not included. Inversion is compiled as for a GPU,
+which computes all images of a batch at once; a CPU computes two at a time and needs
+memory for two.
 """
 
 import argparse

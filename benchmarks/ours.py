@@ -1,4 +1,4 @@
-"""The library's own side of a comparison: one stage of one method, ready to step."""
+"""Prepares one stage of one method of this library, for comparisons of its steps."""
 
 import dataclasses
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""How the time of a step grows, and what compiling costs with and without a cache.
+"""Times steps of growing size, and compilation with and without a cache.
 
     python -m benchmarks.scaling
 

@@ -1,4 +1,4 @@
-"""How every benchmark here measures: contenders in turn, ratios round by round.
+"""Times functions in turn and compares them round by round, for all benchmarks here.
 
 A machine that other programs share is faster at one minute than at the next, so a
 time by itself says little. Contenders therefore take turns within one process: a round

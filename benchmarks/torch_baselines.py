@@ -1,4 +1,4 @@
-"""The two generators in PyTorch, each written twice: what ours are compared with.
+"""The two generators in PyTorch, each written twice, to compare ours with.
 
 `PublicStyle` does what the public code of RTIL, ILO and mGANprior does: every image
 has kernels of its own, applied by a grouped convolution; resampling is a transposed

@@ -1,4 +1,4 @@
-"""One step of ILO and of mGANprior in PyTorch, in the public code's way and the best.
+"""One step of ILO and of mGANprior in PyTorch, as in public code and as fast as we can.
 
 `public_steps` holds one image. In every step it transforms the measurement filter anew
 by a complex FFT, measures the true image again, moves the losses to Python and copies

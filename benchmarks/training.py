@@ -1,4 +1,4 @@
-"""What RTIL costs in training: its step against the vanilla step of the same batch.
+"""Times a training step of RTIL against the vanilla step of the same batch.
 
     python -m benchmarks.training --config stylegan2_faces64:cpu
     python -m benchmarks.training --config pggan_faces64:cpu --batch 12

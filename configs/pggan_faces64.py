@@ -1,4 +1,4 @@
-"""PGGAN on grey faces at 64 pixels, from a folder or zip with `train/` and `test/`.
+r"""PGGAN on grey faces at 64 pixels, from a folder or zip with `train/` and `test/`.
 
 Variants: `rtil` (default) or `vanilla`; `cpu` (32 pixels, 64 channels); `short`
 (minutes), `tiny` (about a minute).
@@ -8,8 +8,9 @@ Variants: `rtil` (default) or `vanilla`; `cpu` (32 pixels, 64 channels); `short`
 
 Measured: `rtil,cpu` and `vanilla,cpu` side by side on two CPU cores, 7,000 steps of 16
 images in 39 and 35 minutes (100 steps a minute each at 32 pixels, many more before);
-both look like faces, RTIL's single codes blurred, its mixtures rough. What they recover
-is in `configs/invert/mganprior.py`. With `--config.phases.steps=600` it is
+both look like faces, RTIL's single codes blurred, its mixtures rough. Their
+reconstructions are measured in `configs/invert/mganprior.py`. With
+`--config.phases.steps=600` this config trained
 `pretrained:faces32_pggan_{rtil,vanilla}`.
 
 At 64 pixels 8,000 steps with `--config.phases.steps=1000` are

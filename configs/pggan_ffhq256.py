@@ -1,4 +1,4 @@
-"""The paper's PGGAN: FFHQ at 256 pixels, 600,000 iterations, grown from 4 pixels.
+r"""The paper's PGGAN: FFHQ at 256 pixels, 600,000 iterations, grown from 4 pixels.
 
 Variants: `rtil` (default) or `vanilla`; `paper_weights` (equation (2) with lambda =
 1/2 instead of the public code's uniform weights); `short` (minutes on a GPU), `tiny`

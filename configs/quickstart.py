@@ -1,4 +1,4 @@
-"""Cartoon faces at 32 pixels: the whole path in minutes on two cores.
+r"""Cartoon faces at 32 pixels: train and recover in minutes on two cores.
 
 Variants: `rtil` (default) or `vanilla`; `pggan` (RTIL for mGANprior on a PGGAN instead
 of RTIL for ILO on a StyleGAN2); `short` (a fifth of the steps), `tiny` (seconds, for
@@ -9,10 +9,10 @@ tests).
         --workdir runs/avatars/vanilla
 
 The shipped pairs, `pretrained:avatars32_{rtil,vanilla}` and
-`pretrained:avatars32_pggan_{rtil,vanilla}`, had 8,000 and 10,000 steps and four times
-the images, about an hour for both of a pair; their cards have the commands. Both
-`short`, then `configs/invert/ilo.py:short`, took 4 min 24 s on two CPU cores with an
-empty compilation cache. The same for mGANprior, 4 min 22 s:
+`pretrained:avatars32_pggan_{rtil,vanilla}`, were trained for 8,000 and 10,000 steps on
+four times the images, about an hour per pair; their cards list the commands. Training
+both with `short`, then `configs/invert/ilo.py:short`, took 4 min 24 s on two CPU cores
+with an empty compilation cache. For mGANprior this took 4 min 22 s:
 
     python train.py --config configs/quickstart.py:rtil,pggan,short \
         --workdir runs/avatars/pggan_rtil

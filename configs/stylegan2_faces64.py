@@ -1,4 +1,4 @@
-"""Grey faces at 64 pixels, from a folder or zip with `train/` and `test/` in it.
+r"""Grey faces at 64 pixels, from a folder or zip with `train/` and `test/` in it.
 
 Variants: `rtil` (default) or `vanilla`; `cpu` (32 pixels, 64 channels: about an hour
 on one core); `short` (minutes), `tiny` (about a minute).
@@ -7,12 +7,12 @@ on one core); `short` (minutes), `tiny` (about a minute).
         --config.data.source=faces64.zip --workdir runs/faces32/rtil
 
 Measured: `rtil,cpu` and `vanilla,cpu` side by side on two CPU cores, 85 steps a minute
-each; 4,500 steps of 32 images look like faces, member 3 of RTIL still rough. What they
-recover is in `configs/invert/ilo.py`.
+each; 4,500 steps of 32 images look like faces, member 3 of RTIL still rough. Their
+reconstructions are measured in `configs/invert/ilo.py`.
 
 At 64 pixels 11,000 steps are `pretrained:faces64_{rtil,vanilla}`, at 41 steps a second
-each where both had an H200 (the first step comes after minutes: XLA tunes its kernels).
-As GANs they then score like real photographs (`frechet_vgg`), but for member 4.
+each on an H200 that both shared (the first step takes minutes: XLA tunes its kernels).
+Their samples then score like real photographs (`frechet_vgg`), except for member 4.
 """
 
 from rtil_jax.config import parse_variants

@@ -1,4 +1,4 @@
-"""The paper's StyleGAN2: FFHQ at 256 pixels, 500,000 iterations, batch size 6.
+r"""The paper's StyleGAN2: FFHQ at 256 pixels, 500,000 iterations, batch size 6.
 
 Variants: `rtil` (default) or `vanilla`; `paper_weights` (equation (2) with lambda =
 1/2 instead of the public code's uniform weights); `short` (minutes on a GPU), `tiny`

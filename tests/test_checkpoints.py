@@ -374,7 +374,7 @@ def test_a_full_disk_is_one_line_and_costs_no_older_checkpoint(
     workdir, make_room = little_room
     message = r"checkpoints/2: cannot be written \((No space left on device|File too "
     message += (
-        r"large)\); once it can be, the same command continues from checkpoint 1$"
+        r"large)\); once that is mended, the same command continues from checkpoint 1$"
     )
     with pytest.raises(UserError, match=message):
         save(workdir, 2)

@@ -1,4 +1,4 @@
-"""Figure 10: samples of the vanilla PGGAN and of every member of RTIL's family.
+r"""Figure 10: samples of the vanilla PGGAN and of every member of RTIL's family.
 
 Variants: `short` and `tiny` take shipped priors of cartoon faces.
 

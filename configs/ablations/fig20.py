@@ -1,4 +1,4 @@
-"""Figure 20: how many steps each stage of ILO should have, EXP 1 to EXP 5.
+"""Figure 20: ILO with five budgets of steps per stage, EXP 1 to EXP 5.
 
 Variants: `short` (a tenth of the steps, four stages; about ten minutes on two cores),
 `tiny` (a hundredth, three stages), on the 32-pixel priors of `configs/quickstart.py`.

@@ -1,4 +1,4 @@
-"""Figure 21: the radii of ILO's l1 balls, EXP 1 to EXP 4, and none at all.
+"""Figure 21: ILO with four sets of radii of its l1 balls, EXP 1 to EXP 4, and without.
 
 The paper names three lists of radii per stage, for noise, latent code and "projection
 of the previous solution": `noise_radii`, `style_radii` and `feature_radii` here. They

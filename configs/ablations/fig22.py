@@ -1,4 +1,4 @@
-"""Figure 22: the block after which mGANprior mixes its codes, 8 to 128 pixels.
+"""Figure 22: mGANprior mixing its codes after each block, from 8 to 128 pixels.
 
 RTIL was trained to mix at one of them (32 pixels at paper size, 8 for the priors of
 `configs/quickstart.py:pggan`); the figure chose the block of vanilla priors. Variants:

@@ -1,4 +1,4 @@
-"""Figure 6: how deep ILO should go, z0 alone to z4, with the budgets of Appendix A.6.
+"""Figure 6: ILO at every depth, from z0 alone to z4, with the budgets of Appendix A.6.
 
 The vanilla prior against RTIL at every depth; z0 is CSGM in ILO's variables. Variants:
 `short` (about ten minutes on two cores), `tiny` (minutes), on the 32-pixel priors of

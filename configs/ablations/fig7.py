@@ -1,4 +1,4 @@
-"""Figure 7: how many codes mGANprior should mix, N = 1, 10 and 20.
+"""Figure 7: mGANprior with N = 1, 10 and 20 codes.
 
 Variants: `short` (about twenty minutes on two cores), `tiny` (minutes; N = 1, 4), on
 the 32-pixel priors of `configs/quickstart.py:pggan`.

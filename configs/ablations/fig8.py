@@ -1,4 +1,4 @@
-"""Figure 8: samples of the vanilla StyleGAN2 and of every member of RTIL's family.
+r"""Figure 8: samples of the vanilla StyleGAN2 and of every member of RTIL's family.
 
 Variants: `short` and `tiny` take shipped priors of cartoon faces.
 

@@ -1,7 +1,7 @@
-"""RTIL from a vanilla checkpoint: what 1, 5 and 20 % of the training budget bring.
+r"""Fine-tuning a vanilla checkpoint with RTIL for 1, 5 and 20 % of its steps.
 
-Fine-tuning is training with `init_from`, here of the 32-pixel faces, whose checkpoints
-of 35, 175 and 700 steps stand for 1, 5 and 20 % of the 3,500 of the vanilla prior:
+Fine-tune with `init_from`. Here, on the 32-pixel faces, the checkpoints after 35, 175
+and 700 steps are 1, 5 and 20 % of the vanilla prior's 3,500:
 
     python train.py --config configs/stylegan2_faces64.py:rtil,cpu \
         --config.data.source=faces64.zip --config.init_from=runs/faces32/vanilla \
@@ -16,7 +16,7 @@ prior at RTIL's learning rate.
     python invert.py --config configs/ablations/finetuning.py \
         --config.images.source=faces64.zip --workdir runs/finetuning
 
-Variants: `short` (8 images), `tiny` (4, minutes on two cores). What came out is in
+Variants: `short` (8 images), `tiny` (4, minutes on two cores). The results are in
 `docs/reproduction.md`.
 """
 

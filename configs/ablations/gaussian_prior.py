@@ -1,7 +1,8 @@
-"""ILO with and without the prior that RTIL trains with, at 1 to 5 % measurements.
+r"""ILO with and without a Gaussian prior on z_k, at 1 to 5 % of measurements.
 
 RTIL draws z_k ~ N(0, sigma^2 I) in training, so a Gaussian prior on z_k at inversion is
-faithful to an RTIL prior; a vanilla prior has seen z_k = 0 alone. Not in the paper.
+faithful to an RTIL prior; a vanilla prior was trained with z_k = 0 only. Not in the
+paper.
 
 Labels: `without`, `with` (||z_k||^2 / (n sigma^2)) and `shell` ((||z_k|| / (sigma
 sqrt(n)) - 1)^2). Variants: `short`, `tiny` (minutes on two cores), on the 32-pixel
@@ -20,8 +21,8 @@ intervals over images are 0.8 to 1.7:
     0.02       16.39    16.55  15.42    17.32    17.30  17.25
     0.05       18.85    19.15  17.97    19.47    19.45  19.21
 
-So 8 images show no gain for RTIL, and the shell costs a vanilla prior, which never saw
-a z_k of that norm, about a decibel, but an RTIL prior next to nothing. With weight 1
+So 8 images show no gain for RTIL. The shell costs a vanilla prior, which never saw a
+z_k of that norm, about a decibel, and an RTIL prior almost nothing. With weight 1
 all differences to `without` are within 0.25 dB.
 """
 

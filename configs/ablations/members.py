@@ -1,9 +1,10 @@
-"""Members of RTIL's family drawn for groups of images, or all of them at every step.
+r"""Training with members of RTIL's family drawn at random, or with all at every step.
 
-Drawing costs what vanilla training does and has the same expectation; the public code
-enumerates, at the cost of K + 1 steps in one.
+Drawing a member for each group of images costs as much as vanilla training and has the
+same expectation; the public code enumerates all members, which makes a step K + 1 times
+as expensive.
 
-Each prior is a training run of its own, the same but for one field. Train them with
+Each prior needs its own training run; the runs differ in one field. Train them with
 
     for members in drawn enumerated; do
         python train.py --config configs/stylegan2_ffhq256.py:rtil \

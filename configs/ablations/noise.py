@@ -1,9 +1,9 @@
-"""Noise on the measurements: 0, 1, 5 and 20 % of their size.
+"""ILO with measurement noise of 0, 1, 5 and 20 % of the measurements' size.
 
 The entries of y have the variance ||x||^2 (the circulant operator is not normalised),
-so a share of their size is that share of ||x||, here of the 0.5 sqrt(n) that an image
-of n numbers in [-1, 1] has or so. Variants: `short`, `tiny` (minutes on two cores), on
-the 32-pixel priors of `configs/quickstart.py`. Not in the paper.
+so p % of their size is p % of ||x||; here ||x|| is taken as 0.5 sqrt(n), about the norm
+of an image of n numbers in [-1, 1]. Variants: `short`, `tiny` (minutes on two cores),
+on the 32-pixel priors of `configs/quickstart.py`. Not in the paper.
 
     python invert.py --config configs/ablations/noise.py --workdir runs/noise
 """

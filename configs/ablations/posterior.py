@@ -1,10 +1,10 @@
-"""Posterior samples of noisy compressed sensing: their mean and pixelwise spread.
+r"""Posterior samples of noisy compressed sensing: their mean and pixelwise spread.
 
-Langevin chains on the last z_k and the latents of its stage, from where an ILO each has
-ended; see `rtil_jax/inversion/langevin.py` for what is drawn. RTIL draws z_k from the
-Gaussian that the posterior is about; a vanilla prior has seen z_k = 0 alone. Not in the
-paper. Variants: `short`, `tiny` (minutes on two cores), on the 32-pixel priors of
-`configs/quickstart.py`.
+Langevin chains draw the last z_k and the latents of its stage; each starts from the
+result of an ILO. `rtil_jax/inversion/langevin.py` defines the posterior. RTIL trains
+with z_k drawn from the Gaussian of that posterior; a vanilla prior was trained with z_k
+= 0 only. Not in the paper. Variants: `short`, `tiny` (minutes on two cores), on the
+32-pixel priors of `configs/quickstart.py`.
 
     rtil posterior --config configs/ablations/posterior.py \
         --workdir runs/posterior

@@ -1,4 +1,4 @@
-"""The pictures of Figures 2, 16, 17, 18 and 19: truth, measurement, vanilla, RTIL.
+r"""The pictures of Figures 2, 16, 17, 18 and 19: truth, measurement, vanilla, RTIL.
 
 Variants: `fig2a` (the default; ILO, compressed sensing, 3 %), `fig2b` (mGANprior, 5 %),
 `fig16` (ILO, inpainting, 5 %), `fig17` (mGANprior, 10 %), `fig18` and `fig19` (ILO and

@@ -1,31 +1,31 @@
-"""The paper's claims on real faces, at 32 pixels or with the variant `faces64` at 64;
-with `avatars` on cartoon faces of 32 pixels in colour.
+r"""Tests the paper's claims on real faces: vanilla and RTIL priors, ILO and mGANprior.
 
-ILO with plain and regularised priors, up to 25 % of measurements, or with the variant
-`many` 50 and 75 %; with `problems` inpainting and super-resolution.
+Faces have 32 pixels, or 64 with the variant `faces64`; `avatars` uses cartoon faces of
+32 pixels in colour. ILO recovers them from up to 25 % of measurements, or from 50 and
+75 % with the variant `many`; `problems` uses inpainting and super-resolution instead.
 
-Labels: `plain`, and `pull`, whose loss has the mean square of z_k too, that is, of
-how far the features are from where their stage began: a vanilla ILO that is
-regularised at inversion, as RTIL is in training; at 64 pixels `early` too, whose late
-stages are left out. Rates and weights are those that did best on other faces, with the
-variant `validation`, which tries the same for both priors, at 10 % of measurements
-(`many`: 50 %; `problems`: weights alone, one for both problems).
+Labels: `plain`, and `pull`, which adds to the loss the mean square of z_k, that is, of
+the distance of the features from the start of their stage: it regularises a vanilla
+prior at inversion, as RTIL does in training. At 64 pixels there is also `early`, which
+omits the late stages. Learning rates and weights were tuned on other faces with the
+variant `validation`, which tries the same values for both priors at 10 % of
+measurements (`many`: 50 %; `problems`: only weights, the same for both problems).
 
     python invert.py --config configs/ablations/reproduction.py:faces64 \
         --config.images.source=faces64.zip --workdir runs/reproduction
     python invert.py --config configs/ablations/reproduction.py:faces64,validation \
         --config.images.source=validation.zip --workdir runs/validation
 
-With the variant `pggan` it is mGANprior, 20 codes, squared errors alone: `rtil` and
-`vanilla` with the same setting, Adam, and at 32 pixels `vanilla_sgd`, the same vanilla
-prior with the setting that the paper has for vanilla priors.
+The variant `pggan` runs mGANprior with 20 codes and squared errors alone: `rtil` and
+`vanilla` with the same setting and Adam, and at 32 pixels `vanilla_sgd`, the vanilla
+prior with the paper's setting for vanilla priors.
 
     python invert.py --config configs/ablations/reproduction.py:faces64,pggan \
         --config.images.source=faces64.zip --workdir runs/reproduction_pggan
 
-Other variants: `short` (8 images), `tiny` (4, minutes on two cores). What came out is
-in `docs/reproduction.md`. 64 pixels take six seconds per image and run on two
-cores, eight times as long as 32, and minutes in all on a GPU.
+Other variants: `short` (8 images), `tiny` (4, minutes on two cores). The results are
+in `docs/reproduction.md`. At 64 pixels an image and run take six seconds on two cores,
+eight times as long as at 32; on a GPU everything takes minutes.
 """
 
 from configs.invert import ilo, mganprior

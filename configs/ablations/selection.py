@@ -1,12 +1,12 @@
-"""Which iterate is kept: by the measurement loss, held-out ones, the last, the truth.
+"""Four rules for the iterate to keep: measurement loss, held-out loss, last, truth.
 
-`held_out` fits nine tenths of the measurements first, of which the last tenth chooses
-stage and step, and then all of them up to there.
+`held_out` first fits nine tenths of the measurements; the last tenth chooses the stage
+and step at which a second fit, of all measurements, stops.
 
 `oracle` reads the true image, as the public demo of RTIL does: its lead over
-`measurement` is the part of a published number that no user can have. The report has a
-table of that lead. Variants: `short`, `tiny` (minutes on two cores), on the 32-pixel
-priors of `configs/quickstart.py`. Not in the paper.
+`measurement` is the part of a published number that cannot be reached in practice. The
+report has a table of that lead. Variants: `short`, `tiny` (minutes on two cores), on
+the 32-pixel priors of `configs/quickstart.py`. Not in the paper.
 
     python invert.py --config configs/ablations/selection.py --workdir runs/selection
 """

@@ -1,6 +1,6 @@
-"""The standard deviation sigma of RTIL's training noise: 1/4, 1/2, 1 and 2.
+r"""The standard deviation sigma of RTIL's training noise: 1/4, 1/2, 1 and 2.
 
-Each prior is a training run of its own, the same but for one field. Train them with
+Each prior needs its own training run; the runs differ in one field. Train them with
 
     for sigma in 0.25 0.5 1 2; do
         python train.py --config configs/stylegan2_ffhq256.py:rtil \

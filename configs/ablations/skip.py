@@ -1,9 +1,9 @@
 """The RGB skip of StyleGAN2 in ILO's later stages: kept, or dropped as in public code.
 
-RTIL trains with the skip; the public code of ILO drops that of all blocks below the
-stage's, and the image jumps at the start of every stage. Variants: `short`, `tiny`
-(minutes on two cores), on the 32-pixel priors of `configs/quickstart.py`. Not in the
-paper.
+RTIL trains with the skip; the public code of ILO drops the skip of all blocks below
+that of the stage, so the image jumps at the start of every stage. Variants: `short`,
+`tiny` (minutes on two cores), on the 32-pixel priors of `configs/quickstart.py`. Not in
+the paper.
 
     python invert.py --config configs/ablations/skip.py --workdir runs/skip
 """

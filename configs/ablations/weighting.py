@@ -1,8 +1,8 @@
-"""The weight lambda of the base model in equation (2): 1/4, 1/2, 3/4, and uniform.
+r"""The weight lambda of the base model in equation (2): 1/4, 1/2, 3/4, and uniform.
 
 With K perturbed members, uniform is lambda = 1 / (K + 1), the public code's choice.
 
-Each prior is a training run of its own, the same but for one field. Train them with
+Each prior needs its own training run; the runs differ in one field. Train them with
 
     for lambda in 0.25 0.5 0.75; do
         python train.py --config configs/stylegan2_ffhq256.py:rtil,paper_weights \

@@ -1,14 +1,15 @@
-"""Is a GAN better than no prior at all, and RTIL better than vanilla?
+r"""Compares RTIL priors, vanilla priors and methods without a prior.
 
 Labels: `default`, the one setting of `configs/invert/ilo.py`; `averaged`, its mean with
 the image of a Gaussian field (`finish=average`); `published`, the paper's units and
-rates in as many steps; and what can be had without a prior
+rates in as many steps; and the methods without a prior
 (`configs/invert/baselines.py`). Losses are squared errors alone. Not in the paper.
 
     python invert.py --config configs/ablations/without_prior.py \
         --config.images.source=faces64.zip --workdir runs/without_prior
 
-The shipped pair of 64-pixel faces, six seconds per image, prior and label on two cores.
+The default uses the shipped pair of priors of 64-pixel faces and takes six seconds per
+image, prior and label on two cores.
 Variants: `faces32`; `avatars` (cartoon faces of 32 pixels in colour, which need no
 source); `short` (8 of those) and `tiny` (4, one problem, minutes on two cores).
 """

@@ -1,17 +1,17 @@
-"""What can be had without a prior: all baselines that fit each problem, in one table.
+r"""Methods without a prior: every baseline that suits each problem, in one table.
 
-A Gaussian field, total variation, wavelets, plug-and-play with non-local means and
-the Deep Decoder are for every linear problem, `biharmonic` for missing pixels,
-`bicubic` for super-resolution. They need `pip install ".[baselines]"`. Images are
-grey, of 64 pixels, unless --config.images.resolution and --config.images.channels say
-otherwise.
-Variants: `short` (8 images, minutes on two cores), `tiny` (about a minute, 16 pixels).
+A Gaussian field, total variation, wavelets, plug-and-play with non-local means and the
+Deep Decoder solve every linear problem, `biharmonic` fills missing pixels, and
+`bicubic` enlarges images (super-resolution). They need `pip install ".[baselines]"`.
+Images are grey, of 64 pixels, unless --config.images.resolution and
+--config.images.channels say otherwise. Variants: `short` (8 images, minutes on two
+cores), `tiny` (about a minute, 16 pixels).
 
     python invert.py --config configs/invert/baselines.py:short \
         --config.images.source=faces.zip --workdir runs/baselines
 
-`configs/invert/ilo.py:baselines` has them beside ILO, with the priors' images. With
-BM3D, whose package you may install if you use it non-commercially:
+`configs/invert/ilo.py:baselines` compares them with ILO, on images of the priors' size.
+Plug-and-play uses BM3D, whose package is free for non-commercial use only, with
 --config.settings.plug_and_play.method.denoiser=bm3d.
 """
 

@@ -1,4 +1,4 @@
-"""CSGM: the latent code alone, the baseline that stays in the generator's range.
+r"""CSGM: optimises the latent code alone, so the image stays in the generator's range.
 
 Variants: `short` (minutes on two cores), `tiny` (about a minute).
 

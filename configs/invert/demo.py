@@ -1,12 +1,12 @@
-"""Cartoon faces that no prior has seen, three problems, two priors: `make demo`.
+"""Recovers cartoon faces, for three problems and two shipped priors: `make demo`.
 
-The variant `tiny` is for tests.
+Neither prior was trained on these faces. The variant `tiny` is for tests.
 
     python invert.py --config configs/invert/demo.py --workdir runs/demo
 
 Measured with an empty compilation cache on two shared CPU cores: 3 min 56 s, 5 min 40 s
-of CPU time; on another day, with the published settings, 51 s. What it prints is in
-`docs/start.md`.
+of CPU time; on another day, with the published settings, 51 s. `docs/start.md`
+shows what it prints.
 """
 
 from configs.invert import ilo

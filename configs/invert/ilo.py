@@ -1,8 +1,8 @@
-"""Intermediate Layer Optimization, with one setting for every prior and problem.
+r"""Intermediate Layer Optimization, with one setting for every prior and problem.
 
-z_k is moved in units of the prior's own features, and a penalty relative to those and
-to the measurements keeps it near its start; 700 steps in five stages, for generators
-from 64 pixels.
+ILO moves z_k in units of the prior's own features; a penalty relative to those units
+and to the measurements keeps it near its start. It takes 700 steps in five stages, for
+generators of at least 64 pixels.
 
     python invert.py --config configs/invert/ilo.py:short \
         --config.priors.rtil=runs/avatars/rtil \
@@ -10,11 +10,12 @@ from 64 pixels.
 
 Variants: `short` (8 images, four stages, from 32 pixels), `tiny` (about a minute; three
 stages, from 16 pixels).
-`baselines` adds what can be had without a prior to every table (`baselines.py`).
+`baselines` adds the methods without a prior to every table (`baselines.py`).
 
-`published` has the settings of the paper and of the public RTIL demo instead: absolute
-units, a rate for RTIL and one for vanilla, 7,000 steps, LPIPS in the loss where much is
-measured. `published,short` takes a tenth of those steps, `fast` a fifth of them.
+`published` uses the settings of the paper and of the public RTIL demo instead: absolute
+units, one learning rate for RTIL and another for vanilla, 7,000 steps, and LPIPS in the
+loss at high ratios. `published,short` takes a tenth of those steps, `fast` a fifth of
+them.
 
 Measured with `published,short` on 32 test faces and the priors of
 `configs/stylegan2_faces64.py:{vanilla,rtil},cpu`: PSNR in dB, and RTIL minus vanilla
@@ -34,11 +35,11 @@ sensing, the 16 faces on which it was chosen, PSNR in dB: +0.41 +- 0.28 at 0.1 a
 16 test faces at 0.1 +0.55 +- 0.23 and +0.20 +- 0.23. Other budgets are in
 `docs/performance.md`.
 
-What LPIPS in the loss does was measured on the first 4 of them with the RTIL prior,
-inpainting at 0.5: 29.3 dB without; 30.6 comparing mask * G with y; 22.1 comparing all
-of G with y whose gaps G fills, as the public code of ILO and the full-size config here
-do (26.9 with a weight of 0.03). So `short` and `tiny` mask; which is better at 256
-pixels has not been measured: --config.perceptual.fill=False.
+LPIPS in the loss was measured on the first 4 of them with the RTIL prior, inpainting at
+0.5: 29.3 dB without LPIPS; 30.6 if it compares mask * G with y; 22.1 if G fills the
+gaps of y before it is compared with all of G, as in the public code of ILO and in the
+full-size config here (26.9 with a weight of 0.03). So `short` and `tiny` mask; which is
+better at 256 pixels has not been measured: --config.perceptual.fill=False.
 """
 
 from configs.invert import baselines

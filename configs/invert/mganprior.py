@@ -1,11 +1,11 @@
-"""Multi-code GAN prior, with the settings of the public RTIL demo.
+r"""Multi-code GAN prior, with the settings of the public RTIL demo.
 
-Each prior gets the published setting of its kind: the one named `vanilla` that of
-vanilla priors, all others that of RTIL. Variants: `rtil` or `vanilla` give one setting
-to every prior; `short` (minutes on two cores, for generators from 32 pixels), `tiny`
-(about a minute, from 16 pixels). The default mixes codes at 32 pixels, as the paper
-does; mix them where training did: --config.method.block=3 for the 64-pixel priors of
-`configs/pggan_faces64.py`, 2 (`short`) for its 32-pixel ones.
+Each prior gets its published setting: the one for vanilla priors if it is named
+`vanilla`, and the one for RTIL otherwise. Variants: `rtil` or `vanilla` give one
+setting to every prior; `short` (minutes on two cores, for generators from 32 pixels),
+`tiny` (about a minute, from 16 pixels). The default mixes codes at 32 pixels, as the
+paper does; mix them after the same block as in training: --config.method.block=3 for
+the 64-pixel priors of `configs/pggan_faces64.py`, 2 (`short`) for its 32-pixel ones.
 
     python invert.py --config configs/invert/mganprior.py:short \
         --config.priors.rtil=runs/faces32/pggan_rtil \
@@ -26,7 +26,7 @@ both (`short,rtil`), and vanilla with its own (`short`); squared errors alone,
 
 With N = 10 the differences are +0.02, +0.10, +0.63, +0.36 and +0.46; with N = 1 they
 are -0.60, -0.41, -0.45, -0.36 and -0.22. SGD at its published rate has not converged
-after 300 steps where the loss is that of images (the last two problems).
+after 300 steps if the loss compares images (the last two problems).
 """
 
 from rtil_jax.config import parse_variants

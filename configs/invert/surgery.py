@@ -1,4 +1,4 @@
-"""Generator Surgery: the first blocks are dropped, the features at the cut are free.
+r"""Generator Surgery: drops the first blocks and optimises the features at the cut.
 
 Variants: `short` (minutes on two cores), `tiny` (about a minute). All cut after block
 2 (8 pixels); the authors choose the cut of each network on validation images.

@@ -1,6 +1,6 @@
 """The public RTIL demo of compressed sensing with ILO, setting by setting.
 
-What its published numbers were made with, oddities included:
+These settings produced its published numbers, oddities included:
 
     targets in [0, 1], compared with a generator of [-1, 1]    images.range
     the iterate closest to the *true* image, of the last stage  select
@@ -11,10 +11,10 @@ What its published numbers were made with, oddities included:
     circulant measurements, m = int(ratio n), not normalised    problem
     squared error over the m measurements, and no more          perceptual
 
-Two things are not the demo's: the last iterate of a stage is scored too (the demo stops
-one short), and styles are fitted to the prior in hand (the demo takes the mean and
-standard deviation of another network's; `rtil_jax.priors.prior.StyleFit` takes any).
-The demo's random numbers are not reproduced: it seeds none.
+Two things differ from the demo: the last iterate of a stage is scored too (the demo
+stops one short), and styles are fitted to the prior in hand (the demo takes the mean
+and standard deviation of another network's; `rtil_jax.priors.prior.StyleFit` takes
+any). The demo's random numbers are not reproduced: it seeds none.
 
 Variants: `short` (minutes on two cores), `tiny` (about a minute), on the 32-pixel
 priors of `configs/quickstart.py`.

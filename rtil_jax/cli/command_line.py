@@ -10,6 +10,7 @@ import os
 import shlex
 import sys
 from types import ModuleType
+from typing import NoReturn
 
 import jax
 from tqdm import tqdm
@@ -53,16 +54,18 @@ def run_command(command: ModuleType, words: list[str], called: list[str]) -> Non
     except UserError as error:
         sys.exit(_one_line(error))
     except BrokenPipeError:  # as in `--help | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        _end_quietly()
     arguments.command_line = shlex.join([*called, *words])
     show_own_warnings_only()
     code = 0
     with interruptible():
         try:
             command.run(arguments)
+            sys.stdout.flush()
         except UserError as error:
             sys.exit(_one_line(error))
+        except BrokenPipeError:  # as in `rtil configs | head`
+            _end_quietly()
         except KeyboardInterrupt:
             continues = parser.open_config is not None
             also = "; the same command continues" if continues else ""
@@ -87,6 +90,11 @@ def print_help(command: ModuleType, parser: Parser, words: list[str]) -> None:
     if found.config is None:
         return print_configs(command.__name__.rpartition(".")[2].replace("_", "-"))
     print_fields(found.config, found.config_file)
+
+
+def _end_quietly() -> NoReturn:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(0)
 
 
 def _one_line(error: UserError) -> str:

@@ -1,4 +1,4 @@
-"""Recovers images from measurements with a trained prior.
+r"""Recovers images from measurements with a trained prior.
 
 python invert.py --config configs/invert/ilo.py --workdir runs/ilo \
     --config.priors.rtil=runs/rtil --config.priors.vanilla=runs/vanilla

@@ -57,8 +57,17 @@ def run_named(command: str, words: list[str], called: list[str]) -> None:
         words: the words of the command line after the command.
         called: the words before them, for the record.
     """
-    module = importlib.import_module(f"rtil_jax.cli.{command.replace('-', '_')}")
-    # Imported late, because it imports JAX, and listing the commands should be quick.
-    from rtil_jax.cli.command_line import run_command
-
+    try:
+        module = importlib.import_module(f"rtil_jax.cli.{command.replace('-', '_')}")
+        # Imported late: it imports JAX, and listing the commands should be quick.
+        from rtil_jax.cli.command_line import run_command
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing in ("", "rtil_jax"):
+            raise
+        sys.exit(
+            f"error: {sys.executable}: found no module {missing}, expected the Python "
+            "of an environment with rtil_jax; activate yours, for example with "
+            "`. .venv/bin/activate`, or make one as README.md says under Install"
+        )
     run_command(module, words, called)

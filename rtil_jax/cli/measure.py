@@ -1,4 +1,4 @@
-"""Simulates measurements and saves them, for `invert.py --config.measurements=PATH`.
+r"""Simulates measurements and saves them, for `invert.py --config.measurements=PATH`.
 
 rtil measure --config configs/invert/ilo.py --to measured.npz \
     --config.priors.rtil=runs/rtil --config.problem=inpainting --config.ratios="(0.5,)"

@@ -1,4 +1,4 @@
-"""Draws samples from the posterior of test images by Langevin chains.
+r"""Draws samples from the posterior of test images by Langevin chains.
 
 rtil posterior --config configs/ablations/posterior.py \
     --workdir runs/posterior

@@ -1,4 +1,4 @@
-"""Converts a DCGAN of faces from a PyPI package to a prior directory.
+r"""Converts a DCGAN of faces from a PyPI package to a prior directory.
 
 The package `gan-face-generate` (MIT) contains a generator of 64 x 64 RGB faces that was
 trained on the rendered people of DigiFace-1M. Its wheel is read as a file: nothing in

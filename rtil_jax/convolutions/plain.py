@@ -20,7 +20,10 @@ def conv1x1(
 ) -> Float[Array, "batch height width out"]:
     """1x1 convolution as a matrix product, so that its gradients are products too.
 
-    Its sums are of `dtype`; by default of that of the factors.
+    Args:
+        x: features.
+        kernel: weights of each input channel in each output channel.
+        dtype: type of the sums and of the result; by default that of the factors.
     """
     return jnp.einsum("bhwi,io->bhwo", x, kernel, preferred_element_type=dtype)
 

@@ -81,7 +81,21 @@ def _descend_one(
     rates: Float[Array | np.ndarray, " at_once"],
     count: int | Array,
 ) -> tuple[list[Iterate], Float[Array, "at_once batch"]]:
-    """`descend` of stage number `index`; the iterates of the others stay."""
+    """Takes steps in stage number `index`; the iterates of the other stages stay.
+
+    Args:
+        stages: all stages of the method.
+        index: number of the stage, from 0.
+        select: the rule that chooses the iterate to keep.
+        mesh: the devices, with one axis `data`.
+        prior: generator and variables.
+        perceptual: a perceptual loss to add, or None.
+        problem: operators and measurements of the batch.
+        starts: the variables at the start of each stage.
+        iterates: the iterates of each stage; their buffers are donated.
+        rates: learning rate of each step, at least `count` of them.
+        count: number of steps to take.
+    """
 
     def branch(number: int) -> Callable:
         def run(iterates: list[Iterate]) -> tuple[list[Iterate], Array]:

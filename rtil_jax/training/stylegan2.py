@@ -373,7 +373,13 @@ LAZY |= dict.fromkeys(("path_penalty", "path_length", "path_gradient"), "path_ev
 
 
 def is_due(recipe: StyleGAN2Recipe, metric: str, step: int) -> bool:
-    """Whether the step after `step` finished ones has a metric."""
+    """Returns whether the step after `step` finished ones has a metric.
+
+    Args:
+        recipe: says how often each regulariser is due.
+        metric: name of the metric.
+        step: number of finished steps, from 0.
+    """
     return metric not in LAZY or step % getattr(recipe, LAZY[metric]) == 0
 
 
@@ -384,10 +390,17 @@ def iteration(
     key: jax.Array,
     step: Int[Array, ""],
 ) -> tuple[TrainState, Metrics]:
-    """`StyleGAN2Recipe.train_step` within a program: `step` may be traced.
+    """Does what `StyleGAN2Recipe.train_step` does, for a `step` that may be traced.
 
-    Regularisers are branches, for platforms that run them as fast as what is outside.
-    Metrics of one that is not due are 0, see `is_due`.
+    Regularisers are branches, for platforms that run branches at full speed. The
+    metrics of a regulariser that is not due are 0, see `is_due`.
+
+    Args:
+        recipe: networks, family and hyperparameters.
+        state: the state of the training.
+        images: (batch, height, width, channels) in [-1, 1].
+        key: PRNG key of the training, the same at every step.
+        step: number of finished steps, from 0.
     """
     d_key, g_key, path_key = jax.random.split(jax.random.fold_in(key, step), 3)
 

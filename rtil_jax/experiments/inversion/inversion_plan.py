@@ -188,6 +188,14 @@ def plan_of(
     """Plans the largest ratio of the entries of one setting and prior.
 
     The plan is empty for a baseline, whose programs are not known beforehand.
+
+    Args:
+        run: the config of the inversion.
+        entries: batches of one setting and prior, at least one.
+        prior: the prior of these entries; None for a baseline.
+        distances: perceptual distances by name, with their weights loaded.
+        starts: number of starts per batch, at least 1.
+        images: the images to measure, or the measurements to explain.
     """
     if prior is None:
         return BatchPlan([], [], [])

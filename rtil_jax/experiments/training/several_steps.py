@@ -39,7 +39,13 @@ def steps_at_once(recipe: Recipe, images: data.ImageSet | Resident) -> int:
 
 
 def steps_until_due(config: TrainingRun, done: int, at_once: int) -> int:
-    """Steps of the next call: no more than until something is logged or saved."""
+    """Returns how many steps the next call makes: until something is logged or saved.
+
+    Args:
+        config: the config of the training.
+        done: number of finished steps, from 0.
+        at_once: the most steps of one call, at least 1.
+    """
     ends = [config.training.steps - done, at_once]
     for section in SECTIONS:
         every = getattr(config, section).every
@@ -102,9 +108,17 @@ def make_steps(
     count: int,
     skipped: int,
 ) -> tuple[TrainState, StepsMetrics]:
-    """`count` steps, at most `steps_at_once`, after `step` finished ones.
+    """Makes `count` steps after `step` finished ones, in one call.
 
-    `skipped` images were left out before them. The buffers of `state` are donated.
+    Args:
+        config: the config of the training.
+        recipe: networks, family and hyperparameters.
+        state: the state of the training; its buffers are donated.
+        images: the images of the training, on the devices.
+        key: PRNG key of the training, the same at every step.
+        step: number of finished steps, from 0.
+        count: number of steps to make, from 1 to `AT_ONCE`.
+        skipped: number of images left out before these steps, at least 0.
     """
     given = config, recipe, state, images, key, step, count, skipped
     function, *arguments = program(*given)
@@ -121,6 +135,14 @@ def compile_steps(
     stopping: Stopping,
 ) -> None:
     """Compiles what `make_steps` runs.
+
+    Args:
+        config: the config of the training.
+        recipe: networks, family and hyperparameters.
+        state: the state of the training.
+        images: the images of the training, on the devices.
+        key: PRNG key of the training, the same at every step.
+        stopping: knows whether the process was asked to stop.
 
     Raises:
         Abandoned: if asked to stop meanwhile.
@@ -139,7 +161,18 @@ def program(
     count: int,
     skipped: int,
 ) -> tuple:
-    """(jitted function, *arguments) of several steps."""
+    """Returns (jitted function, *arguments) of several steps.
+
+    Args:
+        config: the config of the training.
+        recipe: networks, family and hyperparameters.
+        state: the state of the training.
+        images: the images of the training, on the devices.
+        key: PRNG key of the training, the same at every step.
+        step: number of finished steps, from 0.
+        count: number of steps to make, from 1 to `AT_ONCE`.
+        skipped: number of images left out before these steps, at least 0.
+    """
     assert isinstance(images, Resident)
     choices = []
     for index in range(count):

@@ -137,7 +137,14 @@ def take(
     mirrored: Bool[Array, " batch"],
     resolution: int,
 ) -> Float[Array, "batch height2 width2 channels"]:
-    """Does on the devices what `training_batch` and `shrink` do on the host."""
+    """Does on the devices what `training_batch` and `shrink` do on the host.
+
+    Args:
+        pixels: all images.
+        indices: which images the batch has.
+        mirrored: whether each of them is mirrored.
+        resolution: height and width of the result, in pixels.
+    """
     batch = pixels[indices]
     mirrored = mirrored.reshape(-1, 1, 1, 1)
     batch = jnp.where(mirrored, jnp.flip(batch, axis=2), batch)
