@@ -86,7 +86,7 @@ def test_one_command_clears_both(root, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["clean-cache"])
     clean_cache.run(argparse.Namespace())
     text = capsys.readouterr().out
-    assert str(root) in text and "left alone: /elsewhere" in text
+    assert str(root) in text and "kept: /elsewhere" in text
     assert there(root) == [] and os.listdir(root / "compiled") == []
     assert {"my-pictures", "faces-8x3", "compiled"} < set(os.listdir(root))
 

@@ -263,7 +263,7 @@ def test_a_signal_saves_the_batch_at_hand_and_the_same_command_goes_on(
     run_sweep(inversion_config(home), str(tmp_path))
     said = capsys.readouterr()
     assert said.out.splitlines()[-1] == (
-        "stopped by SIGTERM; what is done is saved, the same command continues"
+        "stopped by SIGTERM; results so far are saved, the same command continues"
     )
     assert "SIGTERM: stopping after this batch\n" in said.err
     assert len(read_rows(tmp_path)) == 2
@@ -408,7 +408,7 @@ def test_other_settings_do_not_join_it(method, change, home, inverted):
 
 def test_a_prior_that_has_changed_does_not_join_it(home, inverted):
     config = inversion_config(home, priors__rtil=str(home / "vanilla"))
-    with pytest.raises(UserError, match="priors.rtil was another network"):
+    with pytest.raises(UserError, match="found results of another network called rtil"):
         run_sweep(config, str(inverted))
 
 
@@ -506,7 +506,7 @@ BAD = {
     "empty prior": ({"priors__rtil": "."}, r"\.: found no 'checkpoints' folder"),
     "images": ({"images__source": "nowhere"}, "nowhere: found no such file or folder"),
     "split": ({"images__split": "valid"}, "expected one of split 'valid'"),
-    "count": ({"images__count": 99}, "found 5 images, 99 asked for"),
+    "count": ({"images__count": 99}, "found 5 images, expected at least 99"),
     "other prior": (
         {"method_for__rtyl": ConfigDict({"learning_rate": 0.1})},
         "config.method_for.rtyl: found 'rtyl', expected one of rtil, vanilla",

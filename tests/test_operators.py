@@ -282,9 +282,9 @@ def test_previews():
         ("compressed_sensing", 1.5, "ratios: found 1.5"),
         ("inpainting", math.nan, "ratios: found nan"),
         ("super_resolution", 1.0, "ratios: found 1 with problem=super_resolution"),
-        ("super_resolution", 0.3, "2, 4, 8 or 16"),
-        ("super_resolution", 1 / 3, "2, 4, 8 or 16"),
-        ("super_resolution", 1 / 16, "divides the image size of 24x16"),
+        ("super_resolution", 0.3, "1 / 2, 1 / 4, 1 / 8 or 1 / 16"),
+        ("super_resolution", 1 / 3, "1 / 2, 1 / 4, 1 / 8 or 1 / 16"),
+        ("super_resolution", 1 / 16, "divides 24x16 pixels"),
     ],
 )
 def test_what_cannot_be_measured_is_refused(problem, ratio, message):

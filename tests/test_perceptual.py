@@ -198,7 +198,7 @@ def test_pixels_without_activation_have_gradient_0():
     "shape, message",
     [
         ((1, 31, 40, 3), "found images of 31x40 pixels, expected at least 32x32"),
-        ((1, 32, 32, 4), "found images of 4 channels, expected 1 or 3"),
+        ((1, 32, 32, 4), "found images with 4 channels, expected 1 or 3"),
     ],
 )
 def test_images_that_no_network_reads_are_refused(shape, message):

@@ -56,7 +56,7 @@ def test_there_are_six():
         "A blurred photograph",
         "k-space",
         "Coded measurements",
-        "An operator of one's own",
+        "Your own operator",
     ]
 
 

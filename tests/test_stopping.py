@@ -64,7 +64,7 @@ def test_a_second_interrupt_exits_at_once():
     process.send_signal(signal.SIGINT)
     answer = process.stderr.readline()
     assert answer.endswith(
-        "SIGINT: stopping after this step; once more exits at once\n"
+        "SIGINT: stopping after this step; press Ctrl-C again to exit at once\n"
     )
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=20)

@@ -290,5 +290,6 @@ def _read_style_fit(path: str) -> StyleFit:
             return StyleFit(*arrays)
     except Exception as error:  # A damaged zip raises almost any.
         raise UserError(
-            f"{path}: found other contents ({error}), expected arrays `mean` and `std`"
+            f"{path}: found other contents ({str(error).partition('. ')[0]}), "
+            "expected arrays `mean` and `std`"
         ) from error

@@ -338,7 +338,7 @@ def test_only_damaged_images(load, tmp_path):
         (dict(count=2.5), "count: found 2.5, expected at least 1"),
         (dict(resolution="8"), "resolution: found '8', expected a power of two"),
         (dict(split=None), "split: found None, expected a name"),
-        (dict(window=(5, 5)), r"window: found \(5, 5\), expected the val of black"),
+        (dict(window=(5, 5)), r"window: found \(5, 5\), expected the values of black"),
         (dict(count=4), "found 3 images, expected at least 4"),
     ],
 )

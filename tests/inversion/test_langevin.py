@@ -234,7 +234,7 @@ def test_the_figure_has_mean_spread_and_samples(linear_prior, noisy_problem, tmp
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"samples": 1}, "samples: found 1, expected at least 2"),
+        ({"samples": 1}, "samples: found 1, expected a whole number from 2"),
         ({"noise_std": 0.0}, "noise_std: found 0.0, expected a number above 0"),
     ],
 )

@@ -97,5 +97,5 @@ def test_the_report_names_the_images_and_the_warnings(tmp_path):
 
 def test_a_damaged_record_is_one_line(tmp_path):
     (tmp_path / data.RECORD).write_text(json.dumps({"names": []}))
-    with pytest.raises(UserError, match="images.json: found other fields"):
+    with pytest.raises(UserError, match="images.json: found wrong fields"):
         check_images(images_of("a.png"), str(tmp_path))

@@ -104,7 +104,7 @@ def test_results_are_of_the_generators_images_read_as_zero_to_one(home):
 
 
 def test_results_of_two_ranges_do_not_share_a_directory(home):
-    with pytest.raises(UserError, match="have another config.images.range"):
+    with pytest.raises(UserError, match="results with another config.images.range"):
         run_sweep(config_of(home, (-1.0, 1.0)), str(home / "run"))
 
 
@@ -117,7 +117,7 @@ def test_a_directory_from_before_there_were_ranges_goes_on(home, tmp_path):
         del old["images"]["range"]
     path.write_text(json.dumps(record))
     run_sweep(config, str(tmp_path))
-    with pytest.raises(UserError, match="have another config.images.range"):
+    with pytest.raises(UserError, match="results with another config.images.range"):
         path.write_text(json.dumps(record))
         run_sweep(config_of(home, (0.0, 1.0)), str(tmp_path))
 

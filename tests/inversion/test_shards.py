@@ -26,8 +26,8 @@ def test_flags_win_over_a_job_array():
 @pytest.mark.parametrize(
     "index, count, message",
     [
-        (0, None, "--shard: found without --num_shards"),
-        (None, 2, "--num_shards: found without --shard"),
+        (0, None, "--shard: found no --num_shards with it"),
+        (None, 2, "--num_shards: found no --shard with it"),
         (2, 2, "--shard: found 2 of --num_shards=2, expected 0 to 1"),
         (-1, 2, "--shard: found -1"),
         (0, 0, "--shard: found 0 of --num_shards=0"),
@@ -67,5 +67,7 @@ def test_tasks_of_srun_are_shards_and_a_batch_script_is_all(environment, expecte
 def test_an_environment_that_cannot_be_is_one_line():
     with pytest.raises(UserError, match="SLURM_PROCID: found 'x' in the environment"):
         find_shard(None, None, TASK | {"SLURM_PROCID": "x"})
-    with pytest.raises(UserError, match="SLURM_PROCID: found number 4 of 4"):
+    with pytest.raises(
+        UserError, match="SLURM_PROCID: found 4 in the environment, expected 0 to 3"
+    ):
         find_shard(None, None, TASK | {"SLURM_PROCID": "4"})

@@ -90,7 +90,7 @@ def test_a_config_json_that_is_no_config_is_refused(tmp_path, text):
     (tmp_path / "config.json").write_text(text)
     with pytest.raises(
         UserError,
-        match="config.json: (found a file that is not JSON|found a config of another)",
+        match="config.json: (found a file that is not JSON|found the config of another)",
     ):
         run_theory(small_config(), str(tmp_path))
     assert (tmp_path / "config.json").read_text() == text
@@ -98,7 +98,7 @@ def test_a_config_json_that_is_no_config_is_refused(tmp_path, text):
 
 def test_training_that_diverges_is_named(tmp_path):
     changes = {"learned.training.learning_rate": 1.0, "measurements": (12,)}
-    with pytest.raises(UserError, match="learning_rate: found 1.0, expected less"):
+    with pytest.raises(UserError, match="learning_rate: found 1.0, expected a smaller"):
         run_theory(small_config(**changes), str(tmp_path))
     assert not (tmp_path / "results.csv").exists()
 

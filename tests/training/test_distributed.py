@@ -113,7 +113,7 @@ def test_two_processes_one_killed_then_both_then_one(train_together, images, tmp
     # JAX's coordination service may be the first to notice, and aborts.
     assert killed == -signal.SIGKILL and code in (1, -signal.SIGABRT), outputs
     assert "2 processes x 1 device x 2," in outputs[0][0]
-    lost = "error: process 0 has lost another one .*same com"
+    lost = "error: process 0 has lost another process .*same com"
     assert code != 1 or re.search(lost, outputs[0][1])
     assert saved_steps(workdir) == [3]
 
@@ -225,7 +225,7 @@ def test_what_one_process_finds_is_decided_by_all(tmp_path):
     )
     zero, one = ((tmp_path / name).read_text() for name in "01")
     assert (zero, one) == (
-        f"process 1 found it so None\n{error}",
+        f"process 1 found the problem None\n{error}",
         f"damaged None\n{error}",
     )
 

@@ -66,7 +66,7 @@ def test_the_last_phase_can_be_continued_but_not_stretched(images, grown_run, tm
     before = contents(grown_run)
     longer = tiny_pggan_config(images, training__steps=21)
     with pytest.raises(
-        UserError, match=r"config\.phases\.steps: found 6, expected 7; choose .*=6"
+        UserError, match=r"config\.phases\.steps = 6, expected 7; choose .*=6"
     ):
         train(longer, str(grown_run))
     assert contents(grown_run) == before
@@ -114,7 +114,7 @@ def test_a_prior_of_another_architecture(images, grown_run, finished_run, tmp_pa
         with pytest.raises(UserError, match=message):
             train(config, str(tmp_path))
         assert not (tmp_path / "config.json").exists()
-    with pytest.raises(UserError, match=r"another config\.architecture: found 'styleg"):
+    with pytest.raises(UserError, match=r"a run with config\.architecture = 'styleg"):
         train(tiny_pggan_config(images), str(finished_run))
 
 

@@ -158,17 +158,17 @@ def test_a_directory_of_an_older_version(images, tmp_path):
     save_config(old, str(tmp_path / "config.json"))
     check_workdir(config, str(tmp_path))
     check_images(load_training_images(config), str(tmp_path))
-    with pytest.raises(UserError, match="another config.data.source"):
+    with pytest.raises(UserError, match="found a run with config.data.source"):
         check_workdir(tiny_run(tmp_path), str(tmp_path))
     config = tiny_run(images, data__window=(0, 4095))
-    with pytest.raises(UserError, match="another config.data.window"):
+    with pytest.raises(UserError, match="config.data.window"):
         check_workdir(config, str(tmp_path))
 
 
 def test_a_full_disk_while_metrics_are_written(tmp_path):
     file = MetricsFile(str(tmp_path), 0, 0, {})
     os.symlink("/dev/full", tmp_path / "metrics.jsonl")
-    message = "metrics.jsonl: cannot be written .No space left on device.; once it can"
+    message = "metrics.jsonl: cannot be written .No space left on device.; once that is mended"
     with pytest.raises(UserError, match=message):
         file.write(1, 4, {"d_loss": 1.0})
     os.unlink(tmp_path / "metrics.jsonl")

@@ -195,5 +195,5 @@ def test_an_unknown_published_curve_is_refused(tmp_path):
 
 
 def test_missing_results_are_refused(tmp_path):
-    with pytest.raises(UserError, match="results.csv: not found"):
+    with pytest.raises(UserError, match="results.csv: found no such file"):
         report.plot_curves(str(tmp_path))

@@ -135,7 +135,7 @@ def test_a_truncated_last_line_is_ignored(tmp_path, cut):
     "text, message",
     [
         ("image,prior\r\n", "found no column method"),
-        (",".join(COLUMNS) + "\r\na,b\r\n", "line 2: expected as many fields"),
+        (",".join(COLUMNS) + "\r\na,b\r\n", "line 2: found another number of fields"),
         (",".join(COLUMNS) + "\r\n" + ",".join("x" * 12) + "\r\n", "line 2: could not"),
         (",".join(COLUMNS) + "\r\n", "found no results"),
         ("", "found no results"),
