@@ -175,7 +175,7 @@ BAD = {
         "masks/c.png": half(),
     },
     "a.png: found no mask, expected mask.png": {},
-    "c.png: found 20 x 22 pixels .h.*, expected 16 x 16, .* use rtil crop .*c.png --mask MASK --s"
+    "c.png: found 20 x 22 pixels .h.*, expected 16 x 16.* crop .*c.png --mask MASK --s"
     "ize 16 --to DIR": {
         "c.png": np.full((20, 22), 9),
         "masks/a.png": half(),

@@ -211,9 +211,7 @@ def test_a_folder_that_cannot_be_written_is_one_line(found, tmp_path):
     for write in (found.save, found.report):
         with pytest.raises(UserError, match=r"file/new cannot be written \(Not a dir"):
             write(tmp_path / "file" / "new")
-    with pytest.raises(
-        UserError, match="report: found a list, expected the result of invert"
-    ):
+    with pytest.raises(UserError, match="report: found a list, expected the result"):
         rj.report([], tmp_path)
 
 

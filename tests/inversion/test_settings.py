@@ -322,7 +322,5 @@ def test_results_of_one_label_have_one_precision(tmp_path):
     check_workdir(parse_inversion(config), str(tmp_path), {})
     config = figure()
     config.precision = "bfloat16"
-    with pytest.raises(
-        UserError, match="another config.precision, expected the same; choose another"
-    ):
+    with pytest.raises(UserError, match="another config.precision, expected the same"):
         check_workdir(parse_inversion(config), str(tmp_path), {})

@@ -67,7 +67,5 @@ def test_tasks_of_srun_are_shards_and_a_batch_script_is_all(environment, expecte
 def test_an_environment_that_cannot_be_is_one_line():
     with pytest.raises(UserError, match="SLURM_PROCID: found 'x' in the environment"):
         find_shard(None, None, TASK | {"SLURM_PROCID": "x"})
-    with pytest.raises(
-        UserError, match="SLURM_PROCID: found 4 in the environment, expected 0 to 3"
-    ):
+    with pytest.raises(UserError, match="SLURM_PROCID: found 4 in .*, expected 0 to 3"):
         find_shard(None, None, TASK | {"SLURM_PROCID": "4"})

@@ -111,8 +111,6 @@ def test_later_latents_move_and_those_of_dropped_blocks_stay(
 
 @pytest.mark.parametrize("block", [0, 3])
 def test_a_block_that_cannot_be_the_cut_is_named(block):
-    message = (
-        f"method.block: found {block}, expected 1 to 2: the generator has 3 blocks"
-    )
+    message = f"method.block: found {block}, expected 1 to 2: the .* has 3 blocks"
     with pytest.raises(UserError, match=message):
         Surgery(block).stages(PGGANGenerator(16))

@@ -137,8 +137,6 @@ def test_scales_are_read_as_they_were_written(tmp_path):
     np.testing.assert_array_equal(read_scales(path, LINEAR), [0.25])
     for text in ("[0.25, 0.5]", "[-1]", "[NaN]", "{", '["a"]', '{"1": 2}'):
         (tmp_path / "scales.json").write_text(text)
-        with pytest.raises(
-            UserError, match="expected a list of 1 positive numbers"
-        ) as error:
+        with pytest.raises(UserError, match="a list of 1 positive numbers") as error:
             read_scales(path, LINEAR)
         assert "\n" not in str(error.value)

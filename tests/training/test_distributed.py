@@ -220,8 +220,8 @@ def test_what_one_process_finds_is_decided_by_all(tmp_path):
         child.join(60)
     assert [child.exitcode for child in children] == [1, 1]
     error = (
-        "error: --config: found another in process 1 than in process 0, expected the "
-        "same in all of them\n"
+        "error: --config: found a difference between process 1 and process 0, expected "
+        "the same in all processes\n"
     )
     zero, one = ((tmp_path / name).read_text() for name in "01")
     assert (zero, one) == (

@@ -168,7 +168,7 @@ def test_a_directory_of_an_older_version(images, tmp_path):
 def test_a_full_disk_while_metrics_are_written(tmp_path):
     file = MetricsFile(str(tmp_path), 0, 0, {})
     os.symlink("/dev/full", tmp_path / "metrics.jsonl")
-    message = "metrics.jsonl: cannot be written .No space left on device.; once that is mended"
+    message = "metrics.jsonl: cannot be written .No space left on device.; once"
     with pytest.raises(UserError, match=message):
         file.write(1, 4, {"d_loss": 1.0})
     os.unlink(tmp_path / "metrics.jsonl")
