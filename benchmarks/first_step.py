@@ -17,6 +17,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 
 from benchmarks.timing import table
@@ -32,6 +33,7 @@ def first_step(flags: list[str], cache: str) -> tuple[float, float]:
         command = [sys.executable, "invert.py", *flags, "--workdir", f"{workdir}/new"]
         environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": cache}
         terminal, stderr = pty.openpty()  # a log would get a line a minute
+        termios.tcsetwinsize(terminal, (24, 100))  # a bar needs columns
         process = subprocess.Popen(
             command, env=environment, stdout=subprocess.DEVNULL, stderr=stderr
         )
