@@ -122,10 +122,12 @@ def test_pytorch_in_bfloat16_has_nearly_the_same_images_and_gradients():
         exact = result(lambda render: render)
         network.narrowed()
         narrow = result(torch_inversion.autocast)
-        for x, y in zip(*map(jax.tree.leaves, (exact, narrow)), strict=True):
-            assert x.dtype == y.dtype == np.float32
-            error = np.linalg.norm(x - y) / np.linalg.norm(x)
-            assert 0 < error < 0.1
+        errors = [
+            np.linalg.norm(x - y) / np.linalg.norm(x)
+            for x, y in zip(*map(jax.tree.leaves, (exact, narrow)), strict=True)
+        ]
+        # As ours: gradients lose more of their digits than images.
+        assert 0 < errors[0] < 0.05 and max(errors) < 0.25
 
 
 def test_steps_of_both_baselines_descend():
