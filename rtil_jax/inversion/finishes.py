@@ -9,7 +9,6 @@ image with plug-and-play iterations. After a finish, the image is no longer in t
 of the generator, and the saved solution still describes the image before it.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -98,19 +97,13 @@ def finished(
     if finish == "project":
         found = _projected(problem, images)
     elif isinstance(finish, GaussianField):
-        found = jnp.stack(list(map(_averaged(finish), each, images)))
+        others = jnp.stack([finish(measured) for measured in each])
+        found = (jnp.clip(images, -1, 1) + jnp.clip(others, -1, 1)) / 2
     else:
         refined = map(finish.refine, each, images)
         found = jnp.stack([jnp.asarray(x, jnp.float32) for x in refined])
     finite = jnp.isfinite(found).all(axis=(1, 2, 3), keepdims=True)
     return jnp.where(jnp.broadcast_to(finite, found.shape), found, images)
-
-
-def _averaged(other: GaussianField) -> Callable[[Measured, Array], Array]:
-    def one_image(measured: Measured, image: Array) -> Array:
-        return (jnp.clip(image, -1, 1) + jnp.clip(other(measured), -1, 1)) / 2
-
-    return one_image
 
 
 @jax.jit
